@@ -1,0 +1,135 @@
+//! The quality score of a node.
+
+use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
+use scale_info::TypeInfo;
+use serde::{Deserialize, Serialize};
+
+/// Quality in hundredths of a point: 0 (unusable) to 10,000 (100 points: nobody could hear or see a fault).
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Encode, Decode, DecodeWithMemTracking,
+    MaxEncodedLen, TypeInfo, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Score(pub u16);
+
+impl Score {
+    /// The best score.
+    pub const MAX: Score = Score(10_000);
+    /// From here on a node gets its full subsidy (80 points).
+    pub const FULL_PAY: Score = Score(8_000);
+    /// Up to here a node gets none (40 points).
+    pub const NO_PAY: Score = Score(4_000);
+
+    /// A score that is within the range: what lies above is cut.
+    pub const fn clamped(value: u16) -> Self {
+        if value > Self::MAX.0 { Self::MAX } else { Self(value) }
+    }
+
+    /// Share of the subsidy that this score earns, in parts per 10,000: 1 from 80 points on, linear down to 0 at 40.
+    pub const fn pay_factor(self) -> u16 {
+        if self.0 >= Self::FULL_PAY.0 {
+            10_000
+        } else if self.0 <= Self::NO_PAY.0 {
+            0
+        } else {
+            (((self.0 - Self::NO_PAY.0) as u32 * 10_000) / (Self::FULL_PAY.0 - Self::NO_PAY.0) as u32) as u16
+        }
+    }
+
+    /// The lower median of a committee's scores, in which the absent members count as 0.
+    ///
+    /// `present` are the scores of those members whose proof was shown, `committee` is the number of members.
+    pub fn committee_median(present: &mut [Score], committee: usize) -> Score {
+        if committee == 0 {
+            return Score(0);
+        }
+        present.sort_unstable();
+        let absent = committee.saturating_sub(present.len());
+        let middle = (committee - 1) / 2;
+        match middle.checked_sub(absent) {
+            Some(index) => present.get(index).copied().unwrap_or_default(),
+            None => Score(0),
+        }
+    }
+}
+
+/// What an observer measured of one stream direction in one interval.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Encode, Decode, TypeInfo)]
+pub struct Observation {
+    /// Packets lost after repair, in parts per 10,000.
+    pub loss: u16,
+    /// Round-trip time in milliseconds.
+    pub rtt_ms: u32,
+    /// Interarrival jitter in milliseconds (RFC 3550 §6.4.1).
+    pub jitter_ms: u32,
+    /// Bit rate that was delivered, in kb/s.
+    pub delivered_kbps: u32,
+    /// Bit rate that was wanted, in kb/s; 0 if unknown.
+    pub wanted_kbps: u32,
+}
+
+/// Scores one observation: a simplified E-model (ITU-T G.107) in integers, scaled to 100 points, times the share of the
+/// wanted bit rate that arrived.
+///
+/// One-way delay `d` = RTT/2 + 2 × jitter + 20 ms of packetisation and play-out. `Id` = 0.024·d + 0.11·(d − 177.3) above 177.3 ms (Cole and
+/// Rosenbluth, "Voice over IP performance monitoring", 2001); `Ie,eff` = 95·P/(P + Bpl) with Ie = 0 and Bpl = 10 (Opus with
+/// concealment; G.107 §7.5, random loss); R = 93.2 − Id − Ie,eff, 93.2 being 100 points.
+pub fn score(observation: &Observation) -> Score {
+    // All terms in thousandths of an R point.
+    let delay = u64::from(observation.rtt_ms.min(10_000)) / 2 + 2 * u64::from(observation.jitter_ms.min(5_000)) + 20;
+    let late = (delay * 10).saturating_sub(1_773);
+    let id = 24 * delay + 11 * late;
+    let loss = u64::from(observation.loss.min(10_000));
+    let ie = 95_000 * loss / (loss + 1_000);
+    let r = 93_200u64.saturating_sub(id).saturating_sub(ie);
+    let points = r * 10_000 / 93_200;
+    let share = if observation.wanted_kbps == 0 {
+        10_000
+    } else {
+        (u64::from(observation.delivered_kbps) * 10_000 / u64::from(observation.wanted_kbps)).min(10_000)
+    };
+    Score::clamped((points * share / 10_000) as u16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn perfect_conditions_score_near_the_top() {
+        assert!(score(&Observation::default()).0 > 9_900);
+    }
+
+    #[test]
+    fn ten_percent_loss_is_clearly_worse_than_one() {
+        let one = score(&Observation { loss: 100, rtt_ms: 20, ..Default::default() });
+        let ten = score(&Observation { loss: 1_000, rtt_ms: 20, ..Default::default() });
+        assert!(one.0 > 8_000 && ten.0 < 5_500, "{one:?} {ten:?}");
+    }
+
+    #[test]
+    fn half_the_wanted_bit_rate_halves_the_score() {
+        let full = score(&Observation { delivered_kbps: 1_000, wanted_kbps: 1_000, ..Default::default() });
+        let half = score(&Observation { delivered_kbps: 500, wanted_kbps: 1_000, ..Default::default() });
+        assert!(half.0.abs_diff(full.0 / 2) <= 1);
+    }
+
+    #[test]
+    fn absent_members_count_as_zero_in_the_median() {
+        let s = |v: &[u16]| v.iter().map(|x| Score(*x)).collect::<alloc::vec::Vec<_>>();
+        assert_eq!(Score::committee_median(&mut s(&[90, 80, 70]), 3), Score(80));
+        assert_eq!(Score::committee_median(&mut s(&[90, 80]), 3), Score(80));
+        assert_eq!(Score::committee_median(&mut s(&[90]), 3), Score(0));
+        assert_eq!(Score::committee_median(&mut s(&[]), 3), Score(0));
+        assert_eq!(Score::committee_median(&mut s(&[50]), 1), Score(50));
+        assert_eq!(Score::committee_median(&mut s(&[]), 0), Score(0));
+    }
+
+    #[test]
+    fn pay_factor_is_linear_between_its_ends() {
+        assert_eq!(Score(4_000).pay_factor(), 0);
+        assert_eq!(Score(6_000).pay_factor(), 5_000);
+        assert_eq!(Score(8_000).pay_factor(), 10_000);
+        assert_eq!(Score(10_000).pay_factor(), 10_000);
+    }
+}
