@@ -1,0 +1,45 @@
+# `make up` runs a local Chroom network; `make test` runs everything that CI runs. `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+CHROOM_CACHE ?= $(HOME)/.cache/chroom
+export CARGO_TARGET_DIR ?= $(CHROOM_CACHE)/target
+export CARGO_TERM_COLOR ?= auto
+BIN := $(CARGO_TARGET_DIR)/debug
+ENV := source $(CHROOM_CACHE)/build.env;
+DATA ?= .chroom/local
+UP ?=
+
+.PHONY: help setup setup-test build web up clean-net test lint audit bench zombienet metadata
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+setup:
+	@scripts/setup.sh run
+
+setup-test:
+	@scripts/setup.sh test
+
+build: setup ## build every binary and the web pages
+	@$(ENV) cargo build --workspace --bins
+	@npm --prefix web run --silent build
+
+up: build ## build, then run a whole network on loopback until Ctrl-C (UP="--media 3" adds arguments)
+	@exec $(BIN)/chroom up --data $(DATA) --web web/dist $(UP)
+
+clean-net: ## remove the local network's data
+	rm -rf -- $(DATA)
+
+test: setup-test ## everything that CI runs, with a summary at the end
+	@$(ENV) scripts/test.sh
+
+lint: setup-test ## formatting, clippy, web linter
+	@$(ENV) scripts/test.sh lint
+
+metadata: setup ## regenerate the chain client's metadata from the runtime
+	@$(ENV) scripts/metadata.sh
+
+audit: ## licences, bans, sources, duplicate versions; advisories where their database can be reached
+	@scripts/audit.sh
