@@ -18,7 +18,16 @@ pub type AccountId = AccountId32;
 
 /// A signature by any of the supported key types.
 #[derive(
-    Clone, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo, serde::Serialize,
+    Clone,
+    PartialEq,
+    Eq,
+    Debug,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+    serde::Serialize,
     serde::Deserialize,
 )]
 pub enum ChroomSignature {
@@ -34,7 +43,17 @@ pub enum ChroomSignature {
 
 /// The public side of a [`ChroomSignature`].
 #[derive(
-    Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Encode, Decode, DecodeWithMemTracking, TypeInfo, serde::Serialize,
+    Clone,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Debug,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    TypeInfo,
+    serde::Serialize,
     serde::Deserialize,
 )]
 pub enum ChroomSigner {

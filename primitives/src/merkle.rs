@@ -16,8 +16,19 @@ pub const MAX_PROOF: u32 = 32;
 
 /// Root of a tree, with its size.
 #[derive(
-    Clone, Copy, PartialEq, Eq, Debug, Default, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
-    Serialize, Deserialize,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Debug,
+    Default,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+    Serialize,
+    Deserialize,
 )]
 pub struct Root {
     /// The tree hash; of no leaves, the hash of nothing.
@@ -87,12 +98,8 @@ impl Tree {
     /// The tree's root.
     pub fn root(&self) -> Root {
         let leaves = self.levels.first().map_or(0, Vec::len) as u32;
-        let hash = self
-            .levels
-            .last()
-            .and_then(|top| top.first())
-            .copied()
-            .unwrap_or_else(|| Hash::from(blake2_256(&[])));
+        let hash =
+            self.levels.last().and_then(|top| top.first()).copied().unwrap_or_else(|| Hash::from(blake2_256(&[])));
         Root { hash, leaves }
     }
 

@@ -25,7 +25,9 @@ pub const fn seq_time(seq: u64) -> UnixMs {
 }
 
 /// A node's own entry in the register: who it is and how to reach it. It changes rarely; at most 300 bytes encoded.
-#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo, Serialize, Deserialize)]
+#[derive(
+    Clone, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo, Serialize, Deserialize,
+)]
 pub struct NodeRecord {
     /// The node that the record is of, and that signs it.
     pub node: NodeId,
@@ -68,7 +70,9 @@ impl Signable for NodeRecord {
 }
 
 /// What a media node measures of its load, every few seconds. Kept in memory only.
-#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo, Serialize, Deserialize)]
+#[derive(
+    Clone, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo, Serialize, Deserialize,
+)]
 pub struct LoadReport {
     /// The node.
     pub node: NodeId,
@@ -99,7 +103,9 @@ impl Signable for LoadReport {
 }
 
 /// A media node's own account of one session in one interval: usage, and a cross-check of the callers' receipts.
-#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo, Serialize, Deserialize)]
+#[derive(
+    Clone, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo, Serialize, Deserialize,
+)]
 pub struct NodeQosReport {
     /// The node.
     pub node: NodeId,

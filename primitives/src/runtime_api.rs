@@ -1,8 +1,8 @@
 //! What the off-chain side reads from the runtime.
 
 use crate::{
-    AccountId, Balance, NodeId, QosEpoch, anchor::FinalSnapshot, epoch::EpochInfo, leaf::QosLeaf, leaf::UsageLeaf, merkle::Root,
-    record::Registration,
+    AccountId, Balance, NodeId, QosEpoch, anchor::FinalSnapshot, epoch::EpochInfo, leaf::QosLeaf, leaf::UsageLeaf,
+    merkle::Root, record::Registration,
 };
 use alloc::vec::Vec;
 use codec::{Decode, Encode};

@@ -103,7 +103,16 @@ pub trait Signable: Encode {
 
 /// A payload with a node's signature.
 #[derive(
-    Clone, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo, serde::Serialize,
+    Clone,
+    PartialEq,
+    Eq,
+    Debug,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+    serde::Serialize,
     serde::Deserialize,
 )]
 pub struct Signed<T> {
