@@ -1,0 +1,353 @@
+//! One participant, from joining to its report.
+
+use crate::{
+    connection::{Connection, ConnectionError, Incoming},
+    reception::Reception,
+    report::{Report, TrackReport},
+    signalling::{Negotiated, RoomEvent, Session, Signalling, SignallingError, Track},
+    source::{AudioSource, VideoSource},
+    stamp::{Stamp, track_tag},
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use chroom_rpc::receipt::{Receipt, ReceiptBody};
+use futures::StreamExt;
+use p256::ecdsa::SigningKey;
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// What a participant does.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Orchestrator's WebSocket URL.
+    pub url: String,
+    /// Access token.
+    pub token: String,
+    /// Identity in the token, for the report.
+    pub identity: String,
+    /// Whether to publish audio.
+    pub audio: bool,
+    /// Bit rate of the video to publish in kb/s, if any.
+    pub video_kbps: Option<u32>,
+    /// How many videos of others to ask for.
+    pub videos: usize,
+    /// How long to stay.
+    pub duration: Duration,
+}
+
+/// A participant could not do its part.
+#[derive(Debug, thiserror::Error)]
+pub enum ParticipantError {
+    /// Signalling failed.
+    #[error(transparent)]
+    Signalling(#[from] SignallingError),
+    /// The peer connection failed.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+    /// The orchestrator ended the session.
+    #[error("the session was closed: {0}")]
+    Closed(String),
+    /// The system's clock or random source does not work.
+    #[error("{0}")]
+    System(&'static str),
+}
+
+fn now_us() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_micros() as u64)
+}
+
+/// Counters of the interval that the next receipt is about.
+#[derive(Clone, Copy, Default)]
+struct Interval {
+    from_ms: u64,
+    packets: u64,
+    lost: u64,
+    bytes: u64,
+    sent_bytes: u64,
+}
+
+struct Participant {
+    plan: Plan,
+    signalling: Signalling,
+    session: Session,
+    connection: Connection,
+    incoming: mpsc::Receiver<Incoming>,
+    connected: bool,
+    others: BTreeMap<String, (String, Track)>,
+    receptions: BTreeMap<u32, Reception>,
+    audio: AudioSource,
+    video: Option<VideoSource>,
+    key: SigningKey,
+    receipt_seq: u64,
+    last: Interval,
+    report: Report,
+    began: Instant,
+}
+
+/// Runs one participant to the end of its plan, or until `stop`.
+pub async fn run(plan: Plan, stop: CancellationToken) -> Result<Report, ParticipantError> {
+    let began = Instant::now();
+    let signalling = Signalling::open(&plan.url).await?;
+    let mut events = signalling.events().await?;
+    let key = SigningKey::from_slice(&rand::random::<[u8; 32]>())
+        .map_err(|_| ParticipantError::System("the random source gave no valid key"))?;
+    let public = key.verifying_key().to_sec1_point(true);
+    let session: Session = signalling
+        .call("session.join", json!({ "token": plan.token, "receiptKey": URL_SAFE_NO_PAD.encode(public.as_bytes()) }))
+        .await?;
+    let (connection, incoming) = Connection::new(plan.audio, plan.video_kbps.is_some()).await?;
+    let report = Report {
+        identity: plan.identity.clone(),
+        participant: session.participant.clone(),
+        session: session.session.clone(),
+        node: session.node.id.clone(),
+        ..Default::default()
+    };
+    let mut others = BTreeMap::new();
+    for participant in &session.participants {
+        for track in &participant.tracks {
+            others.insert(track.id.clone(), (participant.id.clone(), track.clone()));
+        }
+    }
+    let video = plan.video_kbps.map(VideoSource::new);
+    let last = Interval { from_ms: now_us() / 1_000, ..Default::default() };
+    let receipt_every = Duration::from_millis(session.receipt_interval_ms.clamp(500, 60_000));
+    let mut me = Participant {
+        plan,
+        signalling,
+        session,
+        connection,
+        incoming,
+        connected: false,
+        others,
+        receptions: BTreeMap::new(),
+        audio: AudioSource::default(),
+        video,
+        key,
+        receipt_seq: 0,
+        last,
+        report,
+        began,
+    };
+    me.negotiate().await?;
+
+    let mut audio_tick = tokio::time::interval(Duration::from_millis(AudioSource::INTERVAL_MS));
+    let mut video_tick = tokio::time::interval(Duration::from_millis(VideoSource::INTERVAL_MS));
+    let mut receipt_tick = tokio::time::interval_at(tokio::time::Instant::now() + receipt_every, receipt_every);
+    receipt_tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let end = tokio::time::sleep(me.plan.duration);
+    tokio::pin!(end);
+    loop {
+        tokio::select! {
+            () = &mut end => break,
+            () = stop.cancelled() => break,
+            event = events.next() => match event {
+                Some(Ok(value)) => me.on_event(value).await?,
+                Some(Err(error)) => tracing::warn!(%error, "an event could not be read"),
+                None => return Err(ParticipantError::Closed("the orchestrator closed the WebSocket".to_owned())),
+            },
+            Some(incoming) = me.incoming.recv() => me.on_incoming(incoming).await?,
+            _ = audio_tick.tick(), if me.connected && me.plan.audio => me.send_audio().await?,
+            _ = video_tick.tick(), if me.connected && me.video.is_some() => me.send_video().await?,
+            _ = receipt_tick.tick(), if me.connected => me.send_receipt().await,
+        }
+    }
+    me.send_receipt().await;
+    if let Err(error) = me.signalling.call::<Value>("session.leave", json!({})).await {
+        tracing::debug!(%error, "leaving");
+    }
+    me.connection.close().await;
+    Ok(me.finish())
+}
+
+impl Participant {
+    /// The tracks of others to receive: every audio, and as many videos as planned.
+    fn wanted(&self) -> BTreeMap<String, String> {
+        let mut videos = 0;
+        let wants = |(id, (_, track)): (&String, &(String, Track))| {
+            let is_video = track.kind == "video";
+            videos += usize::from(is_video);
+            (!is_video || videos <= self.plan.videos).then(|| (id.clone(), track.kind.clone()))
+        };
+        self.others.iter().filter_map(wants).collect()
+    }
+
+    async fn negotiate(&mut self) -> Result<(), ParticipantError> {
+        let offer = self.connection.offer(&self.wanted()).await?;
+        let params = json!({ "sdp": offer.sdp, "publish": offer.publish, "subscribe": offer.subscribe });
+        let answer: Negotiated = self.signalling.call("session.negotiate", params).await?;
+        self.connection.answer(answer.sdp, &answer.publish).await?;
+        Ok(())
+    }
+
+    async fn on_event(&mut self, value: Value) -> Result<(), ParticipantError> {
+        let event: RoomEvent = match serde_json::from_value(value) {
+            Ok(event) => event,
+            Err(error) => {
+                tracing::warn!(%error, "unknown event");
+                return Ok(());
+            }
+        };
+        let before = self.wanted();
+        match event {
+            RoomEvent::ParticipantJoined { participant } => {
+                for track in participant.tracks {
+                    self.others.insert(track.id.clone(), (participant.id.clone(), track));
+                }
+            }
+            RoomEvent::ParticipantLeft { participant } => self.others.retain(|_, (owner, _)| *owner != participant),
+            RoomEvent::TrackPublished { participant, track } => {
+                if participant != self.session.participant {
+                    self.others.insert(track.id.clone(), (participant, track));
+                }
+            }
+            RoomEvent::TrackUnpublished { track, .. } => {
+                self.others.remove(&track);
+            }
+            RoomEvent::Moved { node } => {
+                self.report.moves += 1;
+                self.report.node = node.id.clone();
+                self.session.node = node;
+                self.reconnect().await?;
+                return Ok(());
+            }
+            RoomEvent::Closed { reason } => return Err(ParticipantError::Closed(reason)),
+            RoomEvent::Other => {}
+        }
+        if self.wanted() != before {
+            self.negotiate().await?;
+        }
+        Ok(())
+    }
+
+    /// A new connection for the same session: the media node changed, or the old connection failed.
+    async fn reconnect(&mut self) -> Result<(), ParticipantError> {
+        self.connection.close().await;
+        let (audio, video) = self.connection.ids();
+        let (mut connection, incoming) = Connection::new(self.plan.audio, self.plan.video_kbps.is_some()).await?;
+        connection.keep_ids(audio, video);
+        self.connection = connection;
+        self.incoming = incoming;
+        self.connected = false;
+        self.negotiate().await
+    }
+
+    async fn on_incoming(&mut self, incoming: Incoming) -> Result<(), ParticipantError> {
+        match incoming {
+            Incoming::Connected => {
+                self.connected = true;
+                tracing::info!(identity = self.plan.identity, node = self.report.node, "connected");
+            }
+            Incoming::Failed => {
+                // A lost media node is announced by `moved`; until then there is nothing to send to.
+                self.connected = false;
+                tracing::warn!(identity = self.plan.identity, "the peer connection failed");
+            }
+            Incoming::KeyframeRequested => {
+                if let Some(video) = &mut self.video {
+                    video.request_keyframe();
+                }
+            }
+            Incoming::Message(_) => self.report.messages += 1,
+            Incoming::Media(payload) => {
+                let now = now_us();
+                self.report.received_packets += 1;
+                self.report.received_bytes += payload.len() as u64;
+                if self.report.first_media_ms.is_none() {
+                    self.report.first_media_ms = Some(self.began.elapsed().as_millis() as u64);
+                }
+                if let Some(stamp) = Stamp::decode(&payload) {
+                    self.receptions.entry(stamp.tag).or_default().arrived(&stamp, payload.len(), now);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn send_audio(&mut self) -> Result<(), ParticipantError> {
+        let (Some(track), _) = self.connection.ids() else { return Ok(()) };
+        let packet = self.audio.next(track_tag(&track), now_us());
+        self.report.sent_packets += 1;
+        self.report.sent_bytes += packet.payload.len() as u64;
+        self.connection.send(false, packet.payload, packet.timestamp, packet.marker).await?;
+        Ok(())
+    }
+
+    async fn send_video(&mut self) -> Result<(), ParticipantError> {
+        let (_, Some(track)) = self.connection.ids() else { return Ok(()) };
+        let Some(source) = &mut self.video else { return Ok(()) };
+        for packet in source.next(track_tag(&track), now_us()) {
+            self.report.sent_packets += 1;
+            self.report.sent_bytes += packet.payload.len() as u64;
+            self.connection.send(true, packet.payload, packet.timestamp, packet.marker).await?;
+        }
+        Ok(())
+    }
+
+    async fn send_receipt(&mut self) {
+        let now_ms = now_us() / 1_000;
+        let lost: u64 = self.receptions.values().map(|reception| reception.totals().lost).sum();
+        let count = self.receptions.len().max(1) as f64;
+        let jitter: f64 = self.receptions.values().map(|reception| reception.totals().jitter_ms).sum::<f64>() / count;
+        let bytes = self.report.received_bytes - self.last.bytes;
+        let elapsed_ms = now_ms.saturating_sub(self.last.from_ms).max(1);
+        self.receipt_seq += 1;
+        let body = ReceiptBody {
+            v: 1,
+            session: self.session.session.clone(),
+            node: self.session.node.id.clone(),
+            seq: self.receipt_seq,
+            from: self.last.from_ms,
+            to: now_ms,
+            rx_packets: self.report.received_packets - self.last.packets,
+            rx_lost: lost.saturating_sub(self.last.lost),
+            rx_bytes: bytes,
+            tx_bytes: self.report.sent_bytes - self.last.sent_bytes,
+            rtt_ms: self.connection.rtt_ms().await.round() as u32,
+            jitter_ms: jitter.round() as u32,
+            wanted_kbps: 0,
+            delivered_kbps: (bytes * 8 / elapsed_ms) as u32,
+            frames_decoded: 0,
+            freeze_ms: 0,
+        };
+        self.last = Interval {
+            from_ms: now_ms,
+            packets: self.report.received_packets,
+            lost: lost.max(self.last.lost),
+            bytes: self.report.received_bytes,
+            sent_bytes: self.report.sent_bytes,
+        };
+        let receipt = Receipt::sign(&body, &self.key);
+        let params = json!({ "payload": receipt.payload, "signature": URL_SAFE_NO_PAD.encode(receipt.signature) });
+        match self.signalling.call::<Value>("session.receipt", params).await {
+            Ok(_) => self.report.receipts += 1,
+            Err(error) => {
+                self.report.receipts_failed += 1;
+                tracing::warn!(%error, "a receipt was not taken");
+            }
+        }
+    }
+
+    fn finish(mut self) -> Report {
+        let mut tracks: BTreeMap<u32, (String, Track)> = BTreeMap::new();
+        for (id, (owner, track)) in &self.others {
+            tracks.insert(track_tag(id), (owner.clone(), track.clone()));
+        }
+        for (tag, reception) in &self.receptions {
+            let (participant, track) = tracks.get(tag).cloned().unwrap_or_else(|| {
+                (String::new(), Track { id: format!("left-{tag:08x}"), kind: "unknown".to_owned() })
+            });
+            self.report.tracks.push(TrackReport {
+                participant,
+                track: track.id,
+                kind: track.kind,
+                totals: reception.totals(),
+            });
+        }
+        self.report
+    }
+}
