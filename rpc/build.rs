@@ -1,1 +1,6 @@
-fn main() {}
+//! Makes the Rust side of the protocol from `proto/`.
+
+fn main() -> std::io::Result<()> {
+    tonic_prost_build::configure()
+        .compile_protos(&["proto/chroom/v1/registry.proto", "proto/chroom/v1/media.proto"], &["proto"])
+}

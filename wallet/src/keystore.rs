@@ -248,8 +248,7 @@ fn encrypt(wallet: &Wallet, passphrase: &str, strength: Strength) -> Result<Keys
     for bytes in [&mut salt[..], &mut iv[..]] {
         rand::rngs::OsRng.try_fill_bytes(bytes).map_err(|_| SaveError::Randomness)?;
     }
-    let kdf =
-        Kdf::Scrypt { dklen: 32, n: 1 << strength.log_n(), p: strength.p(), r: 8, salt: salt.to_vec() };
+    let kdf = Kdf::Scrypt { dklen: 32, n: 1 << strength.log_n(), p: strength.p(), r: 8, salt: salt.to_vec() };
     // Both strengths lie within scrypt's bounds, so deriving cannot fail for them.
     let key = kdf.derive(passphrase.as_bytes()).map_err(|_| SaveError::Randomness)?;
     let mut ciphertext = wallet.secret();
@@ -477,10 +476,7 @@ mod tests {
             assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
         let before = std::fs::read(&path).unwrap();
-        assert!(matches!(
-            Wallet::generate().save_with(&path, "p", Strength::Light),
-            Err(SaveError::Exists { .. })
-        ));
+        assert!(matches!(Wallet::generate().save_with(&path, "p", Strength::Light), Err(SaveError::Exists { .. })));
         assert_eq!(std::fs::read(&path).unwrap(), before);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no draft is left behind");
     }

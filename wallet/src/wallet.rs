@@ -41,8 +41,7 @@ impl Wallet {
     pub fn from_secret(secret: &[u8; 32]) -> Result<Self, SecretError> {
         let key = SigningKey::from_slice(secret).map_err(|_| SecretError)?;
         let point = key.verifying_key().to_sec1_point(false);
-        let coordinates: &[u8; 64] =
-            point.as_bytes().get(1..).and_then(|xy| xy.try_into().ok()).ok_or(SecretError)?;
+        let coordinates: &[u8; 64] = point.as_bytes().get(1..).and_then(|xy| xy.try_into().ok()).ok_or(SecretError)?;
         let id = NodeId::from_uncompressed_key(coordinates);
         Ok(Self { key, id })
     }
@@ -124,7 +123,10 @@ impl fmt::Debug for Wallet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chroom_primitives::{ChroomSignature, H3Cell, Role, record::{KeyProof, LoadReport}};
+    use chroom_primitives::{
+        ChroomSignature, H3Cell, Role,
+        record::{KeyProof, LoadReport},
+    };
     use proptest::prelude::*;
 
     const HARDHAT_0: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
@@ -199,13 +201,8 @@ mod tests {
     fn another_kind_of_payload_never_shares_a_signature() {
         let wallet = Wallet::generate();
         let genesis = Hash::zero();
-        let proof = KeyProof {
-            node: wallet.node_id(),
-            owner: wallet.account(),
-            role: Role::Media,
-            nonce: 0,
-            expires_at: 10,
-        };
+        let proof =
+            KeyProof { node: wallet.node_id(), owner: wallet.account(), role: Role::Media, nonce: 0, expires_at: 10 };
         let plain = wallet.sign_personal(&codec::Encode::encode(&proof));
         let signed = wallet.sign(proof, &genesis);
         assert_ne!(plain, signed.signature);
