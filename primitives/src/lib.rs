@@ -4,6 +4,7 @@
 //! records that nodes sign, the leaves that attestors hash, the Merkle tree over them, the committee draw and the score.
 //! The crate is `no_std`, has no I/O and takes time and randomness as arguments.
 #![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing))]
 
 extern crate alloc;
 
