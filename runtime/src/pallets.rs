@@ -1,0 +1,75 @@
+//! The pallets that the runtime is made of, with their indices, which never change.
+
+// The macro writes public items that it gives no documentation.
+#![allow(missing_docs)]
+
+use crate::{Block, UncheckedExtrinsic};
+
+#[frame_support::runtime]
+mod runtime {
+    #[runtime::runtime]
+    #[runtime::derive(
+        RuntimeCall,
+        RuntimeEvent,
+        RuntimeError,
+        RuntimeOrigin,
+        RuntimeFreezeReason,
+        RuntimeHoldReason,
+        RuntimeSlashReason,
+        RuntimeLockId,
+        RuntimeTask,
+        RuntimeViewFunction
+    )]
+    pub struct Runtime;
+
+    #[runtime::pallet_index(0)]
+    pub type System = frame_system::Pallet<Runtime>;
+    #[runtime::pallet_index(1)]
+    pub type Utility = pallet_utility::Pallet<Runtime>;
+
+    // BABE comes before whatever reads the slot.
+    #[runtime::pallet_index(2)]
+    pub type Babe = pallet_babe::Pallet<Runtime>;
+    #[runtime::pallet_index(3)]
+    pub type Timestamp = pallet_timestamp::Pallet<Runtime>;
+
+    #[runtime::pallet_index(4)]
+    pub type Balances = pallet_balances::Pallet<Runtime>;
+    #[runtime::pallet_index(5)]
+    pub type TransactionPayment = pallet_transaction_payment::Pallet<Runtime>;
+
+    // Authorship comes before the session, so that it finds a block's author in the session's validators; the validators'
+    // genesis comes before the session's, which holds the first election.
+    #[runtime::pallet_index(6)]
+    pub type Authorship = pallet_authorship::Pallet<Runtime>;
+    #[runtime::pallet_index(7)]
+    pub type Validators = pallet_chroom_validators::Pallet<Runtime>;
+    #[runtime::pallet_index(8)]
+    pub type Offences = pallet_offences::Pallet<Runtime>;
+    #[runtime::pallet_index(9)]
+    pub type Historical = crate::consensus::historical::Pallet<Runtime>;
+    #[runtime::pallet_index(10)]
+    pub type Session = pallet_session::Pallet<Runtime>;
+    #[runtime::pallet_index(11)]
+    pub type Grandpa = pallet_grandpa::Pallet<Runtime>;
+    #[runtime::pallet_index(12)]
+    pub type AuthorityDiscovery = pallet_authority_discovery::Pallet<Runtime>;
+
+    #[runtime::pallet_index(13)]
+    pub type Sudo = pallet_sudo::Pallet<Runtime>;
+}
+
+// The macro's trait for inherents is private to this module.
+
+/// The inherent extrinsics that an author has to put into its block.
+pub(crate) fn inherent_extrinsics(data: &sp_inherents::InherentData) -> alloc::vec::Vec<UncheckedExtrinsic> {
+    data.create_extrinsics()
+}
+
+/// Whether a block's inherent extrinsics agree with what this node sees.
+pub(crate) fn check_inherents(
+    data: &sp_inherents::InherentData,
+    block: &<Block as sp_runtime::traits::Block>::LazyBlock,
+) -> sp_inherents::CheckInherentsResult {
+    data.check_extrinsics(block)
+}
