@@ -20,7 +20,7 @@ pub struct MemberProof {
 }
 
 /// What a claim would pay.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Encode, Decode, TypeInfo)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Encode, Decode, codec::DecodeWithMemTracking, TypeInfo)]
 pub struct Payout {
     /// Median of the committee, absent members counting as 0; hundredths of a point.
     pub score: crate::Score,

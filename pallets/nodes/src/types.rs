@@ -1,0 +1,175 @@
+//! What the pallet stores, and what it asks of its neighbours.
+
+use chroom_primitives::{
+    AccountId, Balance, CHR, CapacityClass, Endpoint, H3Cell, NodeId, NodeStatus, QosEpoch, Role, record::Registration,
+};
+use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
+use frame_support::traits::fungible::Credit;
+use scale_info::TypeInfo;
+use serde::{Deserialize, Serialize};
+use sp_runtime::Perbill;
+
+/// Highest price of usage, in the smallest unit per GiB (one million CHR): keeps every product of bytes and price far from 2¹²⁸.
+pub const MAX_PRICE_PER_GIB: Balance = 1_000_000 * CHR;
+
+/// Longest ring of QoS epochs that the histories here are made for.
+pub const MAX_EPOCH_RING: u32 = 128;
+
+/// A slashed part of a bond.
+pub type CreditOf<T> = Credit<AccountId, <T as crate::Config>::Currency>;
+
+/// A registered node. The key of the map is its id.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+pub struct NodeInfo {
+    /// The account that bonded for it and is paid for it.
+    pub owner: AccountId,
+    /// What it does; fixed for the registration's life.
+    pub role: Role,
+    /// Where it stands.
+    pub status: NodeStatus,
+    /// Capacity class.
+    pub class: CapacityClass,
+    /// Where it is.
+    pub cell: H3Cell,
+    /// Its gRPC interface.
+    pub endpoint: Endpoint,
+    /// Bond on hold at the owner's account, in the smallest unit.
+    pub bond: Balance,
+    /// Price of usage in the smallest unit per GiB; 0 for other roles than media.
+    pub price_per_gib: Balance,
+    /// Block of the registration.
+    pub registered_at: u32,
+    /// First block at which an unbonding node may be withdrawn, or a jailed one may resume; 0 otherwise.
+    pub until: u32,
+}
+
+impl NodeInfo {
+    /// The node's weight in the availability subsidy: that of its class while it is an active media node.
+    pub fn media_weight(&self) -> u32 {
+        if self.role == Role::Media && self.status == NodeStatus::Active { self.class.weight() } else { 0 }
+    }
+
+    /// The node as followers of the chain see it.
+    pub fn registration(self, node: NodeId) -> Registration {
+        Registration {
+            node,
+            owner: self.owner,
+            role: self.role,
+            status: self.status,
+            cell: self.cell,
+            class: self.class,
+            endpoint: self.endpoint,
+            bond: self.bond,
+            price_per_gib: self.price_per_gib,
+        }
+    }
+}
+
+/// On what terms a media node serves from an epoch on. A change holds from the epoch after the one in which it was made, so
+/// that nobody's price or share moves after the usage.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+pub struct Terms {
+    /// First epoch in which they hold.
+    pub from: QosEpoch,
+    /// Weight in the subsidy; 0 if the node was not in service when the epoch began.
+    pub weight: u32,
+    /// Price of usage in the smallest unit per GiB.
+    pub price_per_gib: Balance,
+}
+
+/// Bonds and periods; set at genesis, changed by the admin origin.
+#[derive(
+    Clone, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo, Serialize, Deserialize,
+)]
+#[serde(default)]
+pub struct NodeParameters {
+    /// Smallest bond of a media node of class small; greater classes times their weight.
+    pub media_bond: Balance,
+    /// Smallest bond of an orchestrator.
+    pub orchestrator_bond: Balance,
+    /// Smallest bond of a registry node.
+    pub registry_bond: Balance,
+    /// Blocks between unbonding and withdrawal.
+    pub unbonding_period: u32,
+    /// Blocks for which a punished node is out of service.
+    pub jail_period: u32,
+    /// Share of the bond that proven equivocation costs.
+    pub equivocation_slash: Perbill,
+    /// Share of what is slashed that goes to the reporter.
+    pub reporter_share: Perbill,
+}
+
+impl Default for NodeParameters {
+    fn default() -> Self {
+        Self {
+            media_bond: 100 * CHR,
+            orchestrator_bond: 100 * CHR,
+            registry_bond: 500 * CHR,
+            unbonding_period: 20,
+            jail_period: 100,
+            equivocation_slash: Perbill::from_percent(10),
+            reporter_share: Perbill::from_percent(10),
+        }
+    }
+}
+
+impl NodeParameters {
+    /// Smallest bond of a node of this role and class.
+    pub fn minimum_bond(&self, role: Role, class: CapacityClass) -> Balance {
+        match role {
+            Role::Media => self.media_bond.saturating_mul(Balance::from(class.weight())),
+            Role::Orchestrator => self.orchestrator_bond,
+            Role::Registry => self.registry_bond,
+        }
+    }
+}
+
+/// A node that exists from genesis on.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct GenesisNode {
+    /// The node.
+    pub node: NodeId,
+    /// The account that bonds for it; its genesis balance must cover the bond.
+    pub owner: AccountId,
+    /// What it does.
+    pub role: Role,
+    /// Capacity class.
+    pub class: CapacityClass,
+    /// Where it is.
+    pub cell: H3Cell,
+    /// Its gRPC interface.
+    pub endpoint: Endpoint,
+    /// Price of usage in the smallest unit per GiB; 0 for other roles than media.
+    pub price_per_gib: Balance,
+}
+
+/// Says which QoS epoch the chain is in. Implemented by the QoS pallet.
+pub trait EpochClock {
+    /// The current epoch.
+    fn current() -> QosEpoch;
+}
+
+impl EpochClock for () {
+    fn current() -> QosEpoch {
+        QosEpoch(0)
+    }
+}
+
+/// Learns that a node's registration is gone.
+pub trait OnNodeRemoved {
+    /// `node` was withdrawn.
+    fn removed(node: &NodeId);
+}
+
+impl OnNodeRemoved for () {
+    fn removed(_: &NodeId) {}
+}
+
+/// Punishes nodes. Only objective evidence may lead here.
+pub trait Discipline {
+    /// Takes `share` of the node's bond, gives part of it to the `reporter`, and puts the node out of service. Returns what was taken;
+    /// nothing happens to a node that is not registered.
+    fn slash(node: &NodeId, share: Perbill, reporter: Option<&AccountId>) -> Balance;
+    /// Puts the node out of service for `blocks`. Whether it was in service.
+    fn jail(node: &NodeId, blocks: u32) -> bool;
+}

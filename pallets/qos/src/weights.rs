@@ -1,0 +1,56 @@
+//! What calls and hooks cost. Estimated by hand, on the high side; to be replaced by measured values.
+
+use core::marker::PhantomData;
+use frame_support::{
+    traits::Get,
+    weights::{Weight, constants::RocksDbWeight},
+};
+
+/// Weights of the calls and hooks.
+pub trait WeightInfo {
+    /// Weight of the hooks of a block that clears `roots` old roots.
+    fn block(roots: u32) -> Weight;
+    /// Weight of beginning an epoch with `attestors`, whose list may have to be copied, with what the rewards pallet does then.
+    fn start_epoch(attestors: u32) -> Weight;
+    /// Weight of `submit_root` in a set of `attestors`, with the vote for the snapshot.
+    fn submit_root(attestors: u32) -> Weight;
+}
+
+/// Picoseconds of one microsecond.
+const MICRO: u64 = 1_000_000;
+
+fn list(attestors: u32) -> Weight {
+    // Decoding and encoding 20 bytes each.
+    Weight::from_parts(u64::from(attestors) * MICRO / 5, u64::from(attestors) * 20)
+}
+
+/// Weights for a runtime `T`, by its database weights.
+pub struct ChroomWeight<T>(PhantomData<T>);
+
+macro_rules! weights {
+    ($db:expr) => {
+        fn block(roots: u32) -> Weight {
+            let clearing =
+                if roots == 0 { Weight::zero() } else { $db.reads_writes(u64::from(roots), u64::from(roots) + 1) };
+            Weight::from_parts(10 * MICRO, 2_000).saturating_add($db.reads_writes(5, 1)).saturating_add(clearing)
+        }
+        fn start_epoch(attestors: u32) -> Weight {
+            Weight::from_parts(100 * MICRO, 8_000)
+                .saturating_add($db.reads_writes(16, 10))
+                .saturating_add(list(attestors))
+        }
+        fn submit_root(attestors: u32) -> Weight {
+            Weight::from_parts(100 * MICRO, 8_000)
+                .saturating_add($db.reads_writes(9, 7))
+                .saturating_add(list(attestors))
+        }
+    };
+}
+
+impl<T: frame_system::Config> WeightInfo for ChroomWeight<T> {
+    weights!(T::DbWeight::get());
+}
+
+impl WeightInfo for () {
+    weights!(RocksDbWeight::get());
+}
