@@ -1,0 +1,164 @@
+//! The transactions that operators and nodes send.
+
+use crate::{ChainClient, Signer, SubmitError, TxOutcome, config::subxt_account};
+use chroom_primitives::{
+    AccountId, Balance, CapacityClass, Endpoint, H3Cell, NodeId, QosEpoch, Role, Signed, merkle::Root,
+    record::KeyProof, runtime_api::MemberProof,
+};
+use chroom_wallet::Wallet;
+use codec::Compact;
+use subxt::{
+    tx::dynamic,
+    utils::{AccountId32, MultiAddress, Static},
+};
+
+/// Blocks for which a key proof made by [`ChainClient::register`] holds.
+const KEY_PROOF_BLOCKS: u32 = 100;
+
+/// A node to be registered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewNode {
+    /// What it will do.
+    pub role: Role,
+    /// Capacity class.
+    pub class: CapacityClass,
+    /// Where it is.
+    pub cell: H3Cell,
+    /// Its gRPC interface.
+    pub endpoint: Endpoint,
+    /// Price of usage in the smallest unit per GiB; 0 for other roles than media.
+    pub price_per_gib: Balance,
+    /// Bond that the owner puts on hold, in the smallest unit.
+    pub bond: Balance,
+}
+
+/// Changes to a registration; `None` leaves an attribute as it is.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct NodeUpdate {
+    /// Capacity class, from the next epoch on.
+    pub class: Option<CapacityClass>,
+    /// Where it is.
+    pub cell: Option<H3Cell>,
+    /// Its gRPC interface.
+    pub endpoint: Option<Endpoint>,
+    /// Price of usage in the smallest unit per GiB, from the next epoch on.
+    pub price_per_gib: Option<Balance>,
+}
+
+impl ChainClient {
+    /// Makes the proof that a node's key agrees to be registered by `owner`.
+    pub async fn key_proof(
+        &self,
+        node: &Wallet,
+        owner: AccountId,
+        role: Role,
+    ) -> Result<Signed<KeyProof>, SubmitError> {
+        let nonce = self.key_proof_nonce(node.node_id()).await?;
+        let expires_at = self.membership().borrow().block.saturating_add(KEY_PROOF_BLOCKS);
+        let proof = KeyProof { node: node.node_id(), owner, role, nonce, expires_at };
+        Ok(node.sign(proof, &self.genesis_hash()))
+    }
+
+    /// Registers the node with this key; `owner` bonds for it.
+    pub async fn register(&self, owner: &Signer, node: &Wallet, new: NewNode) -> Result<TxOutcome, SubmitError> {
+        let proof = self.key_proof(node, owner.account(), new.role).await?;
+        self.register_with_proof(owner, new, &proof).await
+    }
+
+    /// As [`ChainClient::register`], with a proof that was made elsewhere: the node's key need not be on the owner's machine.
+    pub async fn register_with_proof(
+        &self,
+        owner: &Signer,
+        new: NewNode,
+        proof: &Signed<KeyProof>,
+    ) -> Result<TxOutcome, SubmitError> {
+        let fields = (
+            Static(proof.payload.node),
+            Static(new.role),
+            Static(new.class),
+            Static(new.cell),
+            Static(new.endpoint),
+            Static(Compact(new.price_per_gib)),
+            Static(Compact(new.bond)),
+            Static(proof.payload.expires_at),
+            Static(proof.signature),
+        );
+        self.submit(owner, &dynamic("Nodes", "register", fields)).await
+    }
+
+    /// Changes a node's attributes.
+    pub async fn update(&self, owner: &Signer, node: NodeId, update: NodeUpdate) -> Result<TxOutcome, SubmitError> {
+        let fields = (
+            Static(node),
+            Static(update.class),
+            Static(update.cell),
+            Static(update.endpoint),
+            Static(update.price_per_gib),
+        );
+        self.submit(owner, &dynamic("Nodes", "update", fields)).await
+    }
+
+    /// Puts more bond on hold for a node.
+    pub async fn add_bond(&self, owner: &Signer, node: NodeId, amount: Balance) -> Result<TxOutcome, SubmitError> {
+        self.submit(owner, &dynamic("Nodes", "add_bond", (Static(node), Static(Compact(amount))))).await
+    }
+
+    /// Takes a node out of service; what it carries goes on. By its owner or the node itself.
+    pub async fn drain(&self, signer: &Signer, node: NodeId) -> Result<TxOutcome, SubmitError> {
+        self.submit(signer, &dynamic("Nodes", "drain", (Static(node),))).await
+    }
+
+    /// Puts a draining node, or one whose jail period is over, back into service. By its owner or the node itself.
+    pub async fn resume(&self, signer: &Signer, node: NodeId) -> Result<TxOutcome, SubmitError> {
+        self.submit(signer, &dynamic("Nodes", "resume", (Static(node),))).await
+    }
+
+    /// Begins to take a node off the register.
+    pub async fn unbond(&self, owner: &Signer, node: NodeId) -> Result<TxOutcome, SubmitError> {
+        self.submit(owner, &dynamic("Nodes", "unbond", (Static(node),))).await
+    }
+
+    /// Removes a node whose unbonding period is over and releases its bond.
+    pub async fn withdraw(&self, owner: &Signer, node: NodeId) -> Result<TxOutcome, SubmitError> {
+        self.submit(owner, &dynamic("Nodes", "withdraw", (Static(node),))).await
+    }
+
+    /// Sends an attestor's roots for an epoch: over its quality leaves, and over its register.
+    pub async fn submit_root(
+        &self,
+        attestor: &Signer,
+        epoch: QosEpoch,
+        quality: Root,
+        snapshot: Root,
+    ) -> Result<TxOutcome, SubmitError> {
+        self.submit(attestor, &dynamic("Qos", "submit_root", (Static(epoch), Static(quality), Static(snapshot)))).await
+    }
+
+    /// Claims a node's pay for an epoch with the proofs of its committee. Anyone may; the owner is paid.
+    pub async fn claim(
+        &self,
+        signer: &Signer,
+        epoch: QosEpoch,
+        node: NodeId,
+        proofs: Vec<MemberProof>,
+    ) -> Result<TxOutcome, SubmitError> {
+        self.submit(signer, &dynamic("Rewards", "claim", (Static(epoch), Static(node), Static(proofs)))).await
+    }
+
+    /// Adds to an application's escrow, from which its usage is paid.
+    pub async fn deposit_escrow(
+        &self,
+        signer: &Signer,
+        application: &AccountId,
+        amount: Balance,
+    ) -> Result<TxOutcome, SubmitError> {
+        let fields = (Static(application.clone()), Static(Compact(amount)));
+        self.submit(signer, &dynamic("Rewards", "deposit_escrow", fields)).await
+    }
+
+    /// Sends tokens; the sender's account stays alive.
+    pub async fn transfer(&self, from: &Signer, to: &AccountId, amount: Balance) -> Result<TxOutcome, SubmitError> {
+        let to: MultiAddress<AccountId32, ()> = subxt_account(to).into();
+        self.submit(from, &dynamic("Balances", "transfer_keep_alive", (to, Static(Compact(amount))))).await
+    }
+}

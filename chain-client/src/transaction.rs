@@ -1,0 +1,327 @@
+//! Sending transactions and seeing them through to a finalised block.
+
+use crate::{
+    ChainClient, ConnectError, QueryError, Signer,
+    config::{ChroomConfig, subxt_account},
+    link::Connection,
+    query::AtBlock,
+};
+use chroom_primitives::{Balance, Hash};
+use std::time::Duration;
+use subxt::{
+    config::{DefaultExtrinsicParamsBuilder, Hasher as _, transaction_extensions::Params as _},
+    error::{DispatchError, ExtrinsicError},
+    extrinsics::ExtrinsicEvents,
+    tx::{Payload, TransactionProgress, TransactionStatus},
+};
+
+/// Blocks for which a transaction is valid: what is not in a block by then never will be, and its nonce is free again.
+const MORTALITY: u64 = 64;
+/// Time after which nobody waits any more: the mortality in six-second blocks, and some for finality.
+const PATIENCE: Duration = Duration::from_secs(64 * 6 + 60);
+/// Attempts when the nonce turns out to be taken by a transaction that was not known.
+const ATTEMPTS: u32 = 3;
+
+/// A transaction that is in a finalised block and succeeded.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+pub struct TxOutcome {
+    /// Hash of the extrinsic.
+    pub extrinsic_hash: Hash,
+    /// The block that it is in.
+    pub block_hash: Hash,
+    /// That block's number.
+    pub block_number: u32,
+    /// The fee that was paid, in the smallest unit.
+    pub fee: Balance,
+    /// What happened.
+    pub events: Vec<EventSummary>,
+}
+
+impl TxOutcome {
+    /// The first event of this kind.
+    pub fn find(&self, pallet: &str, event: &str) -> Option<&EventSummary> {
+        self.events.iter().find(|e| e.pallet == pallet && e.event == event)
+    }
+}
+
+/// An event in short.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+pub struct EventSummary {
+    /// The pallet.
+    pub pallet: String,
+    /// The event's name.
+    pub event: String,
+    /// Its fields, for people.
+    pub fields: String,
+}
+
+/// A transaction did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// The chain cannot be asked.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// The transaction cannot be made, or the node's pool refuses it.
+    #[error("the transaction was refused: {0}")]
+    Refused(String),
+    /// It is in a block, and failed there.
+    #[error("the transaction failed: {pallet}::{name}: {docs}")]
+    Dispatch {
+        /// The pallet; `Runtime` for errors of the runtime itself.
+        pallet: String,
+        /// The error's name.
+        name: String,
+        /// What it means.
+        docs: String,
+    },
+    /// It was not in a block in time and never will be.
+    #[error("the transaction was in no block within {MORTALITY} blocks and is void now; send it again")]
+    Expired,
+    /// Nobody knows.
+    #[error("the transaction is in no finalised block after {} s; does the chain still finalise?", PATIENCE.as_secs())]
+    Timeout,
+}
+
+impl From<ConnectError> for SubmitError {
+    fn from(error: ConnectError) -> Self {
+        SubmitError::Query(error.into())
+    }
+}
+
+impl SubmitError {
+    /// Whether the runtime gave this error.
+    pub fn is(&self, in_pallet: &str, named: &str) -> bool {
+        matches!(self, SubmitError::Dispatch { pallet, name, .. } if pallet == in_pallet && name == named)
+    }
+}
+
+/// A transaction that a node took.
+struct Sent {
+    progress: TransactionProgress<ChroomConfig, subxt::client::OnlineClientAtBlockImpl<ChroomConfig>>,
+    nonce: u64,
+    hash: Hash,
+    /// Block that its validity begins with.
+    born: u64,
+}
+
+/// Why a node did not take a transaction.
+enum SendError {
+    /// Its nonce is used, or too far ahead: the node knows better.
+    Nonce(String),
+    Other(SubmitError),
+}
+
+impl ChainClient {
+    /// Signs a call, sends it and waits until it is in a finalised block.
+    pub async fn submit<C: Payload>(&self, signer: &Signer, call: &C) -> Result<TxOutcome, SubmitError> {
+        let account = signer.account();
+        let nonces = self.nonces(&account);
+        let mut attempt = 1;
+        let sent = loop {
+            // Held while sending, so that an account's transactions reach the pool in order.
+            let mut held = nonces.lock().await;
+            let connection = self.usable_connection().await?;
+            let next = connection
+                .rpc
+                .system_account_next_index(&subxt_account(&account))
+                .await
+                .map_err(|e| QueryError::Node(e.to_string()))?;
+            let nonce = held.take(next);
+            match send(&connection, signer, call, nonce).await {
+                Ok(sent) => break sent,
+                Err(error) => {
+                    held.lost(nonce);
+                    drop(held);
+                    match error {
+                        SendError::Nonce(reason) if attempt < ATTEMPTS => {
+                            tracing::debug!(nonce, reason, "the nonce is taken, trying again");
+                            attempt += 1;
+                            tokio::time::sleep(Duration::from_secs(1)).await;
+                        }
+                        SendError::Nonce(reason) => return Err(SubmitError::Refused(reason)),
+                        SendError::Other(error) => return Err(error),
+                    }
+                }
+            }
+        };
+        let nonce = sent.nonce;
+        // Whoever stops waiting leaves the nonce to the node's answer.
+        let settled = match tokio::time::timeout(PATIENCE, self.see_through(sent)).await {
+            Ok(settled) => settled,
+            Err(_) => Err(SubmitError::Timeout),
+        };
+        let mut held = nonces.lock().await;
+        match &settled {
+            Ok(_) | Err(SubmitError::Dispatch { .. }) => held.finalised(nonce),
+            Err(_) => held.lost(nonce),
+        }
+        settled
+    }
+
+    /// The current connection, or a new one if it is broken.
+    async fn usable_connection(&self) -> Result<Connection, ConnectError> {
+        let connection = self.link().current().await;
+        if connection.is_alive().await { Ok(connection) } else { self.link().replace(&connection).await }
+    }
+
+    async fn see_through(&self, mut sent: Sent) -> Result<TxOutcome, SubmitError> {
+        while let Some(status) = sent.progress.next().await {
+            match status {
+                Ok(TransactionStatus::InFinalizedBlock(block)) => {
+                    return match block.at().await {
+                        Ok(at) => outcome(&at, sent.hash).await?.ok_or(SubmitError::Expired),
+                        Err(_) => break,
+                    };
+                }
+                Ok(TransactionStatus::Invalid { message } | TransactionStatus::Error { message }) => {
+                    tracing::debug!(message, "the pool gave the transaction up");
+                    break;
+                }
+                Ok(TransactionStatus::Dropped { message }) => {
+                    tracing::debug!(message, "the pool dropped the transaction");
+                    break;
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::debug!(%error, "lost sight of the transaction");
+                    break;
+                }
+            }
+        }
+        // The connection broke, or the pool let go of it: it may be in a block all the same. The chain tells.
+        self.search(sent.born, sent.hash).await
+    }
+
+    /// Looks through the finalised blocks in which the transaction can be, as they come.
+    async fn search(&self, born: u64, hash: Hash) -> Result<TxOutcome, SubmitError> {
+        let mut membership = self.membership();
+        for number in born + 1..=born + MORTALITY {
+            while u64::from(membership.borrow_and_update().block) < number {
+                if membership.changed().await.is_err() {
+                    return Err(SubmitError::Timeout);
+                }
+            }
+            let connection = self.link().current().await;
+            let found = match look_in(&connection, number, hash).await {
+                Err(SubmitError::Query(_)) => {
+                    let connection = self.usable_connection().await?;
+                    look_in(&connection, number, hash).await
+                }
+                looked => looked,
+            };
+            if let Some(outcome) = found? {
+                return Ok(outcome);
+            }
+        }
+        Err(SubmitError::Expired)
+    }
+}
+
+async fn look_in(connection: &Connection, number: u64, hash: Hash) -> Result<Option<TxOutcome>, SubmitError> {
+    let at = connection.api.at_block(number).await.map_err(|e| QueryError::from(subxt::Error::from(e)))?;
+    outcome(&at, hash).await
+}
+
+async fn send<C: Payload>(connection: &Connection, signer: &Signer, call: &C, nonce: u64) -> Result<Sent, SendError> {
+    let node = |e: subxt::Error| SendError::Other(SubmitError::Query(QueryError::from(e)));
+    let refused = |e: ExtrinsicError| SendError::Other(SubmitError::Refused(e.to_string()));
+    let at = connection.api.at_current_block().await.map_err(|e| node(e.into()))?;
+    let mut parameters = DefaultExtrinsicParamsBuilder::<ChroomConfig>::new().nonce(nonce).mortal(MORTALITY).build();
+    parameters.inject_block(at.block_number(), at.block_hash());
+    let mut signable = at.transactions().create_signable_offline(call, parameters).map_err(refused)?;
+    let transaction = signable.sign(signer).map_err(refused)?;
+    let progress = transaction.submit_and_watch().await.map_err(|error| {
+        let reason = error.to_string();
+        match pool_refusal(&reason) {
+            PoolRefusal::Nonce => SendError::Nonce(reason),
+            PoolRefusal::Other => SendError::Other(SubmitError::Refused(reason)),
+        }
+    })?;
+    Ok(Sent { progress, nonce, hash: transaction.hash(), born: at.block_number() })
+}
+
+#[derive(PartialEq, Eq, Debug)]
+enum PoolRefusal {
+    Nonce,
+    Other,
+}
+
+/// Sorts the node's refusals: "Transaction is outdated" (stale nonce), "Priority is too low" (nonce taken by another in the
+/// pool), against all others. The texts are those of sc-rpc's author API.
+fn pool_refusal(reason: &str) -> PoolRefusal {
+    if ["outdated", "Priority is too low", "too low priority"].iter().any(|text| reason.contains(text)) {
+        PoolRefusal::Nonce
+    } else {
+        PoolRefusal::Other
+    }
+}
+
+/// What became of the transaction in this block, if it is there.
+async fn outcome(at: &AtBlock, hash: Hash) -> Result<Option<TxOutcome>, SubmitError> {
+    let node = |e: subxt::Error| SubmitError::Query(QueryError::from(e));
+    let extrinsics = at.extrinsics().fetch().await.map_err(|e| node(e.into()))?;
+    for extrinsic in extrinsics.iter() {
+        let Ok(extrinsic) = extrinsic else { continue };
+        if at.hasher().hash(extrinsic.bytes()) != hash {
+            continue;
+        }
+        let events = extrinsic.events().await.map_err(|e| node(e.into()))?;
+        return summarise(at, hash, &events).map(Some);
+    }
+    Ok(None)
+}
+
+fn summarise(at: &AtBlock, hash: Hash, events: &ExtrinsicEvents<ChroomConfig>) -> Result<TxOutcome, SubmitError> {
+    let mut fee = 0;
+    let mut summaries = Vec::new();
+    for event in events.iter() {
+        let Ok(event) = event else { continue };
+        let (pallet, name) = (event.pallet_name(), event.event_name());
+        if (pallet, name) == ("System", "ExtrinsicFailed") {
+            return Err(dispatch_error(DispatchError::decode_from(event.field_bytes(), at.metadata()).ok()));
+        }
+        let fields = event.decode_fields_unchecked_as::<subxt::ext::scale_value::Composite<()>>();
+        if (pallet, name) == ("TransactionPayment", "TransactionFeePaid")
+            && let Ok(fields) = &fields
+        {
+            fee = named_number(fields, "actual_fee").unwrap_or(0);
+        }
+        summaries.push(EventSummary {
+            pallet: pallet.to_owned(),
+            event: name.to_owned(),
+            fields: fields.map(|fields| fields.to_string()).unwrap_or_default(),
+        });
+    }
+    let block_number = u32::try_from(at.block_number()).unwrap_or(u32::MAX);
+    Ok(TxOutcome { extrinsic_hash: hash, block_hash: at.block_hash(), block_number, fee, events: summaries })
+}
+
+fn named_number(fields: &subxt::ext::scale_value::Composite<()>, name: &str) -> Option<u128> {
+    match fields {
+        subxt::ext::scale_value::Composite::Named(fields) => {
+            fields.iter().find(|(field, _)| field == name).and_then(|(_, value)| value.as_u128())
+        }
+        subxt::ext::scale_value::Composite::Unnamed(_) => None,
+    }
+}
+
+fn dispatch_error(error: Option<DispatchError>) -> SubmitError {
+    let of_runtime = |name: String, docs: String| SubmitError::Dispatch { pallet: "Runtime".into(), name, docs };
+    match error {
+        Some(DispatchError::Module(module)) => match module.details() {
+            Ok(details) => SubmitError::Dispatch {
+                pallet: details.pallet.name().to_owned(),
+                name: details.variant.name.clone(),
+                docs: details.variant.docs.join(" ").trim().to_owned(),
+            },
+            Err(_) => of_runtime("Unknown".into(), module.details_string()),
+        },
+        Some(other) => {
+            let docs = other.to_string();
+            let shape = format!("{other:?}");
+            let name = shape.split(['(', ' ']).next().unwrap_or("Other").to_owned();
+            of_runtime(name, docs)
+        }
+        None => of_runtime("Unknown".into(), "the error could not be decoded".into()),
+    }
+}
