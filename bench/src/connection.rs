@@ -92,8 +92,9 @@ impl PeerConnectionEventHandler for Handler {
         tokio::spawn(async move {
             while let Some(event) = track.poll().await {
                 match event {
-                    TrackRemoteEvent::OnRtpPacket(packet) if !packet.payload.is_empty() => {
-                        if incoming.send(Incoming::Media(packet.payload)).await.is_err() {
+                    TrackRemoteEvent::OnRtpPacket(packet) => {
+                        let padding_only = packet.payload.is_empty();
+                        if !padding_only && incoming.send(Incoming::Media(packet.payload)).await.is_err() {
                             return;
                         }
                     }
@@ -333,8 +334,7 @@ async fn outgoing(
         vec![coding],
     )));
     let init = RTCRtpTransceiverInit { direction: RTCRtpTransceiverDirection::Sendonly, ..Default::default() };
-    let transceiver =
-        peer.add_transceiver_from_track(Arc::clone(&track) as Arc<dyn TrackLocal>, Some(init)).await?;
+    let transceiver = peer.add_transceiver_from_track(Arc::clone(&track) as Arc<dyn TrackLocal>, Some(init)).await?;
     let feedback = Arc::clone(&track);
     let incoming = incoming.clone();
     tokio::spawn(async move {
@@ -342,7 +342,9 @@ async fn outgoing(
             let TrackLocalEvent::OnRtcpPacket(packets) = event else { continue };
             let asked = packets.iter().any(|p| p.as_any().downcast_ref::<PictureLossIndication>().is_some());
             // Asking again is the other side's business, so a full queue loses nothing.
-            if asked && matches!(incoming.try_send(Incoming::KeyframeRequested), Err(mpsc::error::TrySendError::Closed(_))) {
+            if asked
+                && matches!(incoming.try_send(Incoming::KeyframeRequested), Err(mpsc::error::TrySendError::Closed(_)))
+            {
                 return;
             }
         }
@@ -354,7 +356,8 @@ async fn read_channel(channel: Arc<dyn DataChannel>, incoming: mpsc::Sender<Inco
     while let Some(event) = channel.poll().await {
         match event {
             DataChannelEvent::OnMessage(message) => {
-                if incoming.send(Incoming::Message(message.data)).await.is_err() {
+                let gone = incoming.send(Incoming::Message(message.data)).await.is_err();
+                if gone {
                     return;
                 }
             }

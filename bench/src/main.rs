@@ -11,14 +11,17 @@ use tokio_util::sync::CancellationToken;
 
 /// Joins a room as one or more native participants that publish and receive stamped media, sign receipts, and report what they measured.
 #[derive(Parser)]
-#[command(version, after_help = "Examples:
+#[command(
+    version,
+    after_help = "Examples:
   Ten participants with audio, two of them with video, for a minute:
     chroom-participant --url ws://127.0.0.1:7700 --key demo --secret-file demo.secret --room lobby \\
         --count 10 --video 2 --videos 2 --duration 60 --json
   One with a token that another program made:
     chroom-participant --url ws://127.0.0.1:7700 --token-file token.jwt --duration 10
 
-Exit codes: 0 every participant got through, 1 one or more failed, 2 wrong usage.")]
+Exit codes: 0 every participant got through, 1 one or more failed, 2 wrong usage."
+)]
 struct Arguments {
     /// Orchestrator's WebSocket URL.
     #[arg(long)]
@@ -144,7 +147,11 @@ async fn participate(arguments: Arguments) -> anyhow::Result<bool> {
         serde_json::to_writer(&mut out, &reports)?;
         writeln!(out)?;
     } else {
-        writeln!(out, "{:<14} {:>8} {:>8} {:>6} {:>9} {:>9} {:>8}", "identity", "sent", "received", "lost", "delay ms", "receipts", "tracks")?;
+        writeln!(
+            out,
+            "{:<14} {:>8} {:>8} {:>6} {:>9} {:>9} {:>8}",
+            "identity", "sent", "received", "lost", "delay ms", "receipts", "tracks"
+        )?;
         for report in &reports {
             let lost: u64 = report.tracks.iter().map(|track| track.totals.lost).sum();
             let delay = report.tracks.iter().map(|track| track.totals.mean_delay_ms).sum::<f64>()
@@ -152,7 +159,13 @@ async fn participate(arguments: Arguments) -> anyhow::Result<bool> {
             writeln!(
                 out,
                 "{:<14} {:>8} {:>8} {:>6} {:>9.1} {:>9} {:>8}",
-                report.identity, report.sent_packets, report.received_packets, lost, delay, report.receipts, report.tracks.len()
+                report.identity,
+                report.sent_packets,
+                report.received_packets,
+                lost,
+                delay,
+                report.receipts,
+                report.tracks.len()
             )?;
         }
     }

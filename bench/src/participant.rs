@@ -9,8 +9,7 @@ use crate::{
     stamp::{Stamp, track_tag},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use chroom_rpc::receipt::{Receipt, ReceiptBody};
-use futures::StreamExt;
+use chroom_rpc::receipt::{self, Receipt, ReceiptBody, ReceiptError};
 use p256::ecdsa::SigningKey;
 use serde_json::{Value, json};
 use std::{
@@ -48,6 +47,9 @@ pub enum ParticipantError {
     /// The peer connection failed.
     #[error(transparent)]
     Connection(#[from] ConnectionError),
+    /// A receipt could not be signed.
+    #[error(transparent)]
+    Receipt(#[from] ReceiptError),
     /// The orchestrator ended the session.
     #[error("the session was closed: {0}")]
     Closed(String),
@@ -95,16 +97,16 @@ pub async fn run(plan: Plan, stop: CancellationToken) -> Result<Report, Particip
     let mut events = signalling.events().await?;
     let key = SigningKey::from_slice(&rand::random::<[u8; 32]>())
         .map_err(|_| ParticipantError::System("the random source gave no valid key"))?;
-    let public = key.verifying_key().to_sec1_point(true);
+    let public = receipt::public_key(&key);
     let session: Session = signalling
-        .call("session.join", json!({ "token": plan.token, "receiptKey": URL_SAFE_NO_PAD.encode(public.as_bytes()) }))
+        .call("session.join", json!({ "token": plan.token, "receiptKey": URL_SAFE_NO_PAD.encode(public) }))
         .await?;
     let (connection, incoming) = Connection::new(plan.audio, plan.video_kbps.is_some()).await?;
     let report = Report {
         identity: plan.identity.clone(),
         participant: session.participant.clone(),
-        session: session.session.clone(),
-        node: session.node.id.clone(),
+        session: session.session.to_string(),
+        node: session.node.id.to_string(),
         ..Default::default()
     };
     let mut others = BTreeMap::new();
@@ -210,7 +212,7 @@ impl Participant {
             }
             RoomEvent::Moved { node } => {
                 self.report.moves += 1;
-                self.report.node = node.id.clone();
+                self.report.node = node.id.to_string();
                 self.session.node = node;
                 self.reconnect().await?;
                 return Ok(());
@@ -298,8 +300,8 @@ impl Participant {
         self.receipt_seq += 1;
         let body = ReceiptBody {
             v: 1,
-            session: self.session.session.clone(),
-            node: self.session.node.id.clone(),
+            session: self.session.session,
+            node: self.session.node.id,
             seq: self.receipt_seq,
             from: self.last.from_ms,
             to: now_ms,
@@ -321,15 +323,21 @@ impl Participant {
             bytes: self.report.received_bytes,
             sent_bytes: self.report.sent_bytes,
         };
-        let receipt = Receipt::sign(&body, &self.key);
-        let params = json!({ "payload": receipt.payload, "signature": URL_SAFE_NO_PAD.encode(receipt.signature) });
-        match self.signalling.call::<Value>("session.receipt", params).await {
-            Ok(_) => self.report.receipts += 1,
+        match self.hand_over(&body).await {
+            Ok(()) => self.report.receipts += 1,
             Err(error) => {
                 self.report.receipts_failed += 1;
                 tracing::warn!(%error, "a receipt was not taken");
             }
         }
+    }
+
+    async fn hand_over(&self, body: &ReceiptBody) -> Result<(), ParticipantError> {
+        let receipt = Receipt::sign(body, &self.key)?;
+        let params =
+            serde_json::to_value(&receipt).map_err(|_| ParticipantError::System("a receipt has no JSON form"))?;
+        self.signalling.call::<Value>("session.receipt", params).await?;
+        Ok(())
     }
 
     fn finish(mut self) -> Report {

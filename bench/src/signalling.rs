@@ -1,5 +1,7 @@
 //! The signalling client: JSON-RPC over WebSocket (docs/signalling.md).
 
+use chroom_primitives::NodeId;
+use chroom_rpc::receipt::SessionId;
 use jsonrpsee::{
     core::{
         ClientError,
@@ -35,15 +37,15 @@ pub struct Participant {
 #[derive(Clone, Debug, Deserialize)]
 pub struct NodeInfo {
     /// Its id.
-    pub id: String,
+    pub id: NodeId,
 }
 
 /// What joining gives.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Session {
-    /// Session id, 32 hex digits.
-    pub session: String,
+    /// Session id.
+    pub session: SessionId,
     /// Own id in the room.
     pub participant: String,
     /// The media node.
