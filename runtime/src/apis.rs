@@ -4,12 +4,20 @@
 #![allow(missing_docs)]
 
 use crate::{
-    AccountId, AuthorityDiscovery, Babe, Balance, Block, Executive, Grandpa, Historical, Nonce, Runtime,
-    RuntimeCall, RuntimeGenesisConfig, SessionKeys, System, TransactionPayment, VERSION,
+    AccountId, Anchor, AuthorityDiscovery, Babe, Balance, Block, Executive, Grandpa, Historical, Nodes, Nonce, Qos,
+    Rewards, Runtime, RuntimeCall, RuntimeGenesisConfig, SessionKeys, System, TransactionPayment, VERSION,
     consensus::{BABE_GENESIS, GenesisSessionLength},
     presets,
 };
 use alloc::vec::Vec;
+use chroom_primitives::{
+    NodeId, QosEpoch,
+    anchor::FinalSnapshot,
+    epoch::EpochInfo,
+    merkle::Root,
+    record::Registration,
+    runtime_api::{MemberProof, Payout},
+};
 use codec::Encode;
 use frame_support::{
     genesis_builder_helper::{build_state, get_preset},
@@ -225,6 +233,60 @@ impl_runtime_apis! {
 
         fn query_length_to_fee(length: u32) -> Balance {
             TransactionPayment::length_to_fee(length)
+        }
+    }
+
+    impl chroom_primitives::runtime_api::ChroomApi<Block> for Runtime {
+        fn epoch_info() -> EpochInfo {
+            Qos::epoch_info()
+        }
+
+        fn epoch_start_ms(epoch: QosEpoch) -> Option<u64> {
+            Qos::epoch_start_ms(epoch)
+        }
+
+        fn registrations(after: Option<NodeId>, limit: u32) -> Vec<Registration> {
+            Nodes::registrations(after, limit)
+        }
+
+        fn registration(node: NodeId) -> Option<Registration> {
+            Nodes::registration(node)
+        }
+
+        fn key_proof_nonce(node: NodeId) -> u32 {
+            Nodes::key_proof_nonce(node)
+        }
+
+        fn committee(epoch: QosEpoch, node: NodeId) -> Vec<NodeId> {
+            Qos::committee(epoch, node)
+        }
+
+        fn assignments(epoch: QosEpoch, attestor: NodeId) -> Vec<NodeId> {
+            Qos::assignments(epoch, attestor)
+        }
+
+        fn attestation(epoch: QosEpoch, attestor: NodeId) -> Option<Root> {
+            Qos::attestation(epoch, attestor)
+        }
+
+        fn preview_claim(epoch: QosEpoch, node: NodeId, proofs: Vec<MemberProof>) -> Result<Payout, Vec<u8>> {
+            Rewards::preview_claim(epoch, node, proofs)
+        }
+
+        fn claimable_epochs(node: NodeId) -> Vec<QosEpoch> {
+            Rewards::claimable_epochs(node)
+        }
+
+        fn escrow(application: AccountId) -> Balance {
+            Rewards::escrow(application)
+        }
+
+        fn latest_snapshot() -> Option<FinalSnapshot> {
+            Anchor::latest_snapshot()
+        }
+
+        fn snapshot(epoch: QosEpoch) -> Option<FinalSnapshot> {
+            Anchor::snapshot(epoch)
         }
     }
 

@@ -2,8 +2,7 @@
 
 use crate::{
     AccountId, AuthorityDiscovery, Babe, Balance, Balances, Grandpa, Historical, Offences, Runtime, RuntimeEvent,
-    RuntimeHoldReason, SLOT_MS, Session, SessionKeys, Validators,
-    economy::TreasuryAccount,
+    RuntimeHoldReason, SLOT_MS, Session, SessionKeys, Validators, economy::TreasuryAccount,
     session_keys::ReservedBeefy,
 };
 use chroom_primitives::CHR;
@@ -65,8 +64,7 @@ impl pallet_babe::Config for Runtime {
     type MaxAuthorities = MaxAuthorities;
     type MaxNominators = ConstU32<0>;
     type KeyOwnerProof = BabeKeyProof;
-    type EquivocationReportSystem =
-        pallet_babe::EquivocationReportSystem<Self, Offences, Historical, ReportLongevity>;
+    type EquivocationReportSystem = pallet_babe::EquivocationReportSystem<Self, Offences, Historical, ReportLongevity>;
 }
 
 impl pallet_grandpa::Config for Runtime {

@@ -20,6 +20,7 @@ extern crate alloc;
 pub mod apis;
 pub mod consensus;
 pub mod economy;
+pub mod network;
 pub mod pallets;
 pub mod presets;
 pub mod session_keys;
@@ -55,6 +56,19 @@ pub const VERSION: RuntimeVersion = RuntimeVersion {
 #[cfg(feature = "std")]
 pub fn wasm_binary() -> Option<&'static [u8]> {
     wasm::WASM_BINARY
+}
+
+/// Version of the metadata that the chain client is generated from.
+#[cfg(feature = "std")]
+pub const CLIENT_METADATA_VERSION: u32 = 16;
+
+/// The metadata that the chain client is generated from, as of a chain without a genesis.
+#[cfg(feature = "std")]
+pub fn metadata_for_clients() -> Option<alloc::vec::Vec<u8>> {
+    // Constants that the genesis decides are read from storage.
+    sp_io::TestExternalities::default()
+        .execute_with(|| Runtime::metadata_at_version(CLIENT_METADATA_VERSION))
+        .map(|metadata| core::ops::Deref::deref(&metadata).clone())
 }
 
 #[cfg(test)]

@@ -57,6 +57,16 @@ mod runtime {
 
     #[runtime::pallet_index(13)]
     pub type Sudo = pallet_sudo::Pallet<Runtime>;
+
+    // Nodes come before the epochs that count them, epochs before the rewards that they emit.
+    #[runtime::pallet_index(20)]
+    pub type Nodes = pallet_chroom_nodes::Pallet<Runtime>;
+    #[runtime::pallet_index(21)]
+    pub type Qos = pallet_chroom_qos::Pallet<Runtime>;
+    #[runtime::pallet_index(22)]
+    pub type Rewards = pallet_chroom_rewards::Pallet<Runtime>;
+    #[runtime::pallet_index(23)]
+    pub type Anchor = pallet_chroom_anchor::Pallet<Runtime>;
 }
 
 // The macro's trait for inherents is private to this module.

@@ -7,12 +7,16 @@
 use crate::{AccountId, Balance, SessionKeys, consensus::BABE_GENESIS};
 use alloc::{string::String, string::ToString, vec, vec::Vec};
 use chroom_primitives::CHR;
+use pallet_chroom_nodes::NodeParameters;
+use pallet_chroom_qos::EpochParameters;
+use pallet_chroom_rewards::RewardParameters;
 use pallet_chroom_validators::EraParameters;
 use serde_json::{Value, json};
 use sp_consensus_beefy::ecdsa_crypto::AuthorityId as BeefyId;
 use sp_core::crypto::get_public_from_string_or_panic;
 use sp_genesis_builder::PresetId;
 use sp_keyring::{Ed25519Keyring, Sr25519Keyring};
+use sp_runtime::Perbill;
 
 /// One validator, Alice, with short epochs.
 pub const DEV: &str = "dev";
@@ -21,10 +25,13 @@ pub const LOCAL: &str = "local";
 /// Production values.
 pub const LIVE: &str = "live";
 
-/// What every developer's account has at the genesis.
-const DEV_ENDOWMENT: Balance = 100_000_000 * CHR;
+/// What every developer's account has at the genesis. JSON's numbers end at 2⁶⁴, which is 18 million CHR.
+const DEV_ENDOWMENT: Balance = 10_000_000 * CHR;
 /// What every developer's validator has bonded at the genesis.
 const DEV_BOND: Balance = 1_000_000 * CHR;
+
+/// Blocks in a day.
+const DAY: u32 = 14_400;
 
 /// The presets' names.
 pub fn names() -> Vec<PresetId> {
@@ -60,9 +67,8 @@ fn dev_session_keys(validator: Sr25519Keyring) -> SessionKeys {
 }
 
 fn test_network(validators: &[Sr25519Keyring]) -> Value {
-    let endowed: Vec<(AccountId, Balance)> = Sr25519Keyring::well_known()
-        .map(|key| (key.to_account_id(), DEV_ENDOWMENT))
-        .collect();
+    let endowed: Vec<(AccountId, Balance)> =
+        Sr25519Keyring::well_known().map(|key| (key.to_account_id(), DEV_ENDOWMENT)).collect();
     let keys: Vec<(AccountId, AccountId, SessionKeys)> = validators
         .iter()
         .map(|validator| (validator.to_account_id(), validator.to_account_id(), dev_session_keys(*validator)))
@@ -85,6 +91,19 @@ fn test_network(validators: &[Sr25519Keyring]) -> Value {
             // Two minutes.
             "sessionLength": 20,
         },
+        // Bonds that a test can pay many times over; two minutes of unbonding.
+        "nodes": {
+            "parameters": NodeParameters {
+                media_bond: 100 * CHR,
+                orchestrator_bond: 100 * CHR,
+                registry_bond: 500 * CHR,
+                unbonding_period: 20,
+                jail_period: 20,
+                ..Default::default()
+            },
+        },
+        "qos": { "parameters": EpochParameters { length: 8, submit_window: 4, committee_size: 3 } },
+        "rewards": { "parameters": RewardParameters::default(), "reserveChr": 1_000_000 },
         "sudo": { "key": Some(Sr25519Keyring::Alice.to_account_id()) },
     })
 }
@@ -93,5 +112,33 @@ fn live() -> Value {
     json!({
         "babe": { "epochConfig": BABE_GENESIS },
         "validators": { "parameters": EraParameters { minimum_validators: 4, ..Default::default() } },
+        "nodes": {
+            "parameters": NodeParameters {
+                media_bond: 1_000 * CHR,
+                orchestrator_bond: 5_000 * CHR,
+                registry_bond: 25_000 * CHR,
+                // 28 days, as validators unbond.
+                unbonding_period: 28 * DAY,
+                jail_period: DAY,
+                equivocation_slash: Perbill::from_percent(10),
+                reporter_share: Perbill::from_percent(10),
+            },
+        },
+        // An hour, with ten minutes for the roots.
+        "qos": { "parameters": EpochParameters { length: 600, submit_window: 100, committee_size: 7 } },
+        // A tenth of a thousandth of what is left in the reserve per hour: halved in about nine and a half months.
+        "rewards": {
+            "parameters": RewardParameters {
+                epoch_cap: 2_000 * CHR,
+                epoch_rate: Perbill::from_parts(100_000),
+                attestor_share: Perbill::from_percent(10),
+                burn_share: Perbill::from_percent(5),
+                reserve_share: Perbill::from_percent(5),
+                tolerance: 500,
+                minimum_uptime: 9_000,
+                escrow_delay: 48,
+            },
+            "reserveChr": 20_000_000,
+        },
     })
 }

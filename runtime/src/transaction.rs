@@ -1,10 +1,7 @@
 //! Transactions and blocks.
 
 use crate::{AccountId, AllPalletsWithSystem, BlockNumber, ChroomSignature, Runtime, RuntimeCall};
-use sp_runtime::{
-    MultiAddress, generic,
-    traits::BlakeTwo256,
-};
+use sp_runtime::{MultiAddress, generic, traits::BlakeTwo256};
 
 /// How a transaction names an account.
 pub type Address = MultiAddress<AccountId, ()>;
@@ -38,13 +35,8 @@ pub type UncheckedExtrinsic = generic::UncheckedExtrinsic<Address, RuntimeCall, 
 pub type SignedPayload = generic::SignedPayload<RuntimeCall, TxExtension>;
 
 /// Runs blocks.
-pub type Executive = frame_executive::Executive<
-    Runtime,
-    Block,
-    frame_system::ChainContext<Runtime>,
-    Runtime,
-    AllPalletsWithSystem,
->;
+pub type Executive =
+    frame_executive::Executive<Runtime, Block, frame_system::ChainContext<Runtime>, Runtime, AllPalletsWithSystem>;
 
 impl<C> frame_system::offchain::CreateTransactionBase<C> for Runtime
 where

@@ -1,0 +1,109 @@
+//! Starting a network of one's own: production values with the founders' accounts and keys.
+
+use crate::chain_spec;
+use serde_json::Value;
+use std::{fs, io::Write, path::PathBuf};
+
+/// Largest genesis patch that is read.
+const MAX_PATCH: u64 = 16 * 1024 * 1024;
+
+/// Writes the specification of a new network: the runtime's `live` preset with your balances, session keys and validators.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  chroom-node new-network --genesis founders.json --name 'Chroom' --id chroom > chroom.json\n\n\
+    founders.json has the genesis's form, for instance\n  \
+    {\"balances\": {\"balances\": [[\"<account>\", 1000000000000000000]]},\n   \
+    \"session\": {\"keys\": [[\"<account>\", \"<account>\", {\"babe\": \"…\", \"grandpa\": \"…\", \
+    \"authority_discovery\": \"…\", \"beefy\": \"…\"}]]},\n   \
+    \"validators\": {\"validators\": [[\"<account>\", 10000000000000000]]}}\n\n\
+    The session keys come from `author_rotateKeysWithOwner` on each founder's node."
+)]
+pub struct NewNetworkCmd {
+    /// JSON file that is merged into the `live` preset.
+    #[arg(long, value_name = "FILE")]
+    pub genesis: PathBuf,
+
+    /// The network's name.
+    #[arg(long)]
+    pub name: String,
+
+    /// The network's id: names its folders and protocols.
+    #[arg(long, value_parser = parse_id)]
+    pub id: String,
+
+    /// Write the genesis as raw storage: the form to hand out, since it doesn't depend on the node's version.
+    #[arg(long)]
+    pub raw: bool,
+}
+
+/// Why no specification was written.
+#[derive(Debug, thiserror::Error)]
+pub enum NewNetworkError {
+    /// The patch cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The patch is too large.
+    #[error("{0} is larger than 16 MiB")]
+    TooLarge(PathBuf),
+    /// The patch is no JSON.
+    #[error("{path} is not JSON: {source}")]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Where it is wrong.
+        source: serde_json::Error,
+    },
+    /// Nobody could author a block.
+    #[error(
+        "the genesis needs at least one entry in session.keys and the same account in validators.validators: \
+             a chain without validators never makes a block"
+    )]
+    NoValidators,
+    /// The node has no runtime.
+    #[error(transparent)]
+    NoWasm(#[from] chain_spec::NoWasm),
+    /// The runtime refused the genesis.
+    #[error("the runtime refuses this genesis: {0}")]
+    Refused(String),
+    /// The output is closed.
+    #[error("cannot write the specification: {0}")]
+    Write(#[from] std::io::Error),
+}
+
+fn parse_id(text: &str) -> Result<String, String> {
+    let fine = !text.is_empty()
+        && text.len() <= 32
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-');
+    fine.then(|| text.to_string()).ok_or_else(|| "1 to 32 of a-z, 0-9, _ and -".into())
+}
+
+impl NewNetworkCmd {
+    /// Reads the patch, lets the runtime build the genesis, writes the specification to stdout.
+    pub fn run(&self) -> Result<(), NewNetworkError> {
+        let path = &self.genesis;
+        let read_error = |source| NewNetworkError::Read { path: path.clone(), source };
+        if fs::metadata(path).map_err(read_error)?.len() > MAX_PATCH {
+            return Err(NewNetworkError::TooLarge(path.clone()));
+        }
+        let bytes = fs::read(path).map_err(read_error)?;
+        let patch: Value =
+            serde_json::from_slice(&bytes).map_err(|source| NewNetworkError::Json { path: path.clone(), source })?;
+        let is_filled = |pointer| patch.pointer(pointer).and_then(Value::as_array).is_some_and(|list| !list.is_empty());
+        if !is_filled("/session/keys") || !is_filled("/validators/validators") {
+            return Err(NewNetworkError::NoValidators);
+        }
+        let spec = chain_spec::live(&self.name, &self.id, patch)?;
+        // The raw form runs the genesis in the runtime, which is the check that it is sound; the plain form may follow.
+        let raw = spec.as_json(true).map_err(NewNetworkError::Refused)?;
+        let json = if self.raw { raw } else { spec.as_json(false).map_err(NewNetworkError::Refused)? };
+        let mut out = std::io::stdout().lock();
+        out.write_all(json.as_bytes())?;
+        out.write_all(b"\n")?;
+        Ok(())
+    }
+}
