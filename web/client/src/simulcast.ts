@@ -1,0 +1,44 @@
+import type { Source } from "./protocol.js";
+
+/** Layers of a camera: rid, divisor of the resolution, bit rate at 720p and 30 frames/s. Lowest first. */
+const LAYERS = [
+  { rid: "q", divisor: 4, bitrate: 150_000 },
+  { rid: "h", divisor: 2, bitrate: 500_000 },
+  { rid: "f", divisor: 1, bitrate: 1_700_000 },
+] as const;
+
+const FULL_PIXELS = 1280 * 720;
+/** Lowest height that is worth a layer of its own. */
+const LEAST_HEIGHT = 90;
+
+/** Bit rate follows the number of pixels to the power ¾: small pictures need more bits per pixel. */
+function scaled(bitrate: number, width: number, height: number): number {
+  const factor = Math.pow((width * height) / FULL_PIXELS, 0.75);
+  return Math.round(Math.min(Math.max(bitrate * factor, 60_000), 4_000_000));
+}
+
+/** What an m-line of this source is sent with. */
+export function encodings(
+  source: Source,
+  settings: { width?: number; height?: number },
+): RTCRtpEncodingParameters[] {
+  const width = settings.width ?? 1280;
+  const height = settings.height ?? 720;
+  switch (source) {
+    case "microphone":
+      return [{ maxBitrate: 40_000, priority: "high", networkPriority: "high" }];
+    case "screen-audio":
+      return [{ maxBitrate: 96_000 }];
+    case "screen":
+      return [{ maxBitrate: 2_500_000, maxFramerate: 15 }];
+    case "camera": {
+      const layers = LAYERS.filter((layer) => height / layer.divisor >= LEAST_HEIGHT);
+      return (layers.length > 0 ? layers : LAYERS.slice(2)).map((layer) => ({
+        rid: layer.rid,
+        scaleResolutionDownBy: layer.divisor,
+        maxBitrate: scaled(layer.bitrate, width, height),
+        active: true,
+      }));
+    }
+  }
+}

@@ -1,0 +1,50 @@
+import { describe, expect, test } from "vitest";
+import { Backoff } from "../src/backoff";
+import { frame, unframe } from "../src/data";
+import { encodings } from "../src/simulcast";
+
+describe("data frames", () => {
+  test("come back as they went", () => {
+    const payload = Uint8Array.from([1, 2, 3]);
+    expect(unframe(frame("pé-1", payload).buffer)).toEqual({ sender: "pé-1", payload });
+    expect(unframe(frame("p", new Uint8Array()).buffer)).toEqual({ sender: "p", payload: new Uint8Array() });
+  });
+
+  test("malformed ones are dropped", () => {
+    for (const bytes of [[], [0], [3, 97], [0, 1, 2], [2, 0xff, 0xfe, 1]]) {
+      expect(unframe(Uint8Array.from(bytes).buffer)).toBeUndefined();
+    }
+  });
+});
+
+describe("simulcast", () => {
+  test("a camera has three layers, lowest first, with growing bit rates", () => {
+    const layers = encodings("camera", { width: 1280, height: 720 });
+    expect(layers.map(({ rid }) => rid)).toEqual(["q", "h", "f"]);
+    expect(layers.map(({ scaleResolutionDownBy }) => scaleResolutionDownBy)).toEqual([4, 2, 1]);
+    const rates = layers.map(({ maxBitrate }) => maxBitrate ?? 0);
+    expect(rates).toEqual([...rates].sort((a, b) => a - b));
+    expect(rates.at(-1)).toBe(1_700_000);
+  });
+
+  test("small pictures have fewer layers but always one", () => {
+    expect(encodings("camera", { width: 320, height: 180 }).map(({ rid }) => rid)).toEqual(["h", "f"]);
+    expect(encodings("camera", { width: 160, height: 80 })).toHaveLength(1);
+  });
+
+  test("screens and sound have one encoding without a rid", () => {
+    for (const source of ["screen", "microphone", "screen-audio"] as const) {
+      const layers = encodings(source, {});
+      expect(layers).toHaveLength(1);
+      expect(layers[0]!.rid).toBeUndefined();
+    }
+  });
+});
+
+test("waiting times double up to the most and start again after a success", () => {
+  const backoff = new Backoff(100, 1_000, () => 0);
+  expect([1, 2, 3, 4, 5, 6].map(() => backoff.next())).toEqual([100, 200, 400, 800, 1_000, 1_000]);
+  backoff.reset();
+  expect(backoff.next()).toBe(100);
+  expect(new Backoff(100, 1_000, () => 1).next()).toBe(50);
+});

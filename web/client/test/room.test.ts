@@ -1,0 +1,557 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { Capture } from "../src/capture";
+import { ConnectionError, PermissionError, TokenError } from "../src/errors";
+import type {
+  NodeInfo,
+  ParticipantInfo,
+  PublishedMid,
+  SessionEvent,
+  SubscribedMid,
+  TrackInfo,
+} from "../src/protocol";
+import { Room, type RoomOptions, type RoomState } from "../src/room";
+import type { Socket } from "../src/signalling";
+
+/** A peer connection without media: m-lines, mids and states only. */
+class FakePeer {
+  static all: FakePeer[] = [];
+  connectionState: RTCPeerConnectionState = "new";
+  localDescription: RTCSessionDescriptionInit | null = null;
+  remoteDescription: RTCSessionDescriptionInit | null = null;
+  onconnectionstatechange: (() => void) | null = null;
+  ondatachannel: unknown = null;
+  closed = false;
+  offers = 0;
+  iceRestarts = 0;
+  channels: FakeChannel[] = [];
+  transceivers: FakeTransceiver[] = [];
+  constructor() {
+    FakePeer.all.push(this);
+  }
+  static get last(): FakePeer {
+    return FakePeer.all.at(-1)!;
+  }
+  createDataChannel(label: string): FakeChannel {
+    const channel = new FakeChannel(label);
+    this.channels.push(channel);
+    return channel;
+  }
+  addTransceiver(kind: string, init: { direction: string }): FakeTransceiver {
+    const transceiver = new FakeTransceiver(kind, init.direction);
+    this.transceivers.push(transceiver);
+    return transceiver;
+  }
+  async createOffer(options?: { iceRestart?: boolean }): Promise<RTCSessionDescriptionInit> {
+    this.offers += 1;
+    if (options?.iceRestart) this.iceRestarts += 1;
+    return { type: "offer", sdp: `offer ${this.offers}` };
+  }
+  async setLocalDescription(description: RTCSessionDescriptionInit): Promise<void> {
+    this.localDescription = description;
+    this.transceivers.forEach((transceiver, index) => (transceiver.mid ??= String(index + 1)));
+  }
+  async setRemoteDescription(description: RTCSessionDescriptionInit): Promise<void> {
+    this.remoteDescription = description;
+    for (const transceiver of this.transceivers) transceiver.currentDirection = transceiver.direction;
+  }
+  async getStats(): Promise<Map<string, unknown>> {
+    return new Map();
+  }
+  close(): void {
+    this.closed = true;
+  }
+  become(state: RTCPeerConnectionState): void {
+    this.connectionState = state;
+    this.onconnectionstatechange?.();
+  }
+}
+
+class FakeChannel {
+  binaryType = "";
+  readyState = "connecting";
+  onopen: (() => void) | null = null;
+  onmessage: ((event: { data: unknown }) => void) | null = null;
+  sent: Uint8Array[] = [];
+  constructor(readonly label: string) {}
+  send(data: Uint8Array): void {
+    this.sent.push(data);
+  }
+  open(): void {
+    this.readyState = "open";
+    this.onopen?.();
+  }
+}
+
+class FakeTransceiver {
+  mid: string | null = null;
+  currentDirection: string | null = null;
+  readonly receiver: { track: { id: string; kind: string } };
+  readonly sender = {
+    track: null as unknown,
+    replaceTrack: async (track: unknown) => {
+      this.sender.track = track;
+    },
+  };
+  constructor(
+    readonly kind: string,
+    readonly direction: string,
+  ) {
+    this.receiver = { track: { id: crypto.randomUUID(), kind } };
+  }
+}
+
+/** An orchestrator that answers like one, and whose failures a test sets. */
+class FakeOrchestrator {
+  sockets: FakeSocket[] = [];
+  calls: { method: string; params: Record<string, unknown> }[] = [];
+  participants: ParticipantInfo[] = [];
+  generation = 1;
+  unreachable = false;
+  refuse: Record<string, { code: number; message: string; data?: object } | undefined> = {};
+  #tracks = 0;
+  #sessions = 0;
+
+  readonly open = (): Socket => {
+    const socket = new FakeSocket(this);
+    this.sockets.push(socket);
+    setTimeout(() => (this.unreachable ? socket.drop() : socket.onopen?.({} as Event)), 1);
+    return socket;
+  };
+
+  answer(method: string, params: Record<string, unknown>): unknown {
+    this.calls.push({ method, params });
+    const refused = this.refuse[method];
+    if (refused) throw Object.assign(new Error(refused.message), { rpc: refused });
+    switch (method) {
+      case "session.join":
+        this.#sessions += 1;
+        return this.#session();
+      case "session.resume":
+        return this.#session();
+      case "session.negotiate":
+        return {
+          sdp: "answer",
+          publish: (params.publish as PublishedMid[]).map(({ mid, track }) => ({
+            mid,
+            track: track ?? `t${(this.#tracks += 1)}`,
+          })),
+        };
+      default:
+        return {};
+    }
+  }
+
+  /** Calls of one method. */
+  of(method: string): Record<string, unknown>[] {
+    return this.calls.filter((call) => call.method === method).map(({ params }) => params);
+  }
+
+  event(event: SessionEvent): void {
+    this.sockets
+      .at(-1)
+      ?.deliver({ jsonrpc: "2.0", method: "session.event", params: { subscription: 1, result: event } });
+  }
+
+  #session(): object {
+    return {
+      session: `s${this.#sessions}`,
+      secret: "secret",
+      participant: "me",
+      room: "r",
+      grants: { publish: true, subscribe: true, admin: false },
+      node: node("0x01"),
+      iceServers: [],
+      generation: this.generation,
+      participants: this.participants,
+      receiptIntervalMs: 5_000,
+    };
+  }
+}
+
+class FakeSocket implements Socket {
+  onopen: ((event: Event) => void) | null = null;
+  onmessage: ((event: MessageEvent) => void) | null = null;
+  onerror: ((event: Event) => void) | null = null;
+  onclose: ((event: CloseEvent) => void) | null = null;
+  constructor(private readonly orchestrator: FakeOrchestrator) {}
+  send(data: string): void {
+    const { id, method, params } = JSON.parse(data) as {
+      id: number;
+      method: string;
+      params: Record<string, unknown>;
+    };
+    try {
+      this.deliver({ jsonrpc: "2.0", id, result: this.orchestrator.answer(method, params) });
+    } catch (error) {
+      this.deliver({ jsonrpc: "2.0", id, error: (error as { rpc: object }).rpc });
+    }
+  }
+  deliver(message: object): void {
+    setTimeout(() => this.onmessage?.({ data: JSON.stringify(message) } as MessageEvent), 1);
+  }
+  drop(): void {
+    this.onclose?.({ code: 1006, reason: "" } as CloseEvent);
+  }
+  close(): void {
+    this.onmessage = null;
+  }
+}
+
+function node(id: string): NodeInfo {
+  return {
+    id,
+    cell: "",
+    region: "eu",
+    score: null,
+    stake: "1",
+    lastReward: null,
+    version: "0",
+    load: { cpu: 0, sessions: 0, rooms: 0, egressKbps: 0 },
+    publicUrl: "",
+  };
+}
+
+function track(id: string, kind: "audio" | "video" = "video"): TrackInfo {
+  return { id, kind, source: kind === "video" ? "camera" : "microphone", muted: false, layers: [] };
+}
+
+function person(id: string, ...tracks: TrackInfo[]): ParticipantInfo {
+  return { id, identity: id, name: id.toUpperCase(), tracks };
+}
+
+function capture(source: "camera" | "microphone"): Capture {
+  const media = {
+    kind: source === "camera" ? "video" : "audio",
+    enabled: true,
+    readyState: "live",
+    getSettings: () => ({ width: 1280, height: 720 }),
+    stop: vi.fn(),
+    addEventListener: vi.fn(),
+  };
+  return { source, track: media as unknown as MediaStreamTrack };
+}
+
+let orchestrator: FakeOrchestrator;
+
+function make(options: RoomOptions = {}): Room {
+  return new Room({
+    socket: orchestrator.open,
+    peer: () => new FakePeer() as unknown as RTCPeerConnection,
+    ...options,
+  });
+}
+
+async function joined(options: RoomOptions = {}): Promise<Room> {
+  const room = make(options);
+  const connecting = room.connect("ws://o", "token");
+  await vi.advanceTimersByTimeAsync(50);
+  await connecting;
+  FakePeer.last.become("connected");
+  return room;
+}
+
+const settle = (ms = 60) => vi.advanceTimersByTimeAsync(ms);
+const subscribed = (call: Record<string, unknown> | undefined) => call?.subscribe as SubscribedMid[];
+
+// WebCrypto works on threads of its own, for which fake time does not wait.
+const pair = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, [
+  "sign",
+  "verify",
+]);
+const raw = await crypto.subtle.exportKey("raw", pair.publicKey);
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date"] });
+  orchestrator = new FakeOrchestrator();
+  FakePeer.all = [];
+  vi.spyOn(crypto.subtle, "generateKey").mockResolvedValue(pair as never);
+  vi.spyOn(crypto.subtle, "exportKey").mockResolvedValue(raw as never);
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+});
+
+describe("joining", () => {
+  test("a room with people in it is subscribed to by the first offer", async () => {
+    orchestrator.participants = [
+      person("a", track("a-v"), track("a-a", "audio")),
+      person("me", track("own")),
+    ];
+    const seen: string[] = [];
+    const room = make();
+    room.on("trackSubscribed", ({ id, media }) => media && seen.push(id));
+    const connecting = room.connect("ws://o", "token");
+    await settle();
+    await connecting;
+    expect([...room.participants.keys()]).toEqual(["a"]);
+    expect(orchestrator.of("session.negotiate")).toHaveLength(1);
+    expect(subscribed(orchestrator.of("session.negotiate")[0]).map((one) => one.track)).toEqual([
+      "a-v",
+      "a-a",
+    ]);
+    expect(seen).toEqual(["a-v", "a-a"]);
+    expect(FakePeer.last.channels.map(({ label }) => label)).toEqual(["chroom", "chroom-lossy"]);
+  });
+
+  test("an expired token ends it with the orchestrator's words", async () => {
+    orchestrator.refuse["session.join"] = {
+      code: -32002,
+      message: "the access token expired",
+      data: { reason: "token-expired", hint: "Get a new one." },
+    };
+    const room = make();
+    const connecting = room.connect("ws://o", "token").catch((error: unknown) => error);
+    await settle();
+    const error = await connecting;
+    expect(error).toBeInstanceOf(TokenError);
+    expect(error).toMatchObject({ slug: "token-expired", hint: "Get a new one." });
+    expect(room.state).toBe("closed");
+  });
+
+  test("without the grant nothing is published and nothing asked", async () => {
+    const room = await joined();
+    (room.grants as { publish: boolean }).publish = false;
+    await expect(room.publish(capture("camera"))).rejects.toBeInstanceOf(PermissionError);
+    expect(orchestrator.of("session.negotiate")).toHaveLength(1);
+  });
+});
+
+describe("m-lines", () => {
+  test("a freed m-line is used again without a negotiation", async () => {
+    orchestrator.participants = [person("a", track("a-v"))];
+    const room = await joined();
+    const offers = FakePeer.last.offers;
+    orchestrator.event({ type: "trackUnpublished", participant: "a", track: "a-v" });
+    await settle();
+    expect(subscribed(orchestrator.of("session.subscribe").at(-1))).toEqual([{ mid: "1", track: "" }]);
+    orchestrator.event({ type: "trackPublished", participant: "a", track: track("a-v2") });
+    await settle();
+    expect(subscribed(orchestrator.of("session.subscribe").at(-1))).toEqual([{ mid: "1", track: "a-v2" }]);
+    expect(FakePeer.last.offers).toBe(offers);
+    expect(room.participants.get("a")?.tracks.get("a-v2")?.media).toBeDefined();
+  });
+
+  test("many new tracks at once make one negotiation", async () => {
+    await joined();
+    const offers = FakePeer.last.offers;
+    for (let n = 0; n < 10; n += 1) {
+      orchestrator.event({
+        type: "participantJoined",
+        participant: person(`p${n}`, track(`v${n}`), track(`a${n}`, "audio")),
+      });
+    }
+    await settle(200);
+    expect(FakePeer.last.offers - offers).toBeLessThanOrEqual(2);
+    const last = subscribed(orchestrator.of("session.negotiate").at(-1));
+    expect(last).toHaveLength(20);
+    expect(new Set(last.map(({ mid }) => mid)).size).toBe(20);
+  });
+
+  test("an event during a negotiation is not lost", async () => {
+    orchestrator.participants = [person("a", track("a-v"))];
+    const room = make();
+    const connecting = room.connect("ws://o", "token");
+    await vi.advanceTimersByTimeAsync(6);
+    orchestrator.event({ type: "trackPublished", participant: "a", track: track("late", "audio") });
+    await settle(200);
+    await connecting;
+    expect(subscribed(orchestrator.of("session.negotiate").at(-1)).map((one) => one.track)).toContain("late");
+  });
+
+  test("by choice: nothing unless asked, and the height goes with it", async () => {
+    orchestrator.participants = [person("a", track("a-v"))];
+    const room = await joined({ autoSubscribe: false });
+    expect(subscribed(orchestrator.of("session.negotiate")[0])).toEqual([]);
+    const video = room.participants.get("a")!.tracks.get("a-v")!;
+    room.subscribe(video, 180);
+    await settle();
+    expect(subscribed(orchestrator.of("session.negotiate").at(-1))).toEqual([
+      { mid: "1", track: "a-v", maxHeight: 180 },
+    ]);
+    room.subscribe(video, 360);
+    await settle();
+    expect(subscribed(orchestrator.of("session.subscribe").at(-1))).toEqual([
+      { mid: "1", track: "a-v", maxHeight: 360 },
+    ]);
+    room.unsubscribe(video);
+    await settle();
+    expect(video.media).toBeUndefined();
+  });
+
+  test("publishing names its m-line once and keeps the id that it was given", async () => {
+    const room = await joined();
+    const publishing = room.publish(capture("microphone"), capture("camera"));
+    await settle();
+    const [microphone, camera] = await publishing;
+    expect(orchestrator.of("session.negotiate").at(-1)?.publish).toEqual([
+      { mid: "1", source: "microphone" },
+      { mid: "2", source: "camera" },
+    ]);
+    expect([microphone!.id, camera!.id]).toEqual(["t1", "t2"]);
+    const ending = room.unpublish(camera!);
+    await settle();
+    await ending;
+    expect(orchestrator.of("session.unpublish")).toEqual([{ track: "t2" }]);
+    const again = room.publish(capture("camera"));
+    await settle();
+    expect((await again)[0]!.id).toBe("t3");
+    expect(orchestrator.of("session.negotiate").at(-1)?.publish).toEqual([
+      { mid: "1", track: "t1", source: "microphone" },
+      { mid: "2", source: "camera" },
+    ]);
+    expect(FakePeer.last.transceivers).toHaveLength(2);
+  });
+});
+
+describe("failures", () => {
+  test("after a move: a new connection, the same tracks and subscriptions", async () => {
+    orchestrator.participants = [person("a", track("a-v"))];
+    const room = await joined();
+    const publishing = room.publish(capture("microphone"));
+    await settle();
+    await publishing;
+    const old = FakePeer.last;
+    const before = room.participants.get("a")!.tracks.get("a-v")!.media;
+    const states: RoomState[] = [];
+    room.on("state", ({ state }) => states.push(state));
+    orchestrator.event({
+      type: "moved",
+      node: node("0x02"),
+      generation: 2,
+      reason: "the media node is lost",
+    });
+    await settle();
+    FakePeer.last.become("connected");
+    expect(FakePeer.last).not.toBe(old);
+    expect(old.closed).toBe(true);
+    const last = orchestrator.of("session.negotiate").at(-1)!;
+    expect((last.publish as PublishedMid[]).map(({ track: id }) => id)).toEqual(["t1"]);
+    expect(subscribed(last).map((one) => one.track)).toEqual(["a-v"]);
+    expect(room.participants.get("a")!.tracks.get("a-v")!.media).not.toBe(before);
+    expect(room.node?.id).toBe("0x02");
+    expect(states).toEqual(["moving", "connected"]);
+    orchestrator.event({ type: "moved", node: node("0x01"), generation: 1, reason: "late and out of date" });
+    await settle();
+    expect(room.node?.id).toBe("0x02");
+  });
+
+  test("a lost orchestrator is found again; media is left alone and the room's changes are caught up with", async () => {
+    orchestrator.participants = [person("a", track("a-v")), person("b")];
+    const room = await joined();
+    const link = FakePeer.last;
+    const left: string[] = [];
+    room.on("participantLeft", ({ participant }) => left.push(participant.id));
+    orchestrator.unreachable = true;
+    orchestrator.sockets.at(-1)!.drop();
+    await settle(2_000);
+    expect(room.state).toBe("reconnecting");
+    orchestrator.participants = [person("a", track("a-v")), person("c", track("c-v"))];
+    orchestrator.unreachable = false;
+    await settle(8_000);
+    expect(orchestrator.of("session.resume")).toEqual([{ session: "s1", secret: "secret" }]);
+    expect(room.state).toBe("connected");
+    expect(FakePeer.last).toBe(link);
+    expect(left).toEqual(["b"]);
+    expect(room.participants.get("c")?.tracks.get("c-v")?.media).toBeDefined();
+  });
+
+  test("a session that the orchestrator forgot is joined anew, and all is published again", async () => {
+    const room = await joined();
+    const publishing = room.publish(capture("microphone"));
+    await settle();
+    const [microphone] = await publishing;
+    orchestrator.refuse["session.resume"] = { code: -32005, message: "no such session" };
+    orchestrator.sockets.at(-1)!.drop();
+    await settle(3_000);
+    expect(orchestrator.of("session.join")).toHaveLength(2);
+    expect(room.sessionId).toBe("s2");
+    expect(orchestrator.of("session.negotiate").at(-1)?.publish).toEqual([
+      { mid: "1", source: "microphone" },
+    ]);
+    expect(microphone!.id).toBe("t2");
+    FakePeer.last.become("connected");
+    expect(room.state).toBe("connected");
+  });
+
+  test("an orchestrator that stays away ends the room with the reason", async () => {
+    const room = await joined({ reconnectForMs: 10_000 });
+    const closed = vi.fn();
+    room.on("closed", closed);
+    orchestrator.unreachable = true;
+    orchestrator.sockets.at(-1)!.drop();
+    await settle(60_000);
+    expect(closed).toHaveBeenCalledOnce();
+    expect(closed.mock.calls[0]![0]).toMatchObject({ error: expect.any(ConnectionError) });
+  });
+
+  test("a failed media connection is mended by an ICE restart, then by a new one", async () => {
+    const room = await joined();
+    const first = FakePeer.last;
+    first.become("failed");
+    await settle();
+    expect(first.iceRestarts).toBe(1);
+    expect(room.state).toBe("moving");
+    await settle(10_000);
+    expect(FakePeer.last).not.toBe(first);
+    FakePeer.last.become("connected");
+    expect(room.state).toBe("connected");
+    const offers = FakePeer.last.offers;
+    await settle(30_000);
+    expect(FakePeer.last.offers).toBe(offers);
+  });
+
+  test("a short disconnection is waited out", async () => {
+    await joined();
+    FakePeer.last.become("disconnected");
+    await settle(2_000);
+    FakePeer.last.become("connected");
+    await settle(10_000);
+    expect(FakePeer.last.iceRestarts).toBe(0);
+  });
+
+  test("while the media node refuses, negotiation is tried again", async () => {
+    const room = await joined();
+    orchestrator.refuse["session.negotiate"] = { code: -32006, message: "the media node is lost" };
+    const warned = vi.fn();
+    room.on("warning", warned);
+    const publishing = room.publish(capture("microphone"));
+    await settle(1_500);
+    expect(warned).toHaveBeenCalled();
+    orchestrator.refuse["session.negotiate"] = undefined;
+    await settle(5_000);
+    expect((await publishing)[0]!.id).toBe("t1");
+  });
+});
+
+describe("messages", () => {
+  test("reliable ones wait for the channel, lossy ones do not", async () => {
+    const room = await joined();
+    room.send("early");
+    room.send("gone", { reliable: false });
+    const [reliable, lossy] = FakePeer.last.channels;
+    reliable!.open();
+    lossy!.open();
+    room.send("late");
+    expect(reliable!.sent.map((bytes) => new TextDecoder().decode(bytes))).toEqual(["early", "late"]);
+    expect(lossy!.sent).toEqual([]);
+    expect(() => room.send(new Uint8Array(16 * 1024 + 1))).toThrow(/too large/);
+  });
+
+  test("come with their sender", async () => {
+    orchestrator.participants = [person("a")];
+    const room = await joined();
+    const heard: unknown[] = [];
+    room.on("message", ({ sender, participant, payload, reliable }) =>
+      heard.push([sender, participant?.name, new TextDecoder().decode(payload), reliable]),
+    );
+    const data = Uint8Array.from([1, 97, 104, 105]).buffer;
+    FakePeer.last.channels[0]!.onmessage?.({ data });
+    FakePeer.last.channels[1]!.onmessage?.({ data });
+    FakePeer.last.channels[0]!.onmessage?.({ data: "text" });
+    expect(heard).toEqual([
+      ["a", "A", "hi", true],
+      ["a", "A", "hi", false],
+    ]);
+  });
+});

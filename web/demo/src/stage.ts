@@ -1,0 +1,133 @@
+import type { LocalTrack, Quality, RemoteParticipant, RemoteTrack, Room } from "@chroom/client";
+import { fit } from "./layout";
+import { Tile } from "./tile";
+
+const GAP = 12;
+
+/** All tiles: ourselves, the others, and the screens that are shared. */
+export class Stage {
+  readonly #tiles = new Map<string, Tile>();
+  readonly #observer: ResizeObserver;
+
+  constructor(
+    private readonly room: Room,
+    private readonly stage: HTMLElement,
+    private readonly grid: HTMLElement,
+    private readonly ownName: string,
+  ) {
+    this.#observer = new ResizeObserver(() => this.#arrange());
+    this.#observer.observe(stage);
+    this.#tile("own", ownName, "camera", true);
+    room.on("participantJoined", (participant) => this.#joined(participant));
+    room.on("participantLeft", ({ participant }) => {
+      this.#drop(participant.id);
+      this.#drop(`${participant.id}/screen`);
+    });
+    for (const event of ["trackPublished", "trackSubscribed", "trackUnsubscribed", "trackMuted"] as const) {
+      room.on(event, (track) => this.#show(track.participant));
+    }
+    room.on("trackUnpublished", (track) => {
+      if (track.source === "screen") this.#drop(`${track.participant.id}/screen`);
+      this.#show(track.participant);
+    });
+    room.on("activeSpeakers", (speakers) => {
+      for (const [key, tile] of this.#tiles) {
+        tile.speaking = speakers.includes(key === "own" ? room.participantId : key);
+      }
+    });
+    room.on("quality", (quality) => this.#figures(quality));
+    for (const participant of room.participants.values()) this.#joined(participant);
+  }
+
+  /** Shows what we publish ourselves. */
+  own(): void {
+    const tracks = [...this.room.published];
+    const tile = this.#tile("own", this.ownName, "camera", true);
+    const camera = tracks.find((track) => track.source === "camera");
+    const microphone = tracks.find((track) => track.source === "microphone");
+    tile.picture = camera && !camera.muted ? camera.media : undefined;
+    tile.muted = !microphone || microphone.muted;
+    this.#ownScreen(tracks.find((track) => track.source === "screen"));
+  }
+
+  /** Takes all tiles off the page. */
+  clear(): void {
+    this.#observer.disconnect();
+    for (const tile of this.#tiles.values()) tile.remove();
+    this.#tiles.clear();
+  }
+
+  /** The video element of a participant's camera. */
+  video(participant: string): HTMLVideoElement | undefined {
+    return this.#tiles.get(participant)?.video;
+  }
+
+  #ownScreen(track: LocalTrack | undefined): void {
+    if (track) this.#tile("own/screen", this.ownName, "screen", true).picture = track.media;
+    else this.#drop("own/screen");
+  }
+
+  #joined(participant: RemoteParticipant): void {
+    const tile = this.#tile(participant.id, participant.name, "camera", false);
+    tile.element.dataset.identity = participant.identity;
+    this.#show(participant);
+  }
+
+  #show(participant: RemoteParticipant): void {
+    if (!this.room.participants.has(participant.id)) return;
+    const tile = this.#tile(participant.id, participant.name, "camera", false);
+    const camera = participant.track("camera");
+    const microphone = participant.track("microphone");
+    tile.picture = media(camera);
+    tile.sound = media(microphone);
+    tile.muted = !microphone || microphone.muted;
+    const screen = participant.track("screen");
+    if (screen) {
+      const shared = this.#tile(`${participant.id}/screen`, participant.name, "screen", false);
+      shared.picture = media(screen);
+      shared.sound = media(participant.track("screen-audio"));
+    }
+  }
+
+  #figures(quality: Quality): void {
+    for (const participant of this.room.participants.values()) {
+      for (const [key, source] of [
+        [participant.id, "camera"],
+        [`${participant.id}/screen`, "screen"],
+      ] as const) {
+        const track = participant.track(source);
+        const tile = this.#tiles.get(key);
+        if (tile) tile.quality = track && !track.muted ? quality.tracks.get(track.id) : undefined;
+      }
+    }
+  }
+
+  #tile(key: string, name: string, source: "camera" | "screen", own: boolean): Tile {
+    let tile = this.#tiles.get(key);
+    if (!tile) {
+      tile = new Tile(key, name, source, own);
+      this.#tiles.set(key, tile);
+      // Shared screens come first: they are why one looks.
+      if (source === "screen") this.grid.prepend(tile.element);
+      else this.grid.append(tile.element);
+      this.#arrange();
+    }
+    return tile;
+  }
+
+  #drop(key: string): void {
+    this.#tiles.get(key)?.remove();
+    if (this.#tiles.delete(key)) this.#arrange();
+  }
+
+  #arrange(): void {
+    const { clientWidth, clientHeight } = this.stage;
+    const { width, height } = fit(this.#tiles.size, clientWidth, clientHeight, GAP);
+    this.grid.style.setProperty("--w", `${width}px`);
+    this.grid.style.setProperty("--h", `${height}px`);
+  }
+}
+
+function media(track: RemoteTrack | undefined): MediaStreamTrack | undefined {
+  return track && !track.muted ? track.media : undefined;
+}
