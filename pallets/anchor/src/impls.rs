@@ -73,7 +73,7 @@ impl<T: Config> SnapshotVotes for Pallet<T> {
     }
 }
 
-#[cfg(any(test, feature = "try-runtime"))]
+#[cfg(any(feature = "std", feature = "try-runtime"))]
 impl<T: Config> Pallet<T> {
     /// Checks that the ring's places are right and that no votes are left of epochs that were cleared.
     pub fn do_try_state() -> Result<(), sp_runtime::TryRuntimeError> {

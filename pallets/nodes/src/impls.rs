@@ -276,7 +276,7 @@ impl<T: Config> Discipline for Pallet<T> {
     }
 }
 
-#[cfg(any(test, feature = "try-runtime"))]
+#[cfg(any(feature = "std", feature = "try-runtime"))]
 impl<T: Config> Pallet<T> {
     /// Checks that counters, indices and holds agree with the registrations.
     pub fn do_try_state() -> Result<(), sp_runtime::TryRuntimeError> {

@@ -193,7 +193,7 @@ impl<T: Config> EpochClock for Pallet<T> {
     }
 }
 
-#[cfg(any(test, feature = "try-runtime"))]
+#[cfg(any(feature = "std", feature = "try-runtime"))]
 impl<T: Config> Pallet<T> {
     /// Checks that exactly the ring's epochs are remembered, with the attestor sets that they need.
     pub fn do_try_state() -> Result<(), sp_runtime::TryRuntimeError> {

@@ -239,7 +239,7 @@ impl<T: Config> OnNodeRemoved for Pallet<T> {
     }
 }
 
-#[cfg(any(test, feature = "try-runtime"))]
+#[cfg(any(feature = "std", feature = "try-runtime"))]
 impl<T: Config> Pallet<T> {
     /// Checks that both accounts cover what the pallet owes, and that its sums are right.
     pub fn do_try_state() -> Result<(), sp_runtime::TryRuntimeError> {

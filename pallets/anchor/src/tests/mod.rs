@@ -1,1 +1,4 @@
 //! Tests by theme.
+
+mod clearing;
+mod finality;

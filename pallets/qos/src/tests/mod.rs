@@ -1,1 +1,6 @@
 //! Tests by theme.
+
+mod committees;
+mod epochs;
+mod random_calls;
+mod roots;
