@@ -1,9 +1,11 @@
-//! What an account owns.
+//! What the client reads from the chain's storage.
 
-use chroom_primitives::Balance;
+use crate::{QueryError, query::AtBlock, runtime};
+use chroom_primitives::{Balance, NodeId, QosEpoch};
+use subxt::utils::{AccountId32, Static};
 
 /// Balances of an account in the smallest unit.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
 pub struct AccountBalance {
     /// What can be spent or put on hold (frozen parts included).
     pub free: Balance,
@@ -13,42 +15,24 @@ pub struct AccountBalance {
     pub frozen: Balance,
 }
 
-use crate::{QueryError, query::AtBlock};
-use chroom_primitives::{NodeId, QosEpoch};
-use codec::Decode;
-use subxt::utils::Static;
-use subxt::{storage, utils::AccountId32};
-
-#[derive(Decode)]
-struct AccountInfo {
-    _nonce: u32,
-    _consumers: u32,
-    _providers: u32,
-    _sufficients: u32,
-    free: Balance,
-    reserved: Balance,
-    frozen: Balance,
-}
-
 pub(crate) async fn balance(at: &AtBlock, account: AccountId32) -> Result<AccountBalance, QueryError> {
-    let address = storage::dynamic::<(AccountId32,), Static<AccountInfo>>("System", "Account");
+    let address = runtime::storage().system().account();
     let value = at.storage().try_fetch(address, (account,)).await.map_err(subxt::Error::from)?;
     let Some(value) = value else { return Ok(AccountBalance::default()) };
-    let info = value.decode().map_err(subxt::Error::from)?.0;
-    Ok(AccountBalance { free: info.free, held: info.reserved, frozen: info.frozen })
+    let data = value.decode().map_err(subxt::Error::from)?.data;
+    Ok(AccountBalance { free: data.free, held: data.reserved, frozen: data.frozen })
 }
 
 pub(crate) async fn generation(at: &AtBlock) -> Result<u64, QueryError> {
-    let address = storage::dynamic::<(), u64>("Nodes", "Generation");
-    let value = at.storage().try_fetch(address, ()).await.map_err(subxt::Error::from)?;
-    match value {
-        Some(value) => Ok(value.decode().map_err(subxt::Error::from)?),
-        None => Ok(0),
-    }
+    let address = runtime::storage().nodes().generation();
+    let value = at.storage().fetch(address, ()).await.map_err(subxt::Error::from)?;
+    Ok(value.decode().map_err(subxt::Error::from)?)
 }
 
 pub(crate) async fn last_reward(at: &AtBlock, node: NodeId) -> Result<Option<(QosEpoch, Balance)>, QueryError> {
-    let address = storage::dynamic::<(Static<NodeId>,), Static<(QosEpoch, Balance)>>("Rewards", "LastReward");
+    let address = runtime::storage().rewards().last_reward();
     let value = at.storage().try_fetch(address, (Static(node),)).await.map_err(subxt::Error::from)?;
-    value.map(|value| value.decode().map(|reward| reward.0)).transpose().map_err(|e| subxt::Error::from(e).into())
+    let Some(value) = value else { return Ok(None) };
+    let reward = value.decode().map_err(subxt::Error::from)?;
+    Ok(Some((reward.epoch.0, reward.amount)))
 }

@@ -1,16 +1,16 @@
 //! The transactions that operators and nodes send.
 
-use crate::{ChainClient, Signer, SubmitError, TxOutcome, config::subxt_account};
+use crate::{
+    ChainClient, Signer, SubmitError, TxOutcome,
+    config::subxt_account,
+    runtime::{runtime_types::bounded_collections::bounded_vec::BoundedVec, transactions as calls},
+};
 use chroom_primitives::{
     AccountId, Balance, CapacityClass, Endpoint, H3Cell, NodeId, QosEpoch, Role, Signed, merkle::Root,
     record::KeyProof, runtime_api::MemberProof,
 };
 use chroom_wallet::Wallet;
-use codec::Compact;
-use subxt::{
-    tx::dynamic,
-    utils::{AccountId32, MultiAddress, Static},
-};
+use subxt::utils::Static;
 
 /// Blocks for which a key proof made by [`ChainClient::register`] holds.
 const KEY_PROOF_BLOCKS: u32 = 100;
@@ -72,55 +72,55 @@ impl ChainClient {
         new: NewNode,
         proof: &Signed<KeyProof>,
     ) -> Result<TxOutcome, SubmitError> {
-        let fields = (
+        let call = calls().nodes().register(
             Static(proof.payload.node),
             Static(new.role),
             Static(new.class),
             Static(new.cell),
             Static(new.endpoint),
-            Static(Compact(new.price_per_gib)),
-            Static(Compact(new.bond)),
-            Static(proof.payload.expires_at),
+            new.price_per_gib,
+            new.bond,
+            proof.payload.expires_at,
             Static(proof.signature),
         );
-        self.submit(owner, &dynamic("Nodes", "register", fields)).await
+        self.submit(owner, &call).await
     }
 
     /// Changes a node's attributes.
     pub async fn update(&self, owner: &Signer, node: NodeId, update: NodeUpdate) -> Result<TxOutcome, SubmitError> {
-        let fields = (
+        let call = calls().nodes().update(
             Static(node),
-            Static(update.class),
-            Static(update.cell),
-            Static(update.endpoint),
-            Static(update.price_per_gib),
+            update.class.map(Static),
+            update.cell.map(Static),
+            update.endpoint.map(Static),
+            update.price_per_gib,
         );
-        self.submit(owner, &dynamic("Nodes", "update", fields)).await
+        self.submit(owner, &call).await
     }
 
     /// Puts more bond on hold for a node.
     pub async fn add_bond(&self, owner: &Signer, node: NodeId, amount: Balance) -> Result<TxOutcome, SubmitError> {
-        self.submit(owner, &dynamic("Nodes", "add_bond", (Static(node), Static(Compact(amount))))).await
+        self.submit(owner, &calls().nodes().add_bond(Static(node), amount)).await
     }
 
     /// Takes a node out of service; what it carries goes on. By its owner or the node itself.
     pub async fn drain(&self, signer: &Signer, node: NodeId) -> Result<TxOutcome, SubmitError> {
-        self.submit(signer, &dynamic("Nodes", "drain", (Static(node),))).await
+        self.submit(signer, &calls().nodes().drain(Static(node))).await
     }
 
     /// Puts a draining node, or one whose jail period is over, back into service. By its owner or the node itself.
     pub async fn resume(&self, signer: &Signer, node: NodeId) -> Result<TxOutcome, SubmitError> {
-        self.submit(signer, &dynamic("Nodes", "resume", (Static(node),))).await
+        self.submit(signer, &calls().nodes().resume(Static(node))).await
     }
 
     /// Begins to take a node off the register.
     pub async fn unbond(&self, owner: &Signer, node: NodeId) -> Result<TxOutcome, SubmitError> {
-        self.submit(owner, &dynamic("Nodes", "unbond", (Static(node),))).await
+        self.submit(owner, &calls().nodes().unbond(Static(node))).await
     }
 
     /// Removes a node whose unbonding period is over and releases its bond.
     pub async fn withdraw(&self, owner: &Signer, node: NodeId) -> Result<TxOutcome, SubmitError> {
-        self.submit(owner, &dynamic("Nodes", "withdraw", (Static(node),))).await
+        self.submit(owner, &calls().nodes().withdraw(Static(node))).await
     }
 
     /// Sends an attestor's roots for an epoch: over its quality leaves, and over its register.
@@ -131,7 +131,7 @@ impl ChainClient {
         quality: Root,
         snapshot: Root,
     ) -> Result<TxOutcome, SubmitError> {
-        self.submit(attestor, &dynamic("Qos", "submit_root", (Static(epoch), Static(quality), Static(snapshot)))).await
+        self.submit(attestor, &calls().qos().submit_root(Static(epoch), Static(quality), Static(snapshot))).await
     }
 
     /// Claims a node's pay for an epoch with the proofs of its committee. Anyone may; the owner is paid.
@@ -142,7 +142,8 @@ impl ChainClient {
         node: NodeId,
         proofs: Vec<MemberProof>,
     ) -> Result<TxOutcome, SubmitError> {
-        self.submit(signer, &dynamic("Rewards", "claim", (Static(epoch), Static(node), Static(proofs)))).await
+        let proofs = BoundedVec(proofs.into_iter().map(Static).collect());
+        self.submit(signer, &calls().rewards().claim(Static(epoch), Static(node), proofs)).await
     }
 
     /// Adds to an application's escrow, from which its usage is paid.
@@ -152,13 +153,26 @@ impl ChainClient {
         application: &AccountId,
         amount: Balance,
     ) -> Result<TxOutcome, SubmitError> {
-        let fields = (Static(application.clone()), Static(Compact(amount)));
-        self.submit(signer, &dynamic("Rewards", "deposit_escrow", fields)).await
+        self.submit(signer, &calls().rewards().deposit(subxt_account(application), amount)).await
     }
 
     /// Sends tokens; the sender's account stays alive.
     pub async fn transfer(&self, from: &Signer, to: &AccountId, amount: Balance) -> Result<TxOutcome, SubmitError> {
-        let to: MultiAddress<AccountId32, ()> = subxt_account(to).into();
-        self.submit(from, &dynamic("Balances", "transfer_keep_alive", (to, Static(Compact(amount))))).await
+        self.submit(from, &calls().balances().transfer_keep_alive(subxt_account(to).into(), amount)).await
+    }
+
+    /// Pays the signer what its attestors earned.
+    pub async fn collect(&self, owner: &Signer) -> Result<TxOutcome, SubmitError> {
+        self.submit(owner, &calls().rewards().collect()).await
+    }
+
+    /// Asks for `amount` of the signer's escrow back; it can be had after the delay that lets claims come first.
+    pub async fn request_escrow(&self, application: &Signer, amount: Balance) -> Result<TxOutcome, SubmitError> {
+        self.submit(application, &calls().rewards().request_withdraw(amount)).await
+    }
+
+    /// Pays out the withdrawal from its escrow that the signer requested.
+    pub async fn withdraw_escrow(&self, application: &Signer) -> Result<TxOutcome, SubmitError> {
+        self.submit(application, &calls().rewards().withdraw()).await
     }
 }

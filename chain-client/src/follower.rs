@@ -102,7 +102,7 @@ async fn follow_over(connection: &Connection, membership: &watch::Sender<Arc<Mem
 
 /// Reads a block's register; what did not change since `known` is taken from there.
 async fn read(at: &AtBlock, known: Option<&Membership>) -> Result<Membership, QueryError> {
-    let epoch = query::call(at, "ChroomApi_epoch_info", ()).await?;
+    let epoch = query::call(at, query::api().epoch_info()).await?.0;
     let generation = crate::account::generation(at).await?;
     let nodes = match known {
         Some(known) if known.generation == generation => known.nodes.clone(),

@@ -13,6 +13,7 @@ mod link;
 pub mod membership;
 mod nonce;
 pub mod query;
+pub mod runtime;
 pub mod signer;
 pub mod transaction;
 

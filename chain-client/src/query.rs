@@ -4,6 +4,7 @@ use crate::{
     AccountBalance, ChainClient, ConnectError,
     config::{ChroomConfig, subxt_account},
     link::Connection,
+    runtime,
 };
 use chroom_primitives::{
     AccountId, Balance, NodeId, QosEpoch, UnixMs,
@@ -13,9 +14,8 @@ use chroom_primitives::{
     record::Registration,
     runtime_api::{MemberProof, Payout},
 };
-use codec::{Decode, Encode};
 use std::{collections::BTreeMap, future::Future, time::Duration};
-use subxt::OnlineClientAtBlock;
+use subxt::{OnlineClientAtBlock, runtime_apis::Payload, utils::Static};
 
 /// Time that one question may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -40,14 +40,6 @@ pub enum QueryError {
     /// The node refused, or its answer makes no sense.
     #[error("the chain node refused a query: {0}")]
     Node(String),
-    /// The node's runtime gives something else than this version understands.
-    #[error("the chain's answer to {what} is not understood; is this version older than its runtime? {reason}")]
-    Malformed {
-        /// What was asked.
-        what: &'static str,
-        /// Why.
-        reason: String,
-    },
     /// The runtime would refuse a claim.
     #[error("the claim would fail: {0}")]
     Claim(String),
@@ -59,15 +51,41 @@ impl From<subxt::Error> for QueryError {
     }
 }
 
-/// Calls a method of the runtime API that chain and client declare together in `chroom_primitives::runtime_api`.
-pub(crate) async fn call<R: Decode>(
-    at: &AtBlock,
-    method: &'static str,
-    arguments: impl Encode,
-) -> Result<R, QueryError> {
-    let arguments = arguments.encode();
-    let answer = at.runtime_apis().call_raw(method, Some(&arguments)).await.map_err(subxt::Error::from)?;
-    R::decode(&mut answer.as_slice()).map_err(|e| QueryError::Malformed { what: method, reason: e.to_string() })
+/// Calls a method of the runtime API.
+pub(crate) async fn call<P: Payload>(at: &AtBlock, payload: P) -> Result<P::ReturnType, QueryError> {
+    Ok(at.runtime_apis().call(payload).await.map_err(subxt::Error::from)?)
+}
+
+/// The methods of the project's own runtime API.
+pub(crate) fn api() -> runtime::runtime_apis::chroom_api::ChroomApi {
+    runtime::runtime_apis().chroom_api()
+}
+
+/// Takes the shared types out of subxt's wrapping.
+trait Unwrap {
+    type Inner;
+    fn unwrapped(self) -> Self::Inner;
+}
+
+impl<T> Unwrap for Static<T> {
+    type Inner = T;
+    fn unwrapped(self) -> T {
+        self.0
+    }
+}
+
+impl<T> Unwrap for Option<Static<T>> {
+    type Inner = Option<T>;
+    fn unwrapped(self) -> Option<T> {
+        self.map(|wrapped| wrapped.0)
+    }
+}
+
+impl<T> Unwrap for Vec<Static<T>> {
+    type Inner = Vec<T>;
+    fn unwrapped(self) -> Vec<T> {
+        self.into_iter().map(|wrapped| wrapped.0).collect()
+    }
 }
 
 /// All registered nodes.
@@ -75,7 +93,7 @@ pub(crate) async fn registrations(at: &AtBlock) -> Result<BTreeMap<NodeId, Regis
     let mut nodes = BTreeMap::new();
     let mut after: Option<NodeId> = None;
     loop {
-        let page: Vec<Registration> = call(at, "ChroomApi_registrations", (after, PAGE)).await?;
+        let page = call(at, api().registrations(after.map(Static), PAGE)).await?.unwrapped();
         let full = page.len() as u32 >= PAGE;
         let last = page.iter().map(|node| node.node).max();
         // A node that does not move on would hold us for ever.
@@ -121,22 +139,22 @@ impl ChainClient {
         }
     }
 
-    async fn ask_api<R: Decode>(&self, method: &'static str, arguments: impl Encode + Clone) -> Result<R, QueryError> {
+    async fn ask_api<P: Payload>(&self, payload: P) -> Result<P::ReturnType, QueryError> {
         self.ask(|at| {
-            let arguments = arguments.clone();
-            async move { call(&at, method, arguments).await }
+            let payload = &payload;
+            async move { call(&at, payload).await }
         })
         .await
     }
 
     /// The current QoS epoch.
     pub async fn epoch_info(&self) -> Result<EpochInfo, QueryError> {
-        self.ask_api("ChroomApi_epoch_info", ()).await
+        Ok(self.ask_api(api().epoch_info()).await?.unwrapped())
     }
 
     /// Unix time in milliseconds of the first block of `epoch`; none if the chain does not know it (yet, or any more).
     pub async fn epoch_start_ms(&self, epoch: QosEpoch) -> Result<Option<UnixMs>, QueryError> {
-        self.ask_api("ChroomApi_epoch_start_ms", epoch).await
+        self.ask_api(api().epoch_start_ms(Static(epoch))).await
     }
 
     /// All registered nodes. Who needs them often follows [`ChainClient::membership`].
@@ -146,27 +164,27 @@ impl ChainClient {
 
     /// One registered node.
     pub async fn registration(&self, node: NodeId) -> Result<Option<Registration>, QueryError> {
-        self.ask_api("ChroomApi_registration", node).await
+        Ok(self.ask_api(api().registration(Static(node))).await?.unwrapped())
     }
 
     /// The nonce that the node's next key proof must carry.
     pub async fn key_proof_nonce(&self, node: NodeId) -> Result<u32, QueryError> {
-        self.ask_api("ChroomApi_key_proof_nonce", node).await
+        self.ask_api(api().key_proof_nonce(Static(node))).await
     }
 
     /// The committee of a media node in an epoch, in the order of the draw; empty when the chain does not know the epoch.
     pub async fn committee(&self, epoch: QosEpoch, node: NodeId) -> Result<Vec<NodeId>, QueryError> {
-        self.ask_api("ChroomApi_committee", (epoch, node)).await
+        Ok(self.ask_api(api().committee(Static(epoch), Static(node))).await?.unwrapped())
     }
 
     /// The media nodes that an attestor was drawn for in an epoch.
     pub async fn assignments(&self, epoch: QosEpoch, attestor: NodeId) -> Result<Vec<NodeId>, QueryError> {
-        self.ask_api("ChroomApi_assignments", (epoch, attestor)).await
+        Ok(self.ask_api(api().assignments(Static(epoch), Static(attestor))).await?.unwrapped())
     }
 
     /// The quality root that an attestor sent for an epoch.
     pub async fn attestation(&self, epoch: QosEpoch, attestor: NodeId) -> Result<Option<Root>, QueryError> {
-        self.ask_api("ChroomApi_attestation", (epoch, attestor)).await
+        Ok(self.ask_api(api().attestation(Static(epoch), Static(attestor))).await?.unwrapped())
     }
 
     /// What a claim with these proofs would pay now; [`QueryError::Claim`] says why it would fail.
@@ -176,28 +194,31 @@ impl ChainClient {
         node: NodeId,
         proofs: Vec<MemberProof>,
     ) -> Result<Payout, QueryError> {
-        let payout: Result<Payout, Vec<u8>> = self.ask_api("ChroomApi_preview_claim", (epoch, node, proofs)).await?;
-        payout.map_err(|reason| QueryError::Claim(String::from_utf8_lossy(&reason).into_owned()))
+        let proofs = proofs.into_iter().map(Static).collect();
+        match self.ask_api(api().preview_claim(Static(epoch), Static(node), proofs)).await? {
+            Ok(payout) => Ok(payout.0),
+            Err::<_, Vec<u8>>(reason) => Err(QueryError::Claim(String::from_utf8_lossy(&reason).into_owned())),
+        }
     }
 
     /// Epochs that a node could claim and has not.
     pub async fn claimable_epochs(&self, node: NodeId) -> Result<Vec<QosEpoch>, QueryError> {
-        self.ask_api("ChroomApi_claimable_epochs", node).await
+        Ok(self.ask_api(api().claimable_epochs(Static(node))).await?.unwrapped())
     }
 
     /// What an application has in its escrow, in the smallest unit.
     pub async fn escrow(&self, application: &AccountId) -> Result<Balance, QueryError> {
-        self.ask_api("ChroomApi_escrow", application).await
+        self.ask_api(api().escrow(subxt_account(application))).await
     }
 
     /// The newest final registry snapshot.
     pub async fn latest_snapshot(&self) -> Result<Option<FinalSnapshot>, QueryError> {
-        self.ask_api("ChroomApi_latest_snapshot", ()).await
+        Ok(self.ask_api(api().latest_snapshot()).await?.unwrapped())
     }
 
     /// The final registry snapshot of an epoch, while the chain keeps it.
     pub async fn snapshot(&self, epoch: QosEpoch) -> Result<Option<FinalSnapshot>, QueryError> {
-        self.ask_api("ChroomApi_snapshot", epoch).await
+        Ok(self.ask_api(api().snapshot(Static(epoch))).await?.unwrapped())
     }
 
     /// What an account owns.
