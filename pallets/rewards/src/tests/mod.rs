@@ -1,1 +1,10 @@
 //! Tests by theme.
+
+mod claims;
+mod escrow;
+mod fees;
+mod proofs;
+mod random_calls;
+mod refusals;
+mod reserve;
+mod window;

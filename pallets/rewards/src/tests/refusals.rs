@@ -1,0 +1,109 @@
+//! Each reason for which a claim is refused, before its proofs are looked at.
+
+use crate::{Error, mock::*};
+use chroom_primitives::QosEpoch;
+use frame_support::{assert_noop, assert_ok};
+use pallet_chroom_nodes::Discipline;
+
+#[test]
+fn an_epoch_is_claimed_once() {
+    run(|| {
+        let round = attested(|_, _| View::score(9_000));
+        let proofs = || round.proofs(id(SMALL));
+        assert_ok!(claim(0, id(SMALL), proofs()));
+        assert_noop!(claim(0, id(SMALL), proofs()), Error::<Test>::AlreadyClaimed);
+        let preview = Rewards::preview_claim(QosEpoch(0), id(SMALL), proofs());
+        assert_eq!(preview, Err(b"AlreadyClaimed".to_vec()));
+        run_to(first(5));
+        assert_noop!(claim(0, id(SMALL), proofs()), Error::<Test>::AlreadyClaimed);
+    });
+}
+
+#[test]
+fn only_an_epoch_that_is_over_and_remembered_is_claimed() {
+    run(|| {
+        let round = attested(|_, _| View::score(9_000));
+        assert_noop!(claim(1, id(SMALL), vec![]), Error::<Test>::EpochNotClaimable);
+        assert_noop!(claim(9, id(SMALL), vec![]), Error::<Test>::EpochNotClaimable);
+        run_to(first(6));
+        assert_noop!(claim(0, id(SMALL), round.proofs(id(MEDIUM))), Error::<Test>::EpochNotClaimable);
+    });
+}
+
+#[test]
+fn a_claim_waits_for_the_window_unless_all_roots_are_in() {
+    run(|| {
+        run_to(first(1));
+        assert_noop!(claim(0, id(SMALL), vec![]), Error::<Test>::WindowOpen);
+        run_to(closed(0) - 1);
+        assert_noop!(claim(0, id(SMALL), vec![]), Error::<Test>::WindowOpen);
+        run_to(closed(0));
+        assert_ok!(claim(0, id(SMALL), vec![]));
+    });
+}
+
+#[test]
+fn only_registered_media_nodes_claim() {
+    run(|| {
+        run_to(closed(0));
+        assert_noop!(claim(0, id(250), vec![]), Error::<Test>::NotRegistered);
+        assert_noop!(claim(0, id(1), vec![]), Error::<Test>::NotMedia);
+        assert!(Nodes::jail(&id(SMALL), 5));
+        assert_noop!(claim(0, id(SMALL), vec![]), Error::<Test>::Jailed);
+        run_to(closed(0) + 5);
+        assert_ok!(Nodes::resume(signed(OPERATOR), id(SMALL)));
+        assert_ok!(claim(0, id(SMALL), vec![]));
+    });
+}
+
+#[test]
+fn a_node_claims_no_epoch_from_before_its_registration() {
+    run(|| {
+        run_to(first(2));
+        let node = register(9);
+        run_to(closed(2));
+        for epoch in [0, 1] {
+            assert_noop!(claim(epoch, node, vec![]), Error::<Test>::NotRegisteredInEpoch);
+        }
+        assert_eq!(Rewards::claimable_epochs(node), [QosEpoch(2)]);
+        assert_ok!(claim(2, node, vec![]));
+    });
+}
+
+#[test]
+fn a_second_registration_does_not_claim_the_first_ones_epochs() {
+    run(|| {
+        let node = register(9);
+        run_to(closed(1));
+        assert_ok!(claim(1, node, vec![]));
+        assert_ok!(Nodes::unbond(signed(OPERATOR), node));
+        run_to(closed(1) + 20);
+        assert_ok!(Nodes::withdraw(signed(OPERATOR), node));
+        assert_eq!(Rewards::last_reward(node), None);
+        assert_eq!(register(9), node);
+        for epoch in 0..Qos::epoch_info().current.0 {
+            assert!(claim(epoch, node, vec![]).is_err(), "{epoch}");
+        }
+        assert_noop!(claim(1, node, vec![]), Error::<Test>::NotRegisteredInEpoch);
+    });
+}
+
+#[test]
+fn a_stranger_cannot_spoil_a_claim() {
+    run(|| {
+        let round = attested(|_, _| View::score(9_000));
+        assert_noop!(claim_by(STRANGER, 0, id(SMALL), vec![]), Error::<Test>::ReservedForOwner);
+        run_to(first(4) - 1);
+        assert_noop!(claim_by(STRANGER, 0, id(SMALL), vec![]), Error::<Test>::ReservedForOwner);
+        assert_ok!(claim(0, id(SMALL), round.proofs(id(SMALL))));
+    });
+}
+
+#[test]
+fn without_attestors_nothing_is_claimed() {
+    externalities(0, 1_000).execute_with(|| {
+        run_to(closed(0));
+        assert_noop!(claim(0, id(SMALL), vec![]), Error::<Test>::NoCommittee);
+        check();
+    });
+}
