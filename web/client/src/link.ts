@@ -1,5 +1,6 @@
 import { LOSSY, RELIABLE, unframe, type Framed } from "./data.js";
 import type { Kind, PublishedMid, SubscribedMid } from "./protocol.js";
+import { prefer } from "./codecs.js";
 import { encodings } from "./simulcast.js";
 import type { LocalTrack } from "./local-track.js";
 
@@ -89,7 +90,11 @@ export class Link {
       const idle = this.#idleSenders.findIndex((one) => one.shape === shape);
       const reused = idle >= 0 ? this.#idleSenders.splice(idle, 1)[0]?.transceiver : undefined;
       const transceiver =
-        reused ?? this.pc.addTransceiver(track.kind, { direction: "sendonly", sendEncodings: parameters });
+        reused ??
+        prefer(
+          this.pc.addTransceiver(track.kind, { direction: "sendonly", sendEncodings: parameters }),
+          track.kind,
+        );
       this.#senders.set(track, transceiver);
       negotiate = true;
       void this.feed(track);
@@ -143,7 +148,7 @@ export class Link {
       let receiver = this.#receivers.find((one) => one.track === undefined && one.kind === want.kind);
       if (!receiver) {
         receiver = {
-          transceiver: this.pc.addTransceiver(want.kind, { direction: "recvonly" }),
+          transceiver: prefer(this.pc.addTransceiver(want.kind, { direction: "recvonly" }), want.kind),
           kind: want.kind,
           track: undefined,
           maxHeight: 0,

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Backoff } from "../src/backoff";
+import { choose } from "../src/codecs";
 import { frame, unframe } from "../src/data";
 import { encodings } from "../src/simulcast";
 
@@ -47,4 +48,32 @@ test("waiting times double up to the most and start again after a success", () =
   backoff.reset();
   expect(backoff.next()).toBe(100);
   expect(new Backoff(100, 1_000, () => 1).next()).toBe(50);
+});
+
+describe("codecs", () => {
+  test("only what media nodes forward is offered, VP8 first, with retransmission", () => {
+    const codec = (mimeType: string, sdpFmtpLine?: string) => ({
+      mimeType,
+      clockRate: 90_000,
+      ...(sdpFmtpLine === undefined ? {} : { sdpFmtpLine }),
+    });
+    const available = [
+      codec("video/H264", "level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=42e01f"),
+      codec("video/H264", "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"),
+      codec("video/AV1", "level-idx=5;profile=0;tier=0"),
+      codec("video/VP9", "profile-id=2"),
+      codec("video/VP9", "profile-id=0"),
+      codec("video/rtx"),
+      codec("video/ulpfec"),
+      codec("video/VP8"),
+    ];
+    expect(choose("video", available).map(({ mimeType }) => mimeType)).toEqual([
+      "video/VP8",
+      "video/VP9",
+      "video/H264",
+      "video/rtx",
+    ]);
+    expect(choose("video", available)[2]!.sdpFmtpLine).toContain("packetization-mode=1");
+    expect(choose("audio", [codec("audio/PCMU"), codec("audio/opus", "minptime=10")])).toHaveLength(1);
+  });
 });

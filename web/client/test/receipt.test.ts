@@ -64,9 +64,12 @@ describe("receipt", () => {
   });
 
   test("the shared vector: field order, key and signature agree with the Rust side", async () => {
-    const vector = JSON.parse(
-      readFileSync(new URL("../../../rpc/vectors/receipt.json", import.meta.url), "utf8"),
-    );
+    const file = new URL("../../../rpc/vectors/receipt.json", import.meta.url);
+    const vector = JSON.parse(readFileSync(file, "utf8")) as {
+      receiptKey: string;
+      body: ReceiptBody;
+      receipt: SignedReceipt;
+    };
     expect(receiptPayload(vector.body)).toBe(vector.receipt.payload);
     const compressed = Uint8Array.from(Buffer.from(vector.receiptKey, "hex"));
     expect(compressed).toHaveLength(33);

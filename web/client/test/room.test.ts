@@ -264,8 +264,8 @@ beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "Date"] });
   orchestrator = new FakeOrchestrator();
   FakePeer.all = [];
-  vi.spyOn(crypto.subtle, "generateKey").mockResolvedValue(pair as never);
-  vi.spyOn(crypto.subtle, "exportKey").mockResolvedValue(raw as never);
+  vi.spyOn(crypto.subtle, "generateKey").mockResolvedValue(pair);
+  vi.spyOn(crypto.subtle, "exportKey").mockResolvedValue(raw);
 });
 afterEach(() => {
   vi.restoreAllMocks();
