@@ -102,7 +102,9 @@ fn test_network(validators: &[Sr25519Keyring]) -> Value {
                 ..Default::default()
             },
         },
-        "qos": { "parameters": EpochParameters { length: 8, submit_window: 4, committee_size: 3 } },
+        // A minute. Attestors learn of an epoch's end when it is final, two or three blocks late, and wait for the last
+        // receipts; their roots still have to get in.
+        "qos": { "parameters": EpochParameters { length: 10, submit_window: 7, committee_size: 3 } },
         "rewards": { "parameters": RewardParameters::default(), "reserveChr": 1_000_000 },
         "sudo": { "key": Some(Sr25519Keyring::Alice.to_account_id()) },
     })
