@@ -1,0 +1,95 @@
+//! `chroom escrow`: what applications pay from.
+
+use super::node::{refused, transaction};
+use crate::{
+    amount::Amount,
+    chain::Chain,
+    failure::{Context, Failure},
+    output::{Output, facts},
+    owner::Owner,
+};
+use chroom_primitives::AccountId;
+use clap::{Args, Subcommand};
+use serde_json::json;
+use std::str::FromStr;
+
+/// What applications pay from
+#[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:
+  chroom escrow show 5FLSigC9…
+  chroom escrow deposit 5FLSigC9… 250 --suri-file payer.suri")]
+pub enum Command {
+    /// Add to an application's escrow
+    Deposit(Deposit),
+    /// Show an application's escrow
+    Show(Show),
+}
+
+/// Arguments of `deposit`.
+#[derive(Debug, Args)]
+pub struct Deposit {
+    #[command(flatten)]
+    chain: Chain,
+    #[command(flatten)]
+    owner: Owner,
+    /// The application's account (SS58, or an EVM address)
+    #[arg(value_parser = account)]
+    application: AccountId,
+    /// CHR to add
+    amount: Amount,
+}
+
+/// Arguments of `show`.
+#[derive(Debug, Args)]
+pub struct Show {
+    #[command(flatten)]
+    chain: Chain,
+    /// The application's account (SS58, or an EVM address)
+    #[arg(value_parser = account)]
+    application: AccountId,
+}
+
+/// Reads an account: SS58, or an EVM address.
+pub fn account(text: &str) -> Result<AccountId, String> {
+    if let Ok(address) = chroom_primitives::NodeId::from_str(text) {
+        return Ok(address.account());
+    }
+    AccountId::from_str(text)
+        .map_err(|_| "an account is an SS58 address (5Grw…) or an EVM address (0x and 40 hex digits)".to_owned())
+}
+
+/// Runs the command.
+pub async fn run(command: &Command, output: Output) -> Result<(), Failure> {
+    match command {
+        Command::Deposit(deposit) => {
+            let signer = deposit.owner.signer()?;
+            let chain = deposit.chain.connect().await?;
+            let outcome = chain
+                .deposit_escrow(&signer, &deposit.application, deposit.amount.0)
+                .await
+                .map_err(|error| refused(&error))?;
+            let balance = chain.escrow(&deposit.application).await.context("cannot read the escrow")?;
+            let json = json!({
+                "application": deposit.application.to_string(),
+                "deposited": deposit.amount.0.to_string(),
+                "balance": balance.to_string(),
+                "transaction": transaction(&outcome),
+            });
+            output.show(&json, |_| {
+                facts(&[
+                    ("application", deposit.application.to_string()),
+                    ("deposited", deposit.amount.to_string()),
+                    ("balance", Amount(balance).to_string()),
+                    ("fee", Amount(outcome.fee).to_string()),
+                ])
+            });
+        }
+        Command::Show(show) => {
+            let chain = show.chain.connect().await?;
+            let balance = chain.escrow(&show.application).await.context("cannot read the escrow")?;
+            let json = json!({ "application": show.application.to_string(), "balance": balance.to_string() });
+            output.show(&json, |_| Amount(balance).to_string());
+        }
+    }
+    Ok(())
+}

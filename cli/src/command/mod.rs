@@ -1,0 +1,142 @@
+//! The commands.
+
+pub mod escrow;
+pub mod network;
+pub mod node;
+pub mod registry;
+pub mod rewards;
+pub mod token;
+pub mod validator;
+pub mod wallet;
+
+use crate::{failure::Failure, output::Output, up};
+use clap::{Parser, Subcommand};
+use std::{ffi::OsString, path::PathBuf};
+
+/// Operators', validators' and developers' command line of the Chroom network
+#[derive(Debug, Parser)]
+#[command(
+    name = "chroom",
+    version,
+    propagate_version = true,
+    after_help = "Examples:
+  chroom up --web web/dist                                   a whole network on this machine
+  chroom wallet create --out media.json                      the key of a new node
+  chroom node register --dev charlie --wallet media.json --role media --endpoint 203.0.113.7:7400 --cell 50.11,8.68
+  chroom rewards show 0x8f3c…                                what a node could claim
+  chroom rewards claim 0x8f3c… --all --dev charlie           claim it
+  chroom registry near 1.35,103.82 --json                    media nodes around a place
+
+Exit codes: 0 done, 1 failed, 2 called wrongly. With --json, results are one JSON document on stdout, and failures
+one on stderr: { \"error\", \"hint\" }. Amounts in JSON are decimal texts in the smallest unit (1 CHR = 10^12)."
+)]
+pub struct Cli {
+    /// Print one JSON document instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Keystore files
+    #[command(subcommand)]
+    Wallet(wallet::Command),
+    /// Nodes on the chain: register, change, leave
+    #[command(subcommand)]
+    Node(node::Command),
+    /// Validators: bond, leave, session keys
+    #[command(subcommand)]
+    Validator(validator::Command),
+    /// What nodes earn
+    #[command(subcommand)]
+    Rewards(rewards::Command),
+    /// What applications pay from
+    #[command(subcommand)]
+    Escrow(escrow::Command),
+    /// The register of nodes, as the registries have it
+    #[command(subcommand)]
+    Registry(registry::Command),
+    /// Access tokens for participants
+    #[command(subcommand)]
+    Token(token::Command),
+    /// The current QoS epoch
+    Epoch(network::Epoch),
+    /// The network at a glance
+    Network(network::Network),
+    /// Run a whole network on this machine
+    #[command(after_long_help = up::HELP, after_help = "chroom up --help lists ports, files and examples.")]
+    Up(up::options::Options),
+    /// Become another program that ends with the caller
+    #[command(name = up::process::BOUND_CHILD, hide = true)]
+    RunBound(RunBound),
+}
+
+/// Arguments of the hidden command that `chroom up` starts its children by.
+#[derive(Debug, clap::Args)]
+pub struct RunBound {
+    /// The process whose end ends this one
+    parent: u32,
+    /// The program
+    program: PathBuf,
+    /// Its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
+}
+
+/// Runs what was asked for.
+pub async fn run(cli: &Cli, output: Output) -> Result<(), Failure> {
+    match &cli.command {
+        Command::Wallet(command) => wallet::run(command, output),
+        Command::Node(command) => node::run(command, output).await,
+        Command::Validator(command) => validator::run(command, output).await,
+        Command::Rewards(command) => rewards::run(command, output).await,
+        Command::Escrow(command) => escrow::run(command, output).await,
+        Command::Registry(command) => registry::run(command, output).await,
+        Command::Token(command) => token::run(command, output),
+        Command::Epoch(epoch) => network::epoch(epoch, output).await,
+        Command::Network(network) => network::network(network, output).await,
+        Command::Up(options) => up::run(options, output).await,
+        Command::RunBound(bound) => {
+            Err(up::process::become_bound_child(bound.parent, &bound.program, &bound.arguments))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_of_the_commands_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn arguments_for_one_process_may_begin_with_hyphens() {
+        let cli =
+            Cli::try_parse_from(["chroom", "up", "--media-args", "media-2=--fault-egress-loss=0.1", "--json"]).unwrap();
+        let Command::Up(options) = cli.command else { panic!("not up") };
+        assert_eq!(options.media_args, ["media-2=--fault-egress-loss=0.1"]);
+        assert!(cli.json);
+    }
+
+    #[test]
+    fn two_ways_of_signing_at_once_are_wrong_usage() {
+        let both = [
+            "chroom",
+            "rewards",
+            "claim",
+            "0x0000000000000000000000000000000000000001",
+            "--dev",
+            "eve",
+            "--owner",
+            "x",
+        ];
+        assert_eq!(Cli::try_parse_from(both).unwrap_err().exit_code(), 2);
+    }
+}

@@ -1,0 +1,285 @@
+//! `chroom rewards`: what nodes earn.
+
+use super::node::{refused, transaction};
+use crate::{
+    amount::Amount,
+    chain::Chain,
+    failure::{Context, Failure, chain_of},
+    output::{Output, table},
+    owner::Owner,
+    proofs::{Committee, Directory},
+};
+use chroom_chain_client::ChainClient;
+use chroom_primitives::{Balance, NodeId, QosEpoch, Score, runtime_api::Payout};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+/// What nodes earn
+#[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:
+  chroom rewards show 0x8f3c…                              all epochs that the node could claim, with what each would pay
+  chroom rewards show 0x8f3c… --epoch 17 --json
+  chroom rewards claim 0x8f3c… --epoch 17 --dev eve        anyone may claim for a node: its owner is paid, the signer pays the fee
+  chroom rewards claim 0x8f3c… --all --owner cold.json
+
+Proofs come from the registry nodes of the epoch's committee. Where they are is learnt from any registry (--registry-url).")]
+pub enum Command {
+    /// Foretell what claims would pay
+    Show(Show),
+    /// Claim: fetch the committee's proofs and submit them
+    Claim(Claim),
+}
+
+/// Arguments of `show`.
+#[derive(Debug, Args)]
+pub struct Show {
+    #[command(flatten)]
+    chain: Chain,
+    #[command(flatten)]
+    source: Source,
+    /// The epoch [default: all that can be claimed]
+    #[arg(long)]
+    epoch: Option<u32>,
+}
+
+/// Arguments of `claim`.
+#[derive(Debug, Args)]
+pub struct Claim {
+    #[command(flatten)]
+    chain: Chain,
+    #[command(flatten)]
+    source: Source,
+    #[command(flatten)]
+    owner: Owner,
+    /// The epoch
+    #[arg(long, conflicts_with = "all", required_unless_present = "all")]
+    epoch: Option<u32>,
+    /// All epochs that can be claimed
+    #[arg(long)]
+    all: bool,
+}
+
+/// Which node, and where proofs come from.
+#[derive(Debug, Args)]
+pub struct Source {
+    /// The media node
+    node: NodeId,
+    /// Public JSON-RPC of a registry, to find the others by; may be repeated [default: the local network's, else http://127.0.0.1:7300]
+    #[arg(long, value_name = "URL", env = "CHROOM_REGISTRY_URL", value_delimiter = ',')]
+    registry_url: Vec<String>,
+}
+
+/// One epoch of a node.
+struct Prospect {
+    epoch: QosEpoch,
+    committee: Committee,
+    payout: Result<Payout, String>,
+}
+
+impl Prospect {
+    fn json(&self) -> Value {
+        let mut json = json!({
+            "epoch": self.epoch,
+            "committee": self.committee.members,
+            "proofs": self.committee.proofs.len(),
+            "missing": self.committee.missing.iter().map(|(node, reason)| json!({ "node": node, "reason": reason })).collect::<Vec<_>>(),
+            "members": self.committee.proofs.iter().map(|proof| json!({
+                "attestor": proof.attestor,
+                "score": proof.quality.0.score,
+                "samples": proof.quality.0.samples,
+                "uptime": proof.quality.0.uptime,
+                "bytes": proof.usage.iter().map(|(usage, _)| usage.bytes).sum::<u64>(),
+            })).collect::<Vec<_>>(),
+        });
+        if let Some(fields) = json.as_object_mut() {
+            match &self.payout {
+                Ok(payout) => fields.extend(payout_fields(payout)),
+                Err(reason) => {
+                    fields.insert("error".into(), reason.clone().into());
+                }
+            }
+        }
+        json
+    }
+
+    fn row(&self) -> Vec<String> {
+        let proofs = format!("{} of {}", self.committee.proofs.len(), self.committee.members.len());
+        let mut row = vec![self.epoch.0.to_string(), proofs];
+        match &self.payout {
+            Ok(payout) => row.extend([
+                points(payout.score),
+                Amount(payout.fees).to_string(),
+                Amount(payout.subsidy).to_string(),
+                Amount(total(payout)).to_string(),
+            ]),
+            Err(reason) => row.push(reason.clone()),
+        }
+        row
+    }
+}
+
+fn total(payout: &Payout) -> Balance {
+    payout.fees.saturating_add(payout.subsidy)
+}
+
+fn payout_fields(payout: &Payout) -> Vec<(String, Value)> {
+    vec![
+        ("score".into(), json!(payout.score)),
+        ("fees".into(), payout.fees.to_string().into()),
+        ("subsidy".into(), payout.subsidy.to_string().into()),
+        ("total".into(), total(payout).to_string().into()),
+    ]
+}
+
+/// A score as points with two decimals.
+fn points(score: Score) -> String {
+    format!("{}.{:02}", score.0 / 100, score.0 % 100)
+}
+
+async fn prospect(
+    chain: &ChainClient,
+    directory: &Directory,
+    epoch: QosEpoch,
+    node: NodeId,
+) -> Result<Prospect, Failure> {
+    let committee = directory.committee(chain, epoch, node).await?;
+    let payout = if committee.members.is_empty() {
+        Err("the chain knows no committee for this epoch".to_owned())
+    } else {
+        chain.preview_claim(epoch, node, committee.proofs.clone()).await.map_err(|error| chain_of(&error))
+    };
+    Ok(Prospect { epoch, committee, payout })
+}
+
+async fn prospects(chain: &ChainClient, source: &Source, epoch: Option<u32>) -> Result<Vec<Prospect>, Failure> {
+    let directory = Directory::discover(&source.registry_url).await?;
+    let epochs = match epoch {
+        Some(epoch) => vec![QosEpoch(epoch)],
+        None => chain.claimable_epochs(source.node).await.context("cannot read the epochs to claim")?,
+    };
+    let mut list = Vec::new();
+    for epoch in epochs {
+        list.push(prospect(chain, &directory, epoch, source.node).await?);
+    }
+    Ok(list)
+}
+
+/// Runs the command.
+pub async fn run(command: &Command, output: Output) -> Result<(), Failure> {
+    match command {
+        Command::Show(show) => run_show(show, output).await,
+        Command::Claim(claim) => run_claim(claim, output).await,
+    }
+}
+
+async fn owner_of(chain: &ChainClient, node: NodeId) -> Result<chroom_primitives::AccountId, Failure> {
+    let registration = chain.registration(node).await.context(format_args!("cannot look up {node}"))?;
+    registration.map(|registration| registration.owner).ok_or_else(|| {
+        Failure::new(format_args!("{node} is not registered")).hint("chroom node status lists what is registered")
+    })
+}
+
+async fn run_show(show: &Show, output: Output) -> Result<(), Failure> {
+    let chain = show.chain.connect().await?;
+    let node = show.source.node;
+    let owner = owner_of(&chain, node).await?;
+    let list = prospects(&chain, &show.source, show.epoch).await?;
+    let sum: Balance = list.iter().filter_map(|prospect| prospect.payout.as_ref().ok()).map(total).sum();
+    let json = json!({
+        "node": node,
+        "owner": owner.to_string(),
+        "epochs": list.iter().map(Prospect::json).collect::<Vec<_>>(),
+        "total": sum.to_string(),
+    });
+    output.show(&json, |_| {
+        if list.is_empty() {
+            return format!("{node} has nothing to claim now");
+        }
+        let rows: Vec<Vec<String>> = list.iter().map(Prospect::row).collect();
+        let mut text = table(&["epoch", "proofs", "score", "fees", "subsidy", "total"], &rows);
+        for prospect in &list {
+            for (member, reason) in &prospect.committee.missing {
+                text.push_str(&format!("epoch {}: no proof from {member}: {reason}\n", prospect.epoch.0));
+            }
+        }
+        text.push_str(&format!("in all {} for {owner}\n", Amount(sum)));
+        text
+    });
+    Ok(())
+}
+
+async fn run_claim(claim: &Claim, output: Output) -> Result<(), Failure> {
+    let signer = claim.owner.signer()?;
+    let chain = claim.chain.connect().await?;
+    let node = claim.source.node;
+    let owner = owner_of(&chain, node).await?;
+    let what = "cannot read the owner's balance";
+    let mut claims = Vec::new();
+    let mut rows = Vec::new();
+    for prospect in prospects(&chain, &claim.source, claim.epoch).await? {
+        let epoch = prospect.epoch;
+        let payout = prospect.payout.as_ref().map_err(|reason| claim_failure(&prospect, reason))?;
+        let before = chain.balance(&owner).await.context(what)?.free;
+        let outcome = chain
+            .claim(&signer, epoch, node, prospect.committee.proofs.clone())
+            .await
+            .map_err(|error| refused(&error))?;
+        let after = chain.balance(&owner).await.context(what)?.free;
+        let mut json = json!({
+            "epoch": epoch,
+            "proofs": prospect.committee.proofs.len(),
+            "feePaid": outcome.fee.to_string(),
+            "balanceBefore": before.to_string(),
+            "balanceAfter": after.to_string(),
+            "transaction": transaction(&outcome),
+        });
+        if let Some(fields) = json.as_object_mut() {
+            fields.extend(payout_fields(payout));
+        }
+        claims.push(json);
+        rows.push(vec![
+            epoch.0.to_string(),
+            points(payout.score),
+            Amount(payout.fees).to_string(),
+            Amount(payout.subsidy).to_string(),
+            Amount(outcome.fee).to_string(),
+            Amount(before).to_string(),
+            Amount(after).to_string(),
+        ]);
+    }
+    let json = json!({
+        "node": node,
+        "owner": owner.to_string(),
+        "signer": signer.account().to_string(),
+        "claims": claims,
+    });
+    output.show(&json, |_| {
+        if rows.is_empty() {
+            return format!("{node} has nothing to claim now");
+        }
+        table(&["epoch", "score", "fees", "subsidy", "fee paid", "owner before", "owner after"], &rows)
+    });
+    Ok(())
+}
+
+fn claim_failure(prospect: &Prospect, reason: &str) -> Failure {
+    let failure = Failure::new(format_args!("epoch {} cannot be claimed: {reason}", prospect.epoch.0));
+    match prospect.committee.missing.as_slice() {
+        [] => failure.hint("chroom rewards show lists the epochs that can be claimed"),
+        missing => {
+            let reasons: Vec<String> = missing.iter().map(|(node, reason)| format!("{node}: {reason}")).collect();
+            failure.hint(format_args!("proofs are missing: {}", reasons.join("; ")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_show_as_points() {
+        assert_eq!(points(Score(9_876)), "98.76");
+        assert_eq!(points(Score(5)), "0.05");
+    }
+}

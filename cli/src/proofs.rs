@@ -1,0 +1,123 @@
+//! Collects a committee's proofs about a node from the committee's own registries.
+
+use crate::{
+    failure::{Context, Failure},
+    local,
+    registry::Registry,
+};
+use chroom_chain_client::ChainClient;
+use chroom_primitives::{NodeId, QosEpoch, runtime_api::MemberProof};
+use codec::Decode;
+use serde::Deserialize;
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// Where registries can be asked.
+#[derive(Debug)]
+pub struct Directory {
+    /// Those that were named.
+    named: Vec<Registry>,
+    /// Those whose records say where their public interface is.
+    by_node: BTreeMap<NodeId, Registry>,
+}
+
+/// A committee's proofs about a node in an epoch.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Committee {
+    /// The members in the order of the draw.
+    pub members: Vec<NodeId>,
+    /// The proofs that could be had.
+    pub proofs: Vec<MemberProof>,
+    /// Members without one, with the reason.
+    pub missing: Vec<(NodeId, String)>,
+}
+
+impl Directory {
+    /// Learns from the named registries (or those of the local network) where the others are.
+    pub async fn discover(urls: &[String]) -> Result<Self, Failure> {
+        let named = local::registries(urls).iter().map(|url| Registry::at(url)).collect::<Result<Vec<_>, _>>()?;
+        let mut by_node = BTreeMap::new();
+        let mut failure = None;
+        for registry in &named {
+            match registry.registries().await {
+                Ok(entries) => {
+                    for entry in entries {
+                        // A record with a useless URL is its node's own fault, and no reason to fail for the others.
+                        if let Ok(found) = Registry::at(&entry.public_url) {
+                            by_node.insert(entry.node, found);
+                        }
+                    }
+                    return Ok(Self { named, by_node });
+                }
+                Err(error) => failure = Some(error),
+            }
+        }
+        Err(failure.unwrap_or_else(|| Failure::usage("no registry was named")))
+    }
+
+    /// Fetches the proofs of `node`'s committee in `epoch`.
+    pub async fn committee(&self, chain: &ChainClient, epoch: QosEpoch, node: NodeId) -> Result<Committee, Failure> {
+        let what = format!("cannot read the committee of epoch {}", epoch.0);
+        let members = chain.committee(epoch, node).await.context(what)?;
+        let fetched = futures::future::join_all(members.iter().map(|member| self.proof(*member, epoch, node))).await;
+        let mut committee = Committee { members: members.clone(), proofs: Vec::new(), missing: Vec::new() };
+        for (member, proof) in members.into_iter().zip(fetched) {
+            match proof {
+                Ok(proof) => committee.proofs.push(proof),
+                Err(reason) => committee.missing.push((member, reason)),
+            }
+        }
+        Ok(committee)
+    }
+
+    async fn proof(&self, member: NodeId, epoch: QosEpoch, node: NodeId) -> Result<MemberProof, String> {
+        let own = self.by_node.get(&member);
+        let mut reason = match own {
+            Some(_) => String::new(),
+            None => "no registry says where it is".to_owned(),
+        };
+        // A member whose record is gone may still be among those that were named.
+        let candidates: Vec<&Registry> = match own {
+            Some(registry) => vec![registry],
+            None => self.named.iter().collect(),
+        };
+        for registry in candidates {
+            match registry.proof(epoch, node).await {
+                Ok(proof) if proof.attestor == member => return Ok(proof),
+                Ok(_) => {}
+                Err(failure) => reason = failure.message,
+            }
+        }
+        Err(reason)
+    }
+}
+
+/// What this program reads of a registry's entry.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    node: NodeId,
+    public_url: String,
+}
+
+/// What this program reads of a registry's proof.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Proof {
+    member_proof: String,
+}
+
+impl Registry {
+    /// The registries that it knows.
+    async fn registries(&self) -> Result<Vec<Entry>, Failure> {
+        self.call("registry_nodes", &[("role", json!("registry"))]).await
+    }
+
+    /// Its proof about a node in an epoch, as an attestor.
+    pub async fn proof(&self, epoch: QosEpoch, node: NodeId) -> Result<MemberProof, Failure> {
+        let answer: Proof = self.call("registry_proof", &[("epoch", json!(epoch)), ("node", json!(node))]).await?;
+        let what = format!("the registry at {} answers what is no proof", self.url);
+        let bytes = hex::decode(answer.member_proof.trim_start_matches("0x")).context(&what)?;
+        MemberProof::decode(&mut bytes.as_slice()).context(what)
+    }
+}
