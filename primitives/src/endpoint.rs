@@ -9,9 +9,16 @@ use sp_runtime::BoundedVec;
 
 /// `host:port` of a node's gRPC interface; host is an IPv4 address, an IPv6 address in brackets or a DNS name.
 #[derive(
-    Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo, Default,
+    Clone, PartialEq, Eq, PartialOrd, Ord, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo, Default,
 )]
 pub struct Endpoint(BoundedVec<u8, ConstU32<{ Endpoint::MAX_LEN }>>);
+
+// A bounded vector has its own only with std.
+impl core::hash::Hash for Endpoint {
+    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+        self.0.as_slice().hash(state);
+    }
+}
 
 /// A text is not an endpoint.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
