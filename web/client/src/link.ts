@@ -171,6 +171,13 @@ export class Link {
     return { changed: lines, bound, negotiate };
   }
 
+  /** How the m-line of a track is described, once it is negotiated. */
+  line(track: string): SubscribedMid | undefined {
+    const receiver = this.#receivers.find((one) => one.track === track);
+    const mid = receiver?.transceiver.currentDirection == null ? null : receiver.transceiver.mid;
+    return receiver && mid !== null ? line(receiver, mid) : undefined;
+  }
+
   /** The media of a subscribed track, once it has an m-line. */
   media(track: string): MediaStreamTrack | undefined {
     return this.#receivers.find((receiver) => receiver.track === track)?.transceiver.receiver.track;

@@ -22,6 +22,7 @@ import { SessionKey, type SignedReceipt } from "./receipt.js";
 import { ReceiptLedger } from "./receipts.js";
 import { RemoteParticipant, RemoteTrack } from "./remote.js";
 import { Signalling, type SocketFactory } from "./signalling.js";
+import { StallWatch } from "./stall-watch.js";
 import { StatsTracker, entries } from "./stats.js";
 
 /**
@@ -129,6 +130,7 @@ export class Room extends Emitter<RoomEvents> {
   #syncing = false;
   #queued: Uint8Array<ArrayBuffer>[] = [];
   #lastQuality: Quality | undefined;
+  readonly #stalls = new StallWatch();
 
   constructor(options: RoomOptions = {}) {
     super();
@@ -771,6 +773,19 @@ export class Room extends Emitter<RoomEvents> {
     this.#measuredAt = now;
     this.#lastQuality = event;
     this.emit("quality", event);
+    this.#revive(link, event, now);
+  }
+
+  /** Asks again for tracks that should flow and don't. */
+  #revive(link: Link, event: Quality, now: number): void {
+    const flowing = new Map<string, boolean>();
+    for (const track of this.#remoteTracks()) {
+      if (track.media && !track.muted) flowing.set(track.id, (event.tracks.get(track.id)?.kbps ?? 0) > 0);
+    }
+    const lines = this.#stalls.due(flowing, now).map((track) => link.line(track));
+    const subscribe = lines.filter((line) => line !== undefined);
+    if (subscribe.length === 0 || this.#state !== "connected") return;
+    this.#signalling?.call("session.subscribe", { subscribe }).catch(() => undefined);
   }
 
   async #receipt(): Promise<void> {

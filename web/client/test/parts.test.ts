@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { Backoff } from "../src/backoff";
 import { choose } from "../src/codecs";
 import { frame, unframe } from "../src/data";
+import { StallWatch } from "../src/stall-watch";
 import { encodings } from "../src/simulcast";
 
 describe("data frames", () => {
@@ -76,4 +77,24 @@ describe("codecs", () => {
     expect(choose("video", available)[2]!.sdpFmtpLine).toContain("packetization-mode=1");
     expect(choose("audio", [codec("audio/PCMU"), codec("audio/opus", "minptime=10")])).toHaveLength(1);
   });
+});
+
+test("a track on which nothing comes is asked for again, more and more rarely, and not for ever", () => {
+  const watch = new StallWatch();
+  const asked: number[] = [];
+  for (let second = 0; second < 400; second += 1) {
+    const due = watch.due(
+      new Map([
+        ["silent", false],
+        ["flowing", true],
+      ]),
+      second * 1_000,
+    );
+    expect(due).not.toContain("flowing");
+    if (due.includes("silent")) asked.push(second);
+  }
+  expect(asked).toEqual([4, 12, 28, 60, 124]);
+  watch.due(new Map([["silent", true]]), 400_000);
+  watch.due(new Map([["silent", false]]), 401_000);
+  expect(watch.due(new Map([["silent", false]]), 405_000)).toEqual(["silent"]);
 });

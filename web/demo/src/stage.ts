@@ -121,8 +121,9 @@ export class Stage {
   }
 
   #arrange(): void {
-    const { clientWidth, clientHeight } = this.stage;
-    const { width, height } = fit(this.#tiles.size, clientWidth, clientHeight, GAP);
+    // Rounded down: `clientWidth` may round up, and the last tile of a row would not fit.
+    const space = this.stage.getBoundingClientRect();
+    const { width, height } = fit(this.#tiles.size, Math.floor(space.width), Math.floor(space.height), GAP);
     this.grid.style.setProperty("--w", `${width}px`);
     this.grid.style.setProperty("--h", `${height}px`);
   }
