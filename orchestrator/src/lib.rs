@@ -1,1 +1,29 @@
-//! TODO
+//! Chroom's orchestrator: it takes calls from clients, finds a media node for each room, and keeps the room alive.
+//!
+//! - [`signalling`]: JSON-RPC over WebSocket for clients, plain HTTP for the public;
+//! - [`access`]: applications' keys and tokens; [`application`]: the rules of their rooms;
+//! - [`session`]: the state machine of rooms and sessions; [`allocation`]: which media node takes a room;
+//! - [`index`]: the network as registries and chain agree on it, fed by [`registry_rpc`] and [`chain`];
+//! - [`media_rpc`]: commands to media nodes, and noticing when they are lost;
+//! - [`receipts`]: callers' receipts on their way to the committees;
+//! - [`store`]: what survives a crash; [`service`]: all of it put together.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing))]
+
+pub mod access;
+pub mod allocation;
+pub mod application;
+pub mod chain;
+mod digest;
+pub mod index;
+pub mod media_rpc;
+pub mod metrics;
+pub mod options;
+pub mod receipts;
+pub mod registry_rpc;
+pub mod service;
+pub mod session;
+pub mod signalling;
+#[cfg(test)]
+mod simulated;
+pub mod store;
+pub mod time;

@@ -1,0 +1,176 @@
+//! Which media node takes a room.
+//!
+//! A pure function of what is known: filter (role, status, load report, version, residency), mark (distance, headroom with
+//! reservations in flight, quality, health), then a weighted draw among the best few. The draw matters: load reports are
+//! seconds old, and if each of many orchestrators took the best node, they would all take the same one.
+
+pub mod distance;
+mod explanation;
+mod reservation;
+
+pub use explanation::{Considered, Explanation, Verdict};
+pub use reservation::{RESERVED_MS, Reservations, SESSION_KBPS};
+
+use crate::index::NodeView;
+use chroom_primitives::{H3Cell, NodeId, NodeStatus, Role, UnixMs};
+use rand::{Rng, RngCore};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Oldest load report that counts, in milliseconds.
+pub const FRESH_MS: u64 = 15_000;
+/// Nodes that the draw is among.
+const BEST: usize = 3;
+/// A node takes part in the draw if its mark is at least this share of the best mark.
+const NEARLY_BEST: f64 = 0.85;
+/// Least headroom with which a node takes a new room.
+const MIN_HEADROOM: f64 = 0.05;
+/// Mark for quality of a node that was not scored yet: below a good node, above a bad one.
+const UNSCORED: f64 = 0.7;
+
+/// What a room asks of its media node, set by the application.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Constraints {
+    /// H3 base cells (0 to 121) in which media may be processed; none: anywhere.
+    pub residency: Option<BTreeSet<u8>>,
+    /// Oldest software version that will do.
+    pub min_version: Option<semver::Version>,
+}
+
+/// A room that looks for a place.
+#[derive(Clone, Debug, Default)]
+pub struct Search {
+    /// Where its first participant is.
+    pub cell: Option<H3Cell>,
+    /// What the application asks.
+    pub constraints: Constraints,
+    /// Nodes that are out of the question now, each with the reason.
+    pub avoid: BTreeMap<NodeId, String>,
+}
+
+/// What was decided.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Decision {
+    /// The node, if one can take the room.
+    pub node: Option<NodeId>,
+    /// Why.
+    pub explanation: Explanation,
+}
+
+/// Decides which of `nodes` takes the room.
+pub fn allocate(
+    search: &Search,
+    nodes: &[NodeView],
+    reservations: &Reservations,
+    now: UnixMs,
+    rng: &mut dyn RngCore,
+) -> Decision {
+    let mut considered: Vec<Considered> = nodes
+        .iter()
+        .map(|node| {
+            let away = search.cell.and_then(|cell| distance::between(cell, node.registration.cell));
+            let verdict = match judge(search, node, away, reservations, now) {
+                Ok(mark) => Verdict::Eligible { mark },
+                Err(reason) => Verdict::PassedOver { reason },
+            };
+            Considered { node: node.id(), km: away.map(|d| d.km as u32), verdict }
+        })
+        .collect();
+    considered.sort_by_key(|c| c.node);
+    let node = draw(&considered, rng);
+    for entry in &mut considered {
+        if let (true, Verdict::Eligible { mark }) = (Some(entry.node) == node, &entry.verdict) {
+            entry.verdict = Verdict::Chosen { mark: *mark };
+        }
+    }
+    Decision { node, explanation: Explanation { considered } }
+}
+
+/// The node's mark from 0 to 1, or why it cannot take the room.
+fn judge(
+    search: &Search,
+    node: &NodeView,
+    away: Option<distance::Distance>,
+    reservations: &Reservations,
+    now: UnixMs,
+) -> Result<f64, String> {
+    let registration = &node.registration;
+    if registration.role != Role::Media {
+        return Err("not a media node".to_owned());
+    }
+    if registration.status != NodeStatus::Active {
+        return Err(format!("{:?} on the chain", registration.status).to_lowercase());
+    }
+    if let Some(reason) = search.avoid.get(&node.id()) {
+        return Err(reason.clone());
+    }
+    if let Some(residency) = &search.constraints.residency
+        && !residency.contains(&registration.cell.base_cell())
+    {
+        return Err(format!("outside the application's residency ({})", node.region()));
+    }
+    if let Some(least) = &search.constraints.min_version {
+        match semver::Version::parse(&node.version()) {
+            Ok(version) if version >= *least => {}
+            Ok(version) => return Err(format!("version {version} is older than {least}")),
+            Err(_) => return Err("its version cannot be read".to_owned()),
+        }
+    }
+    let Some(load) = &node.load else { return Err("has not reported its load".to_owned()) };
+    let age = now.saturating_sub(load.made_ms);
+    if age > FRESH_MS {
+        return Err(format!("its load report is {} s old", age / 1_000));
+    }
+    let report = &load.report;
+    if !report.accepting {
+        return Err("does not accept new sessions".to_owned());
+    }
+
+    let reserved = reservations.sessions(&node.id(), load.made_ms, now);
+    let limit = f64::from(report.egress_limit_kbps.max(1));
+    let reserved_share = f64::from(reserved) * f64::from(SESSION_KBPS) / limit;
+    let egress = f64::from(report.egress_kbps) / limit + reserved_share;
+    // A session costs CPU about in proportion to its share of the egress.
+    let cpu = f64::from(report.cpu.min(10_000)) / 10_000.0 + reserved_share;
+    let headroom = 1.0 - egress.max(cpu);
+    if headroom < MIN_HEADROOM {
+        return Err(format!(
+            "no headroom: CPU {:.0} %, egress {:.0} %, with {reserved} sessions on their way",
+            cpu * 100.0,
+            egress * 100.0
+        ));
+    }
+
+    // Light in fibre covers 100 km and back in 1 ms; real paths take about twice that. 300 ms and more are equally bad.
+    let nearness = away.map_or(0.5, |d| 1.0 - (d.km / 50.0).min(300.0) / 300.0);
+    let quality = node.score.map_or(UNSCORED, |score| f64::from(score.0.min(10_000)) / 10_000.0);
+    let health = 1.0 - (f64::from(report.loss.min(10_000)) / 10_000.0 * 10.0).min(1.0);
+    Ok(0.4 * nearness + 0.25 * headroom + 0.25 * quality + 0.1 * health)
+}
+
+/// Draws among the best few nodes that are nearly as good as the best, better ones more often.
+fn draw(considered: &[Considered], rng: &mut dyn RngCore) -> Option<NodeId> {
+    let mut marks: Vec<(f64, NodeId)> = considered
+        .iter()
+        .filter_map(|c| match c.verdict {
+            Verdict::Eligible { mark } => Some((mark, c.node)),
+            _ => None,
+        })
+        .collect();
+    marks.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    let best = marks.first()?.0;
+    marks.truncate(BEST);
+    marks.retain(|(mark, _)| *mark >= best * NEARLY_BEST);
+    let weight = |mark: f64| (mark / best.max(f64::MIN_POSITIVE)).powi(8);
+    let total: f64 = marks.iter().map(|(mark, _)| weight(*mark)).sum();
+    let mut point = rng.random::<f64>() * total;
+    for (mark, node) in &marks {
+        point -= weight(*mark);
+        if point <= 0.0 {
+            return Some(*node);
+        }
+    }
+    marks.last().map(|(_, node)| *node)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,198 @@
+use super::*;
+use crate::{index::Load, simulated};
+use chroom_primitives::{CapacityClass, Score};
+use h3o::{LatLng, Resolution};
+use proptest::prelude::*;
+use rand::{SeedableRng, rngs::StdRng};
+
+const NOW: UnixMs = 1_800_000_000_000;
+
+fn cell(lat: f64, lng: f64) -> H3Cell {
+    H3Cell(u64::from(LatLng::new(lat, lng).unwrap().to_cell(Resolution::Five)))
+}
+
+fn rng() -> StdRng {
+    StdRng::seed_from_u64(1)
+}
+
+fn node(n: u8, place: H3Cell) -> NodeView {
+    simulated::media_node(n, place, NOW)
+}
+
+fn load(node: &mut NodeView) -> &mut Load {
+    node.load.as_mut().unwrap()
+}
+
+fn reason(decision: &Decision, n: u8) -> String {
+    let entry = decision.explanation.considered.iter().find(|c| c.node == NodeId([n; 20])).unwrap();
+    match &entry.verdict {
+        Verdict::PassedOver { reason } => reason.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_near_node_is_taken_over_the_far_one() {
+    let berlin = cell(52.52, 13.40);
+    let nodes = [node(1, cell(48.86, 2.35)), node(2, cell(-33.87, 151.21))];
+    let search = Search { cell: Some(berlin), ..Default::default() };
+    for seed in 0..200 {
+        let decision = allocate(&search, &nodes, &Reservations::default(), NOW, &mut StdRng::seed_from_u64(seed));
+        assert_eq!(decision.node, Some(NodeId([1; 20])));
+    }
+}
+
+#[test]
+fn equal_nodes_share_the_rooms() {
+    let nodes = [node(1, cell(50.0, 8.0)), node(2, cell(50.0, 8.0))];
+    let search = Search { cell: Some(cell(50.0, 8.0)), ..Default::default() };
+    let mut rng = rng();
+    let first = (0..1_000)
+        .filter(|_| allocate(&search, &nodes, &Reservations::default(), NOW, &mut rng).node == Some(NodeId([1; 20])))
+        .count();
+    assert!((400..600).contains(&first), "{first}");
+}
+
+#[test]
+fn each_obstacle_is_named() {
+    let place = cell(50.0, 8.0);
+    let mut nodes: Vec<NodeView> = (1..=9).map(|n| node(n, place)).collect();
+    nodes[0].registration.role = Role::Registry;
+    nodes[1].registration.status = NodeStatus::Draining;
+    nodes[2].load = None;
+    load(&mut nodes[3]).made_ms = NOW - FRESH_MS - 1_000;
+    load(&mut nodes[4]).report.accepting = false;
+    load(&mut nodes[5]).report.cpu = 9_900;
+    nodes[6].record.version = b"0.0.1".to_vec().try_into().unwrap();
+    nodes[8].registration.cell = cell(-33.87, 151.21);
+    let search = Search {
+        cell: Some(place),
+        constraints: Constraints {
+            residency: Some([place.base_cell()].into()),
+            min_version: Some(semver::Version::new(0, 1, 0)),
+        },
+        avoid: [(NodeId([8; 20]), "contact lost".to_owned())].into(),
+    };
+    let decision = allocate(&search, &nodes, &Reservations::default(), NOW, &mut rng());
+    assert_eq!(decision.node, None);
+    for (n, part) in [
+        (1, "not a media node"),
+        (2, "draining"),
+        (3, "has not reported"),
+        (4, "16 s old"),
+        (5, "does not accept"),
+        (6, "no headroom"),
+        (7, "older than 0.1.0"),
+        (8, "contact lost"),
+        (9, "residency"),
+    ] {
+        assert!(reason(&decision, n).contains(part), "{n}: {}", reason(&decision, n));
+    }
+}
+
+#[test]
+fn rooms_on_their_way_use_up_headroom() {
+    let place = cell(50.0, 8.0);
+    let mut only = node(1, place);
+    load(&mut only).report.egress_limit_kbps = 100_000;
+    let mut reservations = Reservations::default();
+    let search = Search { cell: Some(place), ..Default::default() };
+    let mut placed = 0;
+    while allocate(&search, std::slice::from_ref(&only), &reservations, NOW, &mut rng()).node.is_some() {
+        reservations.add(only.id(), NOW);
+        placed += 1;
+        assert!(placed < 1_000, "headroom never ran out");
+    }
+    assert!((30..=40).contains(&placed), "{placed}");
+}
+
+#[test]
+fn a_poor_score_loses_against_a_good_one_nearby() {
+    let place = cell(50.0, 8.0);
+    let mut nodes = [node(1, place), node(2, place)];
+    nodes[0].score = Some(Score(2_000));
+    nodes[1].score = Some(Score(9_500));
+    let search = Search { cell: Some(place), ..Default::default() };
+    let mut rng = rng();
+    for _ in 0..200 {
+        let decision = allocate(&search, &nodes, &Reservations::default(), NOW, &mut rng);
+        assert_eq!(decision.node, Some(NodeId([2; 20])));
+    }
+}
+
+prop_compose! {
+    fn any_node(n: u8)(
+        lat in -80.0f64..80.0, lng in -179.0f64..179.0, cpu in 0u16..12_000, egress in 0u32..200_000,
+        limit in 0u32..200_000, loss in 0u16..12_000, accepting: bool, age in 0u64..40_000, loaded: bool,
+        score in proptest::option::of(0u16..12_000), status in 0usize..4, role in 0usize..3,
+    ) -> NodeView {
+        let mut node = node(n, cell(lat, lng));
+        node.registration.status =
+            [NodeStatus::Active, NodeStatus::Draining, NodeStatus::Unbonding, NodeStatus::Jailed][status];
+        node.registration.role = Role::ALL[role];
+        node.registration.class = CapacityClass::Small;
+        node.score = score.map(Score);
+        let made = load(&mut node);
+        made.made_ms = NOW - age;
+        made.report.cpu = cpu;
+        made.report.egress_kbps = egress;
+        made.report.egress_limit_kbps = limit;
+        made.report.loss = loss;
+        made.report.accepting = accepting;
+        if !loaded {
+            node.load = None;
+        }
+        node
+    }
+}
+
+fn any_nodes() -> impl Strategy<Value = Vec<NodeView>> {
+    (0u8..8).prop_flat_map(|count| (1..=count).map(any_node).collect::<Vec<_>>())
+}
+
+proptest! {
+    #[test]
+    fn only_fit_nodes_are_chosen_and_all_are_explained(nodes in any_nodes(), seed: u64, lat in -80.0f64..80.0) {
+        let search = Search { cell: Some(cell(lat, 10.0)), ..Default::default() };
+        let decision =
+            allocate(&search, &nodes, &Reservations::default(), NOW, &mut StdRng::seed_from_u64(seed));
+        prop_assert_eq!(decision.explanation.considered.len(), nodes.len());
+        match decision.node {
+            Some(id) => {
+                let node = nodes.iter().find(|n| n.id() == id).unwrap();
+                let load = node.load.as_ref().unwrap();
+                prop_assert_eq!(node.registration.role, Role::Media);
+                prop_assert_eq!(node.registration.status, NodeStatus::Active);
+                prop_assert!(load.report.accepting && NOW - load.made_ms <= FRESH_MS);
+                prop_assert!(load.report.egress_kbps <= load.report.egress_limit_kbps.max(1));
+            }
+            // Without a choice, each node has its reason.
+            None => {
+                let explained =
+                    |c: &Considered| matches!(&c.verdict, Verdict::PassedOver { reason } if !reason.is_empty());
+                prop_assert!(decision.explanation.considered.iter().all(explained));
+            }
+        }
+    }
+
+    #[test]
+    fn the_same_input_gives_the_same_decision(nodes in any_nodes(), seed: u64) {
+        let search = Search::default();
+        let once = allocate(&search, &nodes, &Reservations::default(), NOW, &mut StdRng::seed_from_u64(seed));
+        let mut shuffled = nodes.clone();
+        shuffled.reverse();
+        let again = allocate(&search, &shuffled, &Reservations::default(), NOW, &mut StdRng::seed_from_u64(seed));
+        prop_assert_eq!(once, again);
+    }
+
+    #[test]
+    fn an_avoided_node_is_never_chosen(nodes in any_nodes(), seed: u64) {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let free = allocate(&Search::default(), &nodes, &Reservations::default(), NOW, &mut rng);
+        if let Some(chosen) = free.node {
+            let search = Search { avoid: [(chosen, "tried".to_owned())].into(), ..Default::default() };
+            let other = allocate(&search, &nodes, &Reservations::default(), NOW, &mut rng);
+            prop_assert_ne!(other.node, Some(chosen));
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Why a client's request is refused.
+
+use crate::allocation::Explanation;
+
+/// A refusal, as docs/signalling.md lists them.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The access token is not valid.
+    #[error("the access token is not valid: {0}")]
+    TokenInvalid(String),
+    /// The token's time has passed or not come.
+    #[error("the access token is out of its time: {0}")]
+    TokenExpired(String),
+    /// The grant lacks a right.
+    #[error("the access token does not grant `{needs}`")]
+    NotPermitted {
+        /// The right that is missing.
+        needs: &'static str,
+    },
+    /// The application's profile turned the participant away.
+    #[error("the application refuses: {0}")]
+    Application(String),
+    /// No media node can take the session.
+    #[error("no media node can take the session")]
+    NoMediaNode(Box<Explanation>),
+    /// There is no session.
+    #[error("{0}")]
+    NoSession(&'static str),
+    /// The media node refused or failed.
+    #[error("the media node failed: {0}")]
+    MediaNodeFailed(String),
+    /// The receipt is not good.
+    #[error("the receipt is refused: {0}")]
+    ReceiptRefused(String),
+    /// Too much at once.
+    #[error("too many requests: {0}")]
+    TooManyRequests(&'static str),
+    /// The parameters don't fit.
+    #[error("invalid parameters: {0}")]
+    InvalidParams(String),
+    /// This orchestrator's own fault.
+    #[error("internal error: {0}")]
+    Internal(&'static str),
+}

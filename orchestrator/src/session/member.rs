@@ -1,0 +1,90 @@
+//! A session: one participant's stay in a room.
+
+use super::{
+    ids::{ConnectionId, Generation, ParticipantId, RoomId, SessionId, TrackId},
+    track::Track,
+};
+use chroom_primitives::{AccountId, UnixMs};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a session may do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Rights {
+    /// May publish tracks.
+    pub publish: bool,
+    /// May receive others' tracks.
+    pub subscribe: bool,
+    /// May remove participants.
+    pub admin: bool,
+}
+
+/// What a receiving m-line is for.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Want {
+    /// The track.
+    pub track: TrackId,
+    /// Greatest height of the picture in pixels; 0: the best that fits.
+    pub max_height: u32,
+}
+
+/// One participant's session.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Session {
+    /// Its id.
+    pub id: SessionId,
+    /// SHA-256 of the secret that resumes it; the secret itself is the client's alone.
+    #[serde(with = "hex_bytes")]
+    pub secret_hash: [u8; 32],
+    /// The room that it is in.
+    pub room: RoomId,
+    /// Its participant in the room.
+    pub participant: ParticipantId,
+    /// Who the application says it is.
+    pub identity: String,
+    /// Name to show.
+    pub name: String,
+    /// What it may do.
+    pub rights: Rights,
+    /// SEC1 compressed P-256 key that signs its receipts.
+    #[serde(with = "hex_bytes")]
+    pub receipt_key: [u8; 33],
+    /// The account whose escrow pays.
+    pub account: AccountId,
+    /// When it was opened, Unix ms.
+    pub started_ms: UnixMs,
+    /// Whether its join was answered: from then on the others see it.
+    pub joined: bool,
+    /// The placement in which the media node has it open.
+    pub opened_in: Option<Generation>,
+    /// What it publishes.
+    pub tracks: BTreeMap<TrackId, Track>,
+    /// What it receives, by m-line.
+    pub wants: BTreeMap<String, Want>,
+    /// M-lines whose track the media node did not know when they were asked for; they are connected when it does.
+    #[serde(default)]
+    pub withheld: BTreeSet<String>,
+    /// Its connection, if it has one.
+    #[serde(skip)]
+    pub connection: Option<ConnectionId>,
+    /// Since when it has none, Unix ms.
+    #[serde(skip)]
+    pub offline_since: Option<UnixMs>,
+    /// Commands of this session that media nodes work on.
+    #[serde(skip)]
+    pub in_flight: u32,
+}
+
+mod hex_bytes {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer, const N: usize>(bytes: &[u8; N], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex::encode(bytes))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>, const N: usize>(deserializer: D) -> Result<[u8; N], D::Error> {
+        let mut bytes = [0; N];
+        hex::decode_to_slice(String::deserialize(deserializer)?, &mut bytes).map_err(D::Error::custom)?;
+        Ok(bytes)
+    }
+}

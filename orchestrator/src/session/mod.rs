@@ -1,0 +1,34 @@
+//! Sessions and rooms.
+//!
+//! [`Core`] is the state machine: clients' requests, media nodes' events and ticks go in, replies, notifications, commands to
+//! media nodes and changes of the store come out. It does no I/O; time, randomness and the directory of nodes are arguments.
+//! [`Handle`] is its thin tokio shell.
+
+mod core;
+mod error;
+mod exchange;
+mod ids;
+mod member;
+mod room;
+mod shell;
+mod track;
+mod wire;
+
+pub use self::core::{Core, Env, Limits, Rules};
+pub use error::Refusal;
+pub use exchange::{
+    Command, Effect, Failure, Input, Join, MediaEvent, Outcome, Publish, Reply, Request, Subscription, Ticket,
+};
+pub use ids::{
+    CallId, ConnectionId, Fence, Generation, OperationId, ParticipantId, RoomId, SessionId, SessionIdError, TrackId,
+};
+pub use member::{Rights, Session, Want};
+pub use room::Room;
+pub use shell::{Handle, Notifications, Shell};
+pub use track::{Kind, Source, SourceError, Track};
+pub use wire::{
+    Event, LoadInfo, NodeInfo, ParticipantInfo, RECEIPT_INTERVAL_MS, RewardInfo, SessionInfo, TrackInfo, points,
+};
+
+#[cfg(test)]
+mod tests;

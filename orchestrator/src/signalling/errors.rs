@@ -1,0 +1,79 @@
+//! Refusals as JSON-RPC errors, with a reason and a hint.
+
+use crate::session::Refusal;
+use jsonrpsee::types::ErrorObjectOwned;
+use serde_json::{Map, Value, json};
+
+/// Code, slug and hint of a refusal.
+fn parts(refusal: &Refusal) -> (i32, &'static str, &'static str) {
+    match refusal {
+        Refusal::TokenInvalid(_) => {
+            (-32001, "token-invalid", "get a new token from your application's back end; see docs/signalling.md")
+        }
+        Refusal::TokenExpired(_) => (-32002, "token-expired", "get a new token, and check both clocks"),
+        Refusal::NotPermitted { .. } => (-32003, "not-permitted", "ask the application for a token with this grant"),
+        Refusal::Application(_) => (-32003, "not-permitted", "the application's rules decide who enters"),
+        Refusal::NoMediaNode(_) => {
+            (-32004, "no-media-node", "try again in a few seconds; data.considered says why each node was passed over")
+        }
+        Refusal::NoSession(_) => (-32005, "no-session", "call session.join with a fresh token"),
+        Refusal::MediaNodeFailed(_) => {
+            (-32006, "media-node-failed", "wait for `moved` or `closed`, or negotiate again in a moment")
+        }
+        Refusal::ReceiptRefused(_) => (-32007, "receipt-refused", "sign each interval once, with a growing seq"),
+        Refusal::TooManyRequests(_) => (-32008, "too-many-requests", "slow down and try again in a second"),
+        Refusal::InvalidParams(_) => (-32602, "invalid-params", "see docs/signalling.md"),
+        Refusal::Internal(_) => (-32603, "internal", "try again; if it stays, tell the operator"),
+    }
+}
+
+/// The slug of a refusal.
+pub fn slug(refusal: &Refusal) -> &'static str {
+    parts(refusal).1
+}
+
+/// The refusal as clients get it.
+pub fn error_object(refusal: &Refusal) -> ErrorObjectOwned {
+    let (code, reason, hint) = parts(refusal);
+    let mut data = Map::new();
+    data.insert("reason".to_owned(), json!(reason));
+    data.insert("hint".to_owned(), json!(hint));
+    match refusal {
+        Refusal::NotPermitted { needs } => {
+            data.insert("needs".to_owned(), json!(needs));
+        }
+        Refusal::NoMediaNode(explanation) => {
+            data.insert("considered".to_owned(), serde_json::to_value(explanation).unwrap_or(Value::Null));
+        }
+        _ => {}
+    }
+    ErrorObjectOwned::owned(code, refusal.to_string(), Some(data))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::allocation::{Considered, Explanation, Verdict};
+    use chroom_primitives::NodeId;
+
+    #[test]
+    fn errors_carry_what_the_contract_says() {
+        let error = error_object(&Refusal::NotPermitted { needs: "publish" });
+        let data: Value = serde_json::from_str(error.data().unwrap().get()).unwrap();
+        assert_eq!(
+            (error.code(), &data["reason"], &data["needs"]),
+            (-32003, &json!("not-permitted"), &json!("publish"))
+        );
+        let explanation = Explanation {
+            considered: vec![Considered {
+                node: NodeId([1; 20]),
+                km: Some(5),
+                verdict: Verdict::PassedOver { reason: "draining on the chain".into() },
+            }],
+        };
+        let error = error_object(&Refusal::NoMediaNode(Box::new(explanation)));
+        let data: Value = serde_json::from_str(error.data().unwrap().get()).unwrap();
+        assert_eq!(data["considered"][0]["reason"], "draining on the chain");
+        assert_eq!(data["considered"][0]["node"], NodeId([1; 20]).to_hex());
+    }
+}

@@ -1,0 +1,15 @@
+//! What clients and the public talk to: JSON-RPC over WebSocket (docs/signalling.md), and on the same port
+//! `GET /health`, `/metrics` and `/v1/network`.
+
+mod errors;
+mod limits;
+mod methods;
+mod network;
+mod params;
+mod server;
+
+pub use errors::error_object;
+pub use limits::{RateLimit, ServerLimits};
+pub use methods::Service;
+pub use network::{NetworkNode, NetworkView, network};
+pub use server::{ServeError as ServeFailure, serve};
