@@ -120,3 +120,56 @@ impl From<sr25519::Signature> for ChroomSignature {
         ChroomSignature::Sr25519(signature)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sp_core::Pair;
+
+    fn check(signature: ChroomSignature, signer: ChroomSigner) {
+        let account = signer.into_account();
+        assert!(signature.verify(&b"message"[..], &account));
+        assert!(!signature.verify(&b"massage"[..], &account));
+        assert!(!signature.verify(&b"message"[..], &AccountId::new([0xEE; 32])));
+        assert!(!signature.verify(&b"message"[..], &AccountId::new([0; 32])));
+    }
+
+    #[test]
+    fn polkadots_three_kinds_verify_and_keep_their_index() {
+        let key = ed25519::Pair::from_seed(&[1; 32]);
+        let signature = ChroomSignature::Ed25519(key.sign(b"message"));
+        assert_eq!(signature.encode(), MultiSignature::Ed25519(key.sign(b"message")).encode());
+        check(signature, key.public().into());
+        let key = sr25519::Pair::from_seed(&[1; 32]);
+        let signature = ChroomSignature::Sr25519(key.sign(b"message"));
+        assert_eq!(signature.encode().first(), Some(&1));
+        check(signature, key.public().into());
+        let key = ecdsa::Pair::from_seed(&[1; 32]);
+        let signature = ChroomSignature::Ecdsa(key.sign(b"message"));
+        assert_eq!(signature.encode(), MultiSignature::Ecdsa(key.sign(b"message")).encode());
+        check(signature, key.public().into());
+    }
+
+    #[test]
+    fn ethereum_wallets_verify_in_both_ways() {
+        let key = ecdsa::Pair::from_seed(&[1; 32]);
+        for hash in [crate::signed::personal_hash(b"message"), sp_crypto_hashing::keccak_256(b"message")] {
+            let signature = EthereumSignature(key.sign_prehashed(&hash).0);
+            let node = signature.recover_hash(&hash).unwrap();
+            let signature = ChroomSignature::Ethereum(signature);
+            assert_eq!(signature.encode().first(), Some(&3));
+            check(signature, ChroomSigner::Ethereum(node));
+        }
+    }
+
+    #[test]
+    fn one_key_has_two_accounts_and_neither_signs_for_the_other() {
+        let key = ecdsa::Pair::from_seed(&[1; 32]);
+        let hash = crate::signed::personal_hash(b"message");
+        let ethereum = EthereumSignature(key.sign_prehashed(&hash).0);
+        let polkadot: AccountId = ChroomSigner::Ecdsa(key.public()).into_account();
+        assert!(!ChroomSignature::Ethereum(ethereum).verify(&b"message"[..], &polkadot));
+        let node = ethereum.recover_hash(&hash).unwrap();
+        assert!(!ChroomSignature::Ecdsa(key.sign(b"message")).verify(&b"message"[..], &node.account()));
+    }
+}

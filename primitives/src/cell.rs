@@ -51,3 +51,34 @@ impl H3Cell {
             && self.resolution() <= Self::MAX_RESOLUTION
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_of_allowed_resolutions_are_plausible() {
+        // Around San Francisco, resolutions 0, 3 and 7.
+        for (index, resolution) in [(0x0802_9fff_ffff_ffff, 0), (0x0832_830f_ffff_ffff, 3), (0x0872_8308_28ff_ffff, 7)]
+        {
+            let cell = H3Cell(index);
+            assert!(cell.is_plausible(), "{index:x}");
+            assert_eq!((cell.resolution(), cell.base_cell()), (resolution, 20));
+        }
+    }
+
+    #[test]
+    fn others_are_not() {
+        // Nothing; resolution 8; an edge; the reserved bit; reserved bits below the mode; base cell 122.
+        for index in [
+            0,
+            0x0882_8308_281f_ffff,
+            0x1172_8308_28ff_ffff,
+            0x8872_8308_28ff_ffff,
+            0x0972_8308_28ff_ffff,
+            0x087f_4fff_ffff_ffff,
+        ] {
+            assert!(!H3Cell(index).is_plausible(), "{index:x}");
+        }
+    }
+}

@@ -99,3 +99,59 @@ impl<'de> serde::Deserialize<'de> for Endpoint {
         text.parse().map_err(serde::de::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn hosts_of_all_kinds_are_taken() {
+        for text in ["127.0.0.1:1", "[::1]:7100", "node-1.example.org:65535", "a:80"] {
+            let endpoint: Endpoint = text.parse().unwrap();
+            assert_eq!(endpoint.as_str(), text);
+            assert!(endpoint.is_well_formed());
+            assert_eq!(serde_json::from_value::<Endpoint>(serde_json::to_value(&endpoint).unwrap()).unwrap(), endpoint);
+        }
+    }
+
+    #[test]
+    fn what_is_no_host_and_port_is_refused() {
+        let long = alloc::format!("{}:80", "a".repeat(62));
+        for text in [
+            "",
+            ":",
+            ":80",
+            "a",
+            "a:",
+            "a:0",
+            "a:65536",
+            "a:+1",
+            "a: 1",
+            "a b:80",
+            "::1:80",
+            "[::1:80",
+            "[x]:80",
+            "-a:80",
+            ".a:80",
+            "a/b:80",
+            "http://a:80",
+            "é:80",
+            &long,
+        ] {
+            assert_eq!(text.parse::<Endpoint>(), Err(EndpointError), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_from_outside_are_checked_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+            if let Ok(endpoint) = Endpoint::decode(&mut &bytes.encode()[..]) {
+                prop_assert!(bytes.len() <= 64);
+                prop_assert_eq!(endpoint.is_well_formed(), endpoint.as_str().parse::<Endpoint>().is_ok());
+            } else {
+                prop_assert!(bytes.len() > 64);
+            }
+        }
+    }
+}

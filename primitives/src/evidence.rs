@@ -24,3 +24,46 @@ impl RecordEquivocation {
         (signer == first.node && self.second.signer(genesis) == Some(signer)).then_some(signer)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{CapacityClass, Endpoint, EthereumSignature, H3Cell, Role, Signable};
+    use sp_core::{Pair, ecdsa};
+    use sp_runtime::BoundedVec;
+
+    const GENESIS: Hash = Hash::repeat_byte(1);
+
+    fn signed(seed: u8, node: NodeId, seq: u64, left: bool) -> Signed<NodeRecord> {
+        let payload = NodeRecord {
+            node,
+            seq,
+            expires_ms: 0,
+            role: Role::Media,
+            cell: H3Cell(0),
+            rpc: Endpoint::default(),
+            public_url: BoundedVec::default(),
+            p2p: BoundedVec::default(),
+            class: CapacityClass::Small,
+            version: BoundedVec::default(),
+            left,
+        };
+        let signature = ecdsa::Pair::from_seed(&[seed; 32]).sign_prehashed(&payload.signing_hash(&GENESIS));
+        Signed { payload, signature: EthereumSignature(signature.0) }
+    }
+
+    #[test]
+    fn only_two_different_records_of_one_signer_and_number_contradict() {
+        let hash = [7; 32];
+        let node =
+            EthereumSignature(ecdsa::Pair::from_seed(&[1; 32]).sign_prehashed(&hash).0).recover_hash(&hash).unwrap();
+        let offender = |first, second| RecordEquivocation { first, second }.offender(&GENESIS);
+        assert_eq!(offender(signed(1, node, 5, false), signed(1, node, 5, true)), Some(node));
+        assert_eq!(offender(signed(1, node, 5, false), signed(1, node, 5, false)), None);
+        assert_eq!(offender(signed(1, node, 5, false), signed(1, node, 6, true)), None);
+        assert_eq!(offender(signed(2, node, 5, false), signed(2, node, 5, true)), None);
+        assert_eq!(offender(signed(1, node, 5, false), signed(2, node, 5, true)), None);
+        let evidence = RecordEquivocation { first: signed(1, node, 5, false), second: signed(1, node, 5, true) };
+        assert_eq!(evidence.offender(&Hash::zero()), None);
+    }
+}

@@ -164,3 +164,53 @@ pub struct SnapshotLeaf {
     /// BLAKE2b-256 of the record's SCALE encoding, without its signature.
     pub record_hash: Hash,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn quality(node: u8) -> Leaf {
+        let (node, score) = (NodeId([node; 20]), Score(1));
+        Leaf::Qos(QosLeaf { epoch: QosEpoch(1), node, sources: SourceClasses::default(), score, uptime: 1, samples: 1 })
+    }
+
+    fn usage(node: u8, application: u8, bytes: u64) -> Leaf {
+        let (node, application) = (NodeId([node; 20]), AccountId::new([application; 32]));
+        Leaf::Usage(UsageLeaf { epoch: QosEpoch(1), node, application, bytes })
+    }
+
+    proptest! {
+        #[test]
+        fn any_order_ends_in_the_same_tree(picks in proptest::collection::vec((0u8..4, 0u8..4), 0..30), seed: u64) {
+            let mut leaves: Vec<Leaf> = picks
+                .iter()
+                .map(|(node, application)| match application {
+                    0 => quality(*node),
+                    _ => usage(*node, *application, 7),
+                })
+                .collect();
+            let mut shuffled = leaves.clone();
+            let count = shuffled.len().max(1);
+            shuffled.rotate_left((seed as usize) % count);
+            shuffled.reverse();
+            order_leaves(&mut leaves);
+            order_leaves(&mut shuffled);
+            prop_assert_eq!(&leaves, &shuffled);
+            prop_assert!(leaves.windows(2).all(|w| w[0].key() < w[1].key()));
+        }
+    }
+
+    #[test]
+    fn a_node_has_its_quality_first_and_a_key_once() {
+        let mut leaves = alloc::vec![usage(2, 1, 5), usage(1, 2, 5), usage(1, 1, 5), usage(1, 1, 6), quality(1)];
+        order_leaves(&mut leaves);
+        assert_eq!(leaves, [quality(1), usage(1, 1, 5), usage(1, 2, 5), usage(2, 1, 5)]);
+    }
+
+    #[test]
+    fn the_kinds_of_leaf_never_encode_alike() {
+        assert_eq!(quality(1).encode().first(), Some(&0));
+        assert_eq!(usage(1, 1, 1).encode().first(), Some(&1));
+    }
+}

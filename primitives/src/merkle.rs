@@ -179,6 +179,50 @@ mod tests {
         }
     }
 
+    /// RFC 9162 §2.1.1, as it is written there.
+    fn tree_hash(leaves: &[u32]) -> Hash {
+        match leaves {
+            [] => Hash::from(blake2_256(&[])),
+            [leaf] => leaf_hash(leaf),
+            _ => {
+                let split = leaves.len().next_power_of_two() / 2;
+                inner_hash(&tree_hash(&leaves[..split]), &tree_hash(&leaves[split..]))
+            }
+        }
+    }
+
+    #[test]
+    fn the_root_is_the_rfcs() {
+        for count in 0..200u32 {
+            let leaves: Vec<u32> = (0..count).collect();
+            assert_eq!(Tree::new(&leaves).root(), Root { hash: tree_hash(&leaves), leaves: count });
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_proof_fits_the_size_that_the_root_says(count in 1u32..70, other in 0u32..140, index: prop::sample::Index) {
+            let leaves: Vec<u32> = (0..count).collect();
+            let tree = Tree::new(&leaves);
+            let leaf = index.index(leaves.len()) as u32;
+            let proof = tree.prove(leaf).unwrap();
+            prop_assert!(proof.siblings.len() <= 7);
+            prop_assert!(tree.prove(count).is_none());
+            // A root of another size with the same hash may take the proof only if the path is the same.
+            let claimed = Root { leaves: other, ..tree.root() };
+            if claimed.contains(&leaf, &proof) && other != count {
+                prop_assert_eq!(Tree::new(&(0..other).collect::<Vec<u32>>()).prove(leaf).unwrap().siblings.len(), proof.siblings.len());
+            }
+        }
+
+        #[test]
+        fn no_proof_panics(hash: [u8; 32], leaves: u32, index: u32, siblings in proptest::collection::vec(any::<[u8; 32]>(), 0..40)) {
+            let proof = InclusionProof { index, siblings: siblings.into_iter().map(Hash::from).collect() };
+            let root = Root { hash: Hash::from(hash), leaves };
+            prop_assert!(!root.contains(&0u32, &proof));
+        }
+    }
+
     #[test]
     fn an_inner_node_is_no_leaf() {
         let tree = Tree::new(&[1u32, 2, 3, 4]);

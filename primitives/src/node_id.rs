@@ -117,3 +117,35 @@ impl<'de> serde::Deserialize<'de> for NodeId {
         text.parse().map_err(serde::de::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn account_and_text_lead_back(bytes: [u8; 20]) {
+            let node = NodeId(bytes);
+            prop_assert_eq!(NodeId::from_account(&node.account()), Some(node));
+            prop_assert_eq!(node.to_hex().parse(), Ok(node));
+            prop_assert_eq!(node.to_hex().trim_start_matches("0x").parse(), Ok(node));
+            let json = serde_json::to_string(&node).unwrap();
+            prop_assert_eq!(serde_json::from_str::<NodeId>(&json).unwrap(), node);
+        }
+
+        #[test]
+        fn no_text_panics(text in ".{0,50}") {
+            let _ = text.parse::<NodeId>();
+        }
+    }
+
+    #[test]
+    fn other_accounts_are_no_nodes() {
+        let mut account = [0xEE; 32];
+        assert!(NodeId::from_account(&AccountId::new(account)).is_some());
+        account[20] = 0;
+        assert_eq!(NodeId::from_account(&AccountId::new(account)), None);
+        assert_eq!(NodeId::from_account(&AccountId::new([0; 32])), None);
+    }
+}

@@ -228,3 +228,36 @@ pub struct Registration {
     /// Price of usage in the smallest unit per GiB; media nodes only.
     pub price_per_gib: u128,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn numbers_grow_over_any_clock_and_say_their_time(previous in 0u64..u64::MAX / 2, now in 0u64..1 << 47) {
+            let seq = next_seq(previous, now);
+            prop_assert!(seq > previous);
+            prop_assert!(seq_time(seq) >= now);
+            prop_assert_eq!(seq_time(next_seq(0, now.max(1))), now.max(1));
+        }
+
+        #[test]
+        fn a_grants_key_is_hex_in_json(head: [u8; 32], last: u8) {
+            let mut receipt_key = [last; 33];
+            receipt_key[..32].copy_from_slice(&head);
+            let grant = SessionGrant {
+                orchestrator: NodeId([1; 20]),
+                node: NodeId([2; 20]),
+                session: [3; 16],
+                application: AccountId::new([4; 32]),
+                receipt_key,
+                started_ms: 5,
+                expires_ms: 6,
+            };
+            let json = serde_json::to_string(&grant).unwrap();
+            prop_assert_eq!(serde_json::from_str::<SessionGrant>(&json).unwrap(), grant);
+        }
+    }
+}

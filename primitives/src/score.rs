@@ -108,6 +108,7 @@ pub fn score(observation: &Observation) -> Score {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn perfect_conditions_score_near_the_top() {
@@ -137,6 +138,65 @@ mod tests {
         assert_eq!(Score::committee_median(&mut s(&[]), 3), Score(0));
         assert_eq!(Score::committee_median(&mut s(&[50]), 1), Score(50));
         assert_eq!(Score::committee_median(&mut s(&[]), 0), Score(0));
+    }
+
+    fn observation() -> impl Strategy<Value = Observation> {
+        (any::<u16>(), any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>()).prop_map(
+            |(loss, rtt_ms, jitter_ms, delivered_kbps, wanted_kbps)| Observation {
+                loss,
+                rtt_ms: rtt_ms % 20_000,
+                jitter_ms: jitter_ms % 10_000,
+                delivered_kbps,
+                wanted_kbps,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn worse_conditions_never_score_better(o in observation(), more in 1u16..2_000) {
+            let base = score(&o);
+            prop_assert!(base <= Score::MAX);
+            let worse = Observation { loss: o.loss.saturating_add(more), ..o };
+            prop_assert!(score(&worse) <= base);
+            let worse = Observation { rtt_ms: o.rtt_ms + u32::from(more), ..o };
+            prop_assert!(score(&worse) <= base);
+            let worse = Observation { jitter_ms: o.jitter_ms + u32::from(more), ..o };
+            prop_assert!(score(&worse) <= base);
+            let fewer = o.delivered_kbps.saturating_sub(u32::from(more));
+            let worse = Observation { delivered_kbps: fewer, ..o };
+            prop_assert!(score(&worse) <= base);
+        }
+
+        #[test]
+        fn no_observation_panics(loss: u16, rtt_ms: u32, jitter_ms: u32, delivered_kbps: u32, wanted_kbps: u32) {
+            let seen = Observation { loss, rtt_ms, jitter_ms, delivered_kbps, wanted_kbps };
+            prop_assert!(score(&seen) <= Score::MAX);
+        }
+
+        #[test]
+        fn showing_fewer_scores_never_raises_the_median(all in proptest::collection::vec(0u16..=10_000, 1..10), keep: u16) {
+            let mut full: alloc::vec::Vec<Score> = all.iter().map(|value| Score(*value)).collect();
+            let median = Score::committee_median(&mut full, all.len());
+            let mut shown: alloc::vec::Vec<Score> = all
+                .iter()
+                .enumerate()
+                .filter(|(place, _)| keep >> place & 1 == 1)
+                .map(|(_, value)| Score(*value))
+                .collect();
+            prop_assert!(Score::committee_median(&mut shown, all.len()) <= median);
+        }
+
+        #[test]
+        fn a_minority_of_absent_or_lying_members_leaves_the_median_among_the_honest(
+            honest in proptest::collection::vec(0u16..=10_000, 4..8),
+            lies in proptest::collection::vec(0u16..=10_000, 0..3),
+        ) {
+            let mut shown: alloc::vec::Vec<Score> = honest.iter().chain(&lies).map(|value| Score(*value)).collect();
+            let median = Score::committee_median(&mut shown, honest.len() + lies.len());
+            let (least, most) = (honest.iter().min().unwrap(), honest.iter().max().unwrap());
+            prop_assert!((*least..=*most).contains(&median.0));
+        }
     }
 
     #[test]

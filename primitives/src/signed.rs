@@ -128,3 +128,105 @@ impl<T: Signable> Signed<T> {
         self.signature.recover_hash(&self.payload.signing_hash(genesis))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Role,
+        record::{KeyProof, SessionGrant},
+    };
+    use proptest::prelude::*;
+    use sp_core::{Pair, ecdsa};
+
+    fn genesis() -> Hash {
+        Hash::repeat_byte(5)
+    }
+
+    fn key(seed: u8) -> ecdsa::Pair {
+        let mut secret = [0u8; 32];
+        secret[31] = seed;
+        ecdsa::Pair::from_seed(&secret)
+    }
+
+    fn sign(key: &ecdsa::Pair, hash: &[u8; 32]) -> EthereumSignature {
+        EthereumSignature(key.sign_prehashed(hash).0)
+    }
+
+    fn proof() -> KeyProof {
+        KeyProof {
+            node: "0x7e5f4552091a69125d5dfcb7b8c2659029395bdf".parse().unwrap(),
+            owner: crate::AccountId::new([9; 32]),
+            role: Role::Media,
+            nonce: 0,
+            expires_at: 10,
+        }
+    }
+
+    #[test]
+    fn personal_sign_hashes_as_wallets_do() {
+        // The documentation of ethers gives this value.
+        let expected = "a1de988600a42c4b4ab089b619297c17d53cffae5d5120d82d8a92d0bb3b78f2";
+        assert_eq!(hex::encode(personal_hash(b"Hello World")), expected);
+    }
+
+    #[test]
+    fn the_recovered_address_is_the_evm_address() {
+        // The secret key 1 has a well-known address.
+        let signature = sign(&key(1), &personal_hash(b"text"));
+        assert_eq!(signature.recover_personal(b"text"), Some(proof().node));
+        assert_ne!(signature.recover_personal(b"texts"), Some(proof().node));
+        assert_ne!(signature.recover_raw(b"text"), Some(proof().node));
+    }
+
+    #[test]
+    fn both_conventions_for_v_are_understood_and_others_refused() {
+        let signature = sign(&key(1), &personal_hash(b"text"));
+        let with = |v: u8| {
+            let mut bytes = signature.0;
+            bytes[64] = v;
+            EthereumSignature(bytes).recover_personal(b"text")
+        };
+        let v = signature.0[64];
+        assert_eq!(with(v + 27), Some(proof().node));
+        for v in [2, 3, 26, 29, 30, 255] {
+            assert_eq!(with(v), None, "{v}");
+        }
+        assert_eq!(EthereumSignature([0; 65]).recover_personal(b"text"), None);
+    }
+
+    #[test]
+    fn a_signature_fits_one_payload_kind_and_network_only() {
+        let payload = proof();
+        let signature = sign(&key(1), &payload.signing_hash(&genesis()));
+        let signed = Signed { payload, signature };
+        assert_eq!(signed.signer(&genesis()), Some(signed.payload.node));
+        assert_ne!(signed.signer(&Hash::repeat_byte(6)), Some(signed.payload.node));
+        let changed = Signed { payload: KeyProof { nonce: 1, ..proof() }, signature };
+        assert_ne!(changed.signer(&genesis()), Some(signed.payload.node));
+        assert_ne!(KeyProof::DOMAIN, SessionGrant::DOMAIN);
+    }
+
+    #[test]
+    fn a_signature_is_hex_in_json() {
+        let signature = EthereumSignature(core::array::from_fn(|index| index as u8));
+        let text = serde_json::to_string(&signature).unwrap();
+        assert!(text.starts_with("\"0x000102") && text.len() == 134);
+        assert_eq!(serde_json::from_str::<EthereumSignature>(&text).unwrap(), signature);
+        for bad in ["\"0x00\"", "\"\"", "1", &text.replace("00", "zz"), &text.replace("00", "é")] {
+            assert!(serde_json::from_str::<EthereumSignature>(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_recovery_fail_otherwise_than_by_saying_so(head: [u8; 32], tail: [u8; 32], v: u8, hash: [u8; 32]) {
+            let mut bytes = [0u8; 65];
+            bytes[..32].copy_from_slice(&head);
+            bytes[32..64].copy_from_slice(&tail);
+            bytes[64] = v;
+            let recovered = EthereumSignature(bytes).recover_hash(&hash);
+            prop_assert!(recovered.is_none() || matches!(v, 0 | 1 | 27 | 28));
+        }
+    }
+}

@@ -313,10 +313,7 @@ impl<T: Config> Pallet<T> {
         }
         ensure!(Nodes::<T>::count() == nodes, "the count of nodes is wrong");
         ensure!(OwnedNodes::<T>::iter().count() as u32 == nodes, "the owners' index names a node that is gone");
-        ensure!(
-            TermsHistory::<T>::iter_keys().all(|node| Nodes::<T>::contains_key(node)),
-            "terms of a node that is gone"
-        );
+        ensure!(TermsHistory::<T>::iter_keys().all(Nodes::<T>::contains_key), "terms of a node that is gone");
         for role in Role::ALL {
             let counted = active.get(&(role as u8)).copied().unwrap_or_default();
             ensure!(ActiveNodes::<T>::get(role) == counted, "the count of active nodes of a role is wrong");

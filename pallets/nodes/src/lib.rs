@@ -23,6 +23,10 @@ pub use weights::WeightInfo;
 #[frame_support::pallet]
 pub mod pallet {
     //! The pallet's interface.
+
+    // A registration has nine attributes, and the macro repeats the call's arguments.
+    #![allow(clippy::too_many_arguments)]
+
     use super::*;
     use alloc::vec::Vec;
     use chroom_primitives::{
@@ -272,7 +276,6 @@ pub mod pallet {
         /// node's current nonce and `expires_at`, the last block at which it may be used.
         #[pallet::call_index(0)]
         #[pallet::weight(T::WeightInfo::register(T::MaxRegistries::get()))]
-        #[allow(clippy::too_many_arguments)]
         pub fn register(
             origin: OriginFor<T>,
             node: NodeId,

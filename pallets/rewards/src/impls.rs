@@ -266,7 +266,7 @@ impl<T: Config> Pallet<T> {
             "the reserve doesn't cover pools and earnings"
         );
         ensure!(
-            Claimed::<T>::iter_keys().all(|node| pallet_chroom_nodes::Nodes::<T>::contains_key(node)),
+            Claimed::<T>::iter_keys().all(pallet_chroom_nodes::Nodes::<T>::contains_key),
             "claims of a node that is gone"
         );
         Ok(())
