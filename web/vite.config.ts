@@ -24,7 +24,12 @@ export default defineConfig({
   // `npm run dev` serves the pages with a mock network behind them (mock/), for work on the pages alone.
   plugins: [mockBackEnd()],
   test: {
-    include: ["client/test/**/*.test.ts", "demo/**/*.test.ts", "explorer/**/*.test.ts"],
+    include: [
+      "client/test/**/*.test.ts",
+      "demo/**/*.test.ts",
+      "explorer/**/*.test.ts",
+      "shared/**/*.test.ts",
+    ],
     environment: "node",
   },
 });

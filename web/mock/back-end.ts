@@ -32,8 +32,8 @@ function network(): object {
       lon,
       status: index === 5 ? "draining" : "active",
       score: role === "media" ? [98, 96, 91, 62, 84, 88, 97, 35, 99, 79][index] : null,
-      stake: role === "media" ? "2500" : "1000",
-      lastReward: role === "media" ? { epoch: current - 1, amount: "12.480031" } : null,
+      stake: role === "media" ? "2500000000000000" : "500000000000000",
+      lastReward: role === "media" ? { epoch: current - 1, amount: "12480031000000" } : null,
       load: {
         cpu: role === "media" ? 0.1 + ((index * 37 + now / 4000) % 75) / 100 : 0.03,
         sessions: role === "media" ? (index * 7) % 40 : 0,

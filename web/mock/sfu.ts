@@ -21,8 +21,8 @@ interface Session {
 }
 
 export const NODES: NodeInfo[] = [
-  node("0x7e5f4552091a69125d5dfcb7b8c2659029395bdf", "831e81fffffffff", "eu-central", 97, "2500"),
-  node("0x2b5ad5c4795c026514f8317c7a215e218dccd6cf", "832a10fffffffff", "us-east", 88, "1000.5"),
+  node("0x7e5f4552091a69125d5dfcb7b8c2659029395bdf", "831e81fffffffff", "eu-central", 97, "2500000000000000"),
+  node("0x2b5ad5c4795c026514f8317c7a215e218dccd6cf", "832a10fffffffff", "us-east", 88, "1000500000000000"),
 ];
 
 function node(id: string, cell: string, region: string, score: number, stake: string): NodeInfo {
@@ -32,7 +32,7 @@ function node(id: string, cell: string, region: string, score: number, stake: st
     region,
     score,
     stake,
-    lastReward: { epoch: 41, amount: "12.480031" },
+    lastReward: { epoch: 41, amount: "12480031000000" },
     version: "0.1.0",
     load: { cpu: 0.23, sessions: 4, rooms: 1, egressKbps: 5_420 },
     publicUrl: "http://127.0.0.1:7600",

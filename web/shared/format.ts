@@ -15,12 +15,16 @@ export function shortId(id: string): string {
   return id.length > 14 ? `${id.slice(0, 8)}…${id.slice(-4)}` : id;
 }
 
-/** Decimal text with thousands separated and at most four decimals. */
-export function tokens(text: string): string {
-  const [whole = "0", fraction = ""] = text.split(".");
+/** Decimals of a CHR: amounts travel as whole numbers of its smallest unit. */
+const DECIMALS = 12;
+
+/** An amount in the smallest unit as CHR, thousands separated, with at most four decimals. */
+export function chr(amount: string): string {
+  const digits = amount.replace(/\D/g, "").padStart(DECIMALS + 1, "0");
+  const whole = digits.slice(0, -DECIMALS).replace(/^0+(?=\d)/, "");
   const grouped = whole.replace(/\B(?=(\d{3})+$)/g, "\u202f");
-  const kept = fraction.slice(0, 4).replace(/0+$/, "");
-  return kept === "" ? grouped : `${grouped}.${kept}`;
+  const kept = digits.slice(-DECIMALS).slice(0, 4).replace(/0+$/, "");
+  return `${grouped}${kept === "" ? "" : `.${kept}`} CHR`;
 }
 
 /** Minutes and seconds, with hours from one on. */

@@ -33,7 +33,7 @@ export interface NodeInfo {
   region: string;
   /** 0 to 100; null before the first epoch. */
   score: number | null;
-  /** Bond, decimal text in tokens. */
+  /** Bond in the smallest unit of CHR (10^-12), decimal text. */
   stake: string;
   lastReward: { epoch: number; amount: string } | null;
   version: string;

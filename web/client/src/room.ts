@@ -379,7 +379,7 @@ export class Room extends Emitter<RoomEvents> {
     if (this.#over()) return;
     this.#set("reconnecting", lost.message);
     const began = Date.now();
-    const backoff = new Backoff();
+    const backoff = new Backoff(250, 3_000);
     let gone = false;
     for (;;) {
       await delay(backoff.next());

@@ -1,6 +1,6 @@
 import type { NodeInfo, Room } from "@chroom/client";
 import { h, svg } from "../../shared/dom";
-import { bitRate, grade, percent, shortId, tokens } from "../../shared/format";
+import { bitRate, grade, percent, shortId, chr } from "../../shared/format";
 
 const COLOURS = { good: "var(--good)", fair: "var(--fair)", bad: "var(--bad)", "": "var(--faint)" };
 const REFRESH_MS = 5_000;
@@ -91,10 +91,10 @@ export class ServedBy {
       h(
         "dl",
         { class: "facts" },
-        fact("Stake", tokens(node.stake)),
+        fact("Stake", chr(node.stake)),
         fact(
           "Last reward",
-          node.lastReward ? tokens(node.lastReward.amount) : "none yet",
+          node.lastReward ? chr(node.lastReward.amount) : "none yet",
           node.lastReward ? `epoch ${node.lastReward.epoch}` : "",
         ),
         fact("Sessions", String(load.sessions), `in ${load.rooms} ${load.rooms === 1 ? "room" : "rooms"}`),

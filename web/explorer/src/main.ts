@@ -1,5 +1,5 @@
 import { byId, h } from "../../shared/dom";
-import { bitRate, duration, grade, percent, shortId, tokens } from "../../shared/format";
+import { bitRate, duration, grade, percent, shortId, chr } from "../../shared/format";
 import { WorldMap } from "./map";
 import { byRegion, load, progress, type Network, type NetworkNode } from "./network";
 
@@ -52,22 +52,21 @@ function glance({ epoch, snapshot, nodes }: Network): HTMLElement[] {
       String(sum((node) => node.load.sessions)),
       `in ${sum((node) => node.load.rooms)} rooms`,
     ),
-    figure("Media out", bitRate(sum((node) => node.load.egressKbps)), "all media nodes together"),
+    figure("Media out", bitRate(sum((node) => node.load?.egressKbps ?? 0)), "all media nodes together"),
     figure("Mean score", mean, `${scores.length} media nodes scored`),
   ];
 }
 
 function card(node: NetworkNode): HTMLElement {
   const status = node.status.toLowerCase();
-  const tone =
-    status === "active" ? "good" : status === "draining" || status === "unbonding" ? "fair" : "bad";
-  const cpu = h("div", { class: "meter" }, h("i", { style: `--value: ${Math.min(1, node.load.cpu)}` }));
-  cpu.classList.toggle("hot", node.load.cpu > 0.8);
+  const tone = status === "active" ? "good" : shown === "draining" || shown === "unbonding" ? "fair" : "bad";
+  const cpu = h("div", { class: "meter" }, h("i", { style: `--value: ${Math.min(1, load.cpu)}` }));
+  cpu.classList.toggle("hot", load.cpu > 0.8);
   const fact = (name: string, value: string, title = value) =>
     h("div", {}, h("dt", {}, name), h("dd", { title }, value));
   return h(
     "article",
-    { class: "card", "data-node": node.id, "data-status": status },
+    { class: "card", "data-node": node.id, "data-status": shown },
     h(
       "header",
       {},
@@ -75,9 +74,9 @@ function card(node: NetworkNode): HTMLElement {
         "div",
         {},
         h("strong", { class: "mono", title: node.id }, shortId(node.id)),
-        h("small", {}, `${node.role} · ${node.version}`),
+        h("small", {}, `${[node.role, node.version].filter((text) => text !== "").join(" · ")}`),
       ),
-      h("span", { class: `pill ${tone}` }, status),
+      h("span", { class: `pill ${tone}` }, shown),
     ),
     node.role === "media" &&
       h(
@@ -92,26 +91,26 @@ function card(node: NetworkNode): HTMLElement {
         h("b", {}, node.score === null ? "–" : node.score.toFixed(1)),
         h("span", {}, "CPU"),
         cpu,
-        h("b", {}, percent(node.load.cpu)),
+        h("b", {}, percent(load.cpu)),
       ),
     node.role !== "media" && h("div", { class: "bars" }),
     h(
       "dl",
       { class: "facts" },
-      fact("Stake", tokens(node.stake)),
+      fact("Stake", chr(node.stake)),
       ...(node.role === "media"
         ? [
             fact(
               "Sessions",
-              `${node.load.sessions} / ${node.load.rooms}`,
-              `${node.load.sessions} sessions in ${node.load.rooms} rooms`,
+              `${load.sessions} / ${load.rooms}`,
+              `${load.sessions} sessions in ${load.rooms} rooms`,
             ),
-            fact("Out", bitRate(node.load.egressKbps)),
+            fact("Out", bitRate(load.egressKbps)),
           ]
         : []),
       fact(
         "Last reward",
-        node.lastReward ? tokens(node.lastReward.amount) : "none yet",
+        node.lastReward ? chr(node.lastReward.amount) : "none yet",
         node.lastReward ? `epoch ${node.lastReward.epoch}` : "",
       ),
       fact("Cell", node.cell.replace(/f+$/, "…"), node.cell),

@@ -12,6 +12,8 @@ const COLOURS = { good: "var(--good)", fair: "var(--fair)", bad: "var(--bad)", "
 const x = (longitude: number) => longitude + 180;
 const y = (latitude: number) => TOP - latitude;
 
+type Placed = NetworkNode & { lat: number; lon: number };
+
 /** A map of the world in equirectangular projection, one unit a degree. */
 export class WorldMap {
   readonly #nodes = svg("g");
@@ -47,15 +49,16 @@ export class WorldMap {
   /** Puts the nodes on the map; those of one place side by side. */
   show(nodes: NetworkNode[]): void {
     const drawn = JSON.stringify(
-      nodes.map(({ id, lat, lon, score, status }) => [id, lat, lon, score, status]),
+      nodes.map(({ id, lat, lon, score, status, online }) => [id, lat, lon, score, status, online]),
     );
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;
-    const places = new Map<string, NetworkNode[]>();
+    const places = new Map<string, Placed[]>();
     for (const node of nodes) {
-      if (!Number.isFinite(node.lat) || !Number.isFinite(node.lon)) continue;
+      if (node.lat === null || node.lon === null) continue;
       const key = `${Math.round(node.lat / 4)}/${Math.round(node.lon / 4)}`;
-      places.set(key, [...(places.get(key) ?? []), node]);
+      const placed = { ...node, lat: node.lat, lon: node.lon };
+      places.set(key, [...(places.get(key) ?? []), placed]);
     }
     const marks: SVGElement[] = [];
     const labelled = new Set<string>();
@@ -80,7 +83,7 @@ export class WorldMap {
 }
 
 function mark(node: NetworkNode, cx: number, cy: number): SVGElement {
-  const active = node.status.toLowerCase() === "active";
+  const active = node.status.toLowerCase() === "active" && node.online !== false;
   const group = svg("g", {
     class: "node",
     style: `--colour: ${active ? COLOURS[grade(node.score)] : "var(--fair)"}`,

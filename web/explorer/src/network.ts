@@ -11,13 +11,16 @@ export interface NetworkNode {
   role: string;
   region: string;
   cell: string;
-  lat: number;
-  lon: number;
+  lat: number | null;
+  lon: number | null;
   status: string;
   score: number | null;
   stake: string;
   lastReward: { epoch: number; amount: string } | null;
-  load: { cpu: number; sessions: number; rooms: number; egressKbps: number };
+  /** Null while the node reports none. */
+  load: { cpu: number; sessions: number; rooms: number; egressKbps: number } | null;
+  /** Whether it is in the register; absent from older orchestrators. */
+  online?: boolean;
   version: string;
   publicUrl: string;
 }
