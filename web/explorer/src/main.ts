@@ -59,9 +59,11 @@ function glance({ epoch, snapshot, nodes }: Network): HTMLElement[] {
 
 function card(node: NetworkNode): HTMLElement {
   const status = node.status.toLowerCase();
-  const tone = status === "active" ? "good" : shown === "draining" || shown === "unbonding" ? "fair" : "bad";
-  const cpu = h("div", { class: "meter" }, h("i", { style: `--value: ${Math.min(1, load.cpu)}` }));
-  cpu.classList.toggle("hot", load.cpu > 0.8);
+  const report = node.load ?? { cpu: 0, sessions: 0, rooms: 0, egressKbps: 0 };
+  const shown = status === "active" && node.online === false ? "offline" : status;
+  const tone = shown === "active" ? "good" : shown === "draining" || shown === "unbonding" ? "fair" : "bad";
+  const cpu = h("div", { class: "meter" }, h("i", { style: `--value: ${Math.min(1, report.cpu)}` }));
+  cpu.classList.toggle("hot", report.cpu > 0.8);
   const fact = (name: string, value: string, title = value) =>
     h("div", {}, h("dt", {}, name), h("dd", { title }, value));
   return h(
@@ -91,7 +93,7 @@ function card(node: NetworkNode): HTMLElement {
         h("b", {}, node.score === null ? "–" : node.score.toFixed(1)),
         h("span", {}, "CPU"),
         cpu,
-        h("b", {}, percent(load.cpu)),
+        h("b", {}, percent(report.cpu)),
       ),
     node.role !== "media" && h("div", { class: "bars" }),
     h(
@@ -102,10 +104,10 @@ function card(node: NetworkNode): HTMLElement {
         ? [
             fact(
               "Sessions",
-              `${load.sessions} / ${load.rooms}`,
-              `${load.sessions} sessions in ${load.rooms} rooms`,
+              `${report.sessions} / ${report.rooms}`,
+              `${report.sessions} sessions in ${report.rooms} rooms`,
             ),
-            fact("Out", bitRate(load.egressKbps)),
+            fact("Out", bitRate(report.egressKbps)),
           ]
         : []),
       fact(
