@@ -1,13 +1,14 @@
 //! The connection to a node of the chain, and the next one when it fails.
 
-use crate::config::ChroomConfig;
+use crate::{QueryError, config::ChroomConfig};
 use chroom_primitives::Hash;
+use serde::Deserialize;
 use std::{sync::Arc, time::Duration};
 use subxt::{
     OnlineClient,
     backend::LegacyBackend,
     config::RpcConfigFor,
-    rpcs::{LegacyRpcMethods, RpcClient},
+    rpcs::{LegacyRpcMethods, RpcClient, rpc_params},
 };
 use tokio::sync::{Mutex, RwLock};
 
@@ -47,15 +48,56 @@ pub enum ConnectError {
 pub(crate) struct Connection {
     pub(crate) api: OnlineClient<ChroomConfig>,
     pub(crate) rpc: LegacyRpcMethods<RpcConfigFor<ChroomConfig>>,
+    raw: RpcClient,
     pub(crate) url: Arc<str>,
     /// Counts connections; names one that is broken.
     number: u64,
 }
 
 impl Connection {
+    /// The extrinsics of a block, encoded; none if the node does not have the block.
+    pub(crate) async fn extrinsics(&self, block: Hash) -> Result<Option<Vec<Vec<u8>>>, QueryError> {
+        let answer: Option<SignedBlock> = self
+            .raw
+            .request("chain_getBlock", rpc_params![block])
+            .await
+            .map_err(|e| QueryError::Node(e.to_string()))?;
+        let Some(answer) = answer else { return Ok(None) };
+        let extrinsics: Option<_> = answer.block.extrinsics.into_iter().map(Encoded::into_bytes).collect();
+        extrinsics.map(Some).ok_or_else(|| QueryError::Node("a block's extrinsics are not in hex".into()))
+    }
+
     /// Whether the node answers at all.
     pub(crate) async fn is_alive(&self) -> bool {
         matches!(tokio::time::timeout(PROBE_TIMEOUT, self.rpc.system_health()).await, Ok(Ok(_)))
+    }
+}
+
+/// A block as nodes give it; of which only the extrinsics matter here.
+#[derive(Deserialize)]
+struct SignedBlock {
+    block: Block,
+}
+
+#[derive(Deserialize)]
+struct Block {
+    extrinsics: Vec<Encoded>,
+}
+
+/// Bytes as hex text, or as a list of numbers: nodes whose block type is not opaque write them so.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Encoded {
+    Hex(String),
+    Numbers(Vec<u8>),
+}
+
+impl Encoded {
+    fn into_bytes(self) -> Option<Vec<u8>> {
+        match self {
+            Encoded::Hex(text) => hex::decode(text.strip_prefix("0x")?).ok(),
+            Encoded::Numbers(bytes) => Some(bytes),
+        }
     }
 }
 
@@ -141,7 +183,7 @@ async fn dial(config: &ChroomConfig, url: &str, number: u64) -> Result<Connectio
         let api = OnlineClient::from_backend_with_config(config.clone(), backend)
             .await
             .map_err(|e| unreachable(e.to_string()))?;
-        Ok(Connection { api, rpc: LegacyRpcMethods::new(client), url: url.into(), number })
+        Ok(Connection { api, rpc: LegacyRpcMethods::new(client.clone()), raw: client, url: url.into(), number })
     };
     match tokio::time::timeout(CONNECT_TIMEOUT, dialling).await {
         Ok(dialled) => dialled,

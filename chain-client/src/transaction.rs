@@ -11,14 +11,18 @@ use std::time::Duration;
 use subxt::{
     config::{DefaultExtrinsicParamsBuilder, Hasher as _, transaction_extensions::Params as _},
     error::{DispatchError, ExtrinsicError},
-    extrinsics::ExtrinsicEvents,
+    events::{Events, Phase},
+    ext::scale_value::Composite,
     tx::{Payload, TransactionProgress, TransactionStatus},
+    utils::AccountId32,
 };
 
 /// Blocks for which a transaction is valid: what is not in a block by then never will be, and its nonce is free again.
 const MORTALITY: u64 = 64;
 /// Time after which nobody waits any more: the mortality in six-second blocks, and some for finality.
 const PATIENCE: Duration = Duration::from_secs(64 * 6 + 60);
+/// Blocks that may still bring a transaction which the pool now refuses: those that are not finalised yet.
+const PATIENT_BLOCKS: u64 = 8;
 /// Attempts when the nonce turns out to be taken by a transaction that was not known.
 const ATTEMPTS: u32 = 3;
 
@@ -77,6 +81,11 @@ pub enum SubmitError {
     /// It was not in a block in time and never will be.
     #[error("the transaction was in no block within {MORTALITY} blocks and is void now; send it again")]
     Expired,
+    /// Another transaction of the account used its nonce.
+    #[error(
+        "another transaction with the same nonce came first; does something else sign with this key? Send it again"
+    )]
+    Replaced,
     /// Nobody knows.
     #[error("the transaction is in no finalised block after {} s; does the chain still finalise?", PATIENCE.as_secs())]
     Timeout,
@@ -97,12 +106,17 @@ impl SubmitError {
 
 /// A transaction that a node took.
 struct Sent {
-    progress: TransactionProgress<ChroomConfig, subxt::client::OnlineClientAtBlockImpl<ChroomConfig>>,
+    connection: Connection,
+    account: AccountId32,
     nonce: u64,
     hash: Hash,
+    encoded: Vec<u8>,
     /// Block that its validity begins with.
     born: u64,
 }
+
+/// What the node tells of a transaction as it goes.
+type Progress = TransactionProgress<ChroomConfig, subxt::client::OnlineClientAtBlockImpl<ChroomConfig>>;
 
 /// Why a node did not take a transaction.
 enum SendError {
@@ -117,7 +131,7 @@ impl ChainClient {
         let account = signer.account();
         let nonces = self.nonces(&account);
         let mut attempt = 1;
-        let sent = loop {
+        let (sent, progress) = loop {
             // Held while sending, so that an account's transactions reach the pool in order.
             let mut held = nonces.lock().await;
             let connection = self.usable_connection().await?;
@@ -146,7 +160,7 @@ impl ChainClient {
         };
         let nonce = sent.nonce;
         // Whoever stops waiting leaves the nonce to the node's answer.
-        let settled = match tokio::time::timeout(PATIENCE, self.see_through(sent)).await {
+        let settled = match tokio::time::timeout(PATIENCE, self.see_through(&sent, progress)).await {
             Ok(settled) => settled,
             Err(_) => Err(SubmitError::Timeout),
         };
@@ -164,14 +178,16 @@ impl ChainClient {
         if connection.is_alive().await { Ok(connection) } else { self.link().replace(&connection).await }
     }
 
-    async fn see_through(&self, mut sent: Sent) -> Result<TxOutcome, SubmitError> {
-        while let Some(status) = sent.progress.next().await {
+    async fn see_through(&self, sent: &Sent, mut progress: Progress) -> Result<TxOutcome, SubmitError> {
+        while let Some(status) = progress.next().await {
             match status {
                 Ok(TransactionStatus::InFinalizedBlock(block)) => {
-                    return match block.at().await {
-                        Ok(at) => outcome(&at, sent.hash).await?.ok_or(SubmitError::Expired),
-                        Err(_) => break,
-                    };
+                    let Ok(at) = block.at().await else { break };
+                    match outcome(&sent.connection, &at, sent.hash).await {
+                        Ok(Some(outcome)) => return Ok(outcome),
+                        Ok(None) | Err(SubmitError::Query(_)) => break,
+                        Err(error) => return Err(error),
+                    }
                 }
                 Ok(TransactionStatus::Invalid { message } | TransactionStatus::Error { message }) => {
                     tracing::debug!(message, "the pool gave the transaction up");
@@ -189,40 +205,72 @@ impl ChainClient {
             }
         }
         // The connection broke, or the pool let go of it: it may be in a block all the same. The chain tells.
-        self.search(sent.born, sent.hash).await
+        // Whoever watches holds a subscription for nothing.
+        drop(progress);
+        self.search(sent).await
     }
 
-    /// Looks through the finalised blocks in which the transaction can be, as they come.
-    async fn search(&self, born: u64, hash: Hash) -> Result<TxOutcome, SubmitError> {
+    /// Looks through the finalised blocks in which the transaction can be, as they come, and hands it to the pool again
+    /// meanwhile: a node that was restarted has forgotten it. Sending the same bytes twice does no harm.
+    async fn search(&self, sent: &Sent) -> Result<TxOutcome, SubmitError> {
         let mut membership = self.membership();
-        for number in born + 1..=born + MORTALITY {
+        let mut refusal: Option<(String, u64)> = None;
+        for number in sent.born + 1..=sent.born + MORTALITY {
+            let mut waited = false;
             while u64::from(membership.borrow_and_update().block) < number {
+                waited = true;
                 if membership.changed().await.is_err() {
                     return Err(SubmitError::Timeout);
                 }
             }
-            let connection = self.link().current().await;
-            let found = match look_in(&connection, number, hash).await {
-                Err(SubmitError::Query(_)) => {
-                    let connection = self.usable_connection().await?;
-                    look_in(&connection, number, hash).await
+            let connection = self.usable_connection().await?;
+            match look_in(&connection, number, sent).await? {
+                Looked::Found(outcome) => return Ok(outcome),
+                Looked::Replaced => return Err(SubmitError::Replaced),
+                Looked::Absent => {}
+            }
+            // What is known is searched through: from here on blocks come one by one.
+            if waited || number == u64::from(membership.borrow().block) {
+                match connection.rpc.author_submit_extrinsic(&sent.encoded).await {
+                    Ok(_) => refusal = None,
+                    Err(error) if is_final(&error.to_string()) => {
+                        let (reason, until) = refusal.get_or_insert((error.to_string(), number + PATIENT_BLOCKS));
+                        if number >= *until {
+                            return Err(SubmitError::Refused(reason.clone()));
+                        }
+                    }
+                    Err(error) => tracing::debug!(%error, "the pool has the transaction, or had it"),
                 }
-                looked => looked,
-            };
-            if let Some(outcome) = found? {
-                return Ok(outcome);
             }
         }
         Err(SubmitError::Expired)
     }
 }
 
-async fn look_in(connection: &Connection, number: u64, hash: Hash) -> Result<Option<TxOutcome>, SubmitError> {
-    let at = connection.api.at_block(number).await.map_err(|e| QueryError::from(subxt::Error::from(e)))?;
-    outcome(&at, hash).await
+/// What a block says of a transaction.
+enum Looked {
+    Found(TxOutcome),
+    /// Another transaction used its nonce.
+    Replaced,
+    Absent,
 }
 
-async fn send<C: Payload>(connection: &Connection, signer: &Signer, call: &C, nonce: u64) -> Result<Sent, SendError> {
+async fn look_in(connection: &Connection, number: u64, sent: &Sent) -> Result<Looked, SubmitError> {
+    let at = connection.api.at_block(number).await.map_err(|e| QueryError::from(subxt::Error::from(e)))?;
+    if let Some(outcome) = outcome(connection, &at, sent.hash).await? {
+        return Ok(Looked::Found(outcome));
+    }
+    let next = at.transactions().account_nonce(&sent.account).await;
+    let next = next.map_err(|e| QueryError::from(subxt::Error::from(e)))?;
+    Ok(if next > sent.nonce { Looked::Replaced } else { Looked::Absent })
+}
+
+async fn send<C: Payload>(
+    connection: &Connection,
+    signer: &Signer,
+    call: &C,
+    nonce: u64,
+) -> Result<(Sent, Progress), SendError> {
     let node = |e: subxt::Error| SendError::Other(SubmitError::Query(QueryError::from(e)));
     let refused = |e: ExtrinsicError| SendError::Other(SubmitError::Refused(e.to_string()));
     let at = connection.api.at_current_block().await.map_err(|e| node(e.into()))?;
@@ -237,7 +285,21 @@ async fn send<C: Payload>(connection: &Connection, signer: &Signer, call: &C, no
             PoolRefusal::Other => SendError::Other(SubmitError::Refused(reason)),
         }
     })?;
-    Ok(Sent { progress, nonce, hash: transaction.hash(), born: at.block_number() })
+    let sent = Sent {
+        connection: connection.clone(),
+        account: subxt_account(&signer.account()),
+        nonce,
+        hash: transaction.hash(),
+        encoded: transaction.into_encoded(),
+        born: at.block_number(),
+    };
+    Ok((sent, progress))
+}
+
+/// Whether the pool, handed a transaction again, says that it cannot become valid. It cannot tell when it has or had it.
+fn is_final(reason: &str) -> bool {
+    let passing = ["Already Imported", "already imported", "Temporarily Banned", "temporarily banned", "outdated"];
+    reason.contains("Invalid Transaction") && !passing.iter().any(|text| reason.contains(text))
 }
 
 #[derive(PartialEq, Eq, Debug)]
@@ -257,30 +319,28 @@ fn pool_refusal(reason: &str) -> PoolRefusal {
 }
 
 /// What became of the transaction in this block, if it is there.
-async fn outcome(at: &AtBlock, hash: Hash) -> Result<Option<TxOutcome>, SubmitError> {
-    let node = |e: subxt::Error| SubmitError::Query(QueryError::from(e));
-    let extrinsics = at.extrinsics().fetch().await.map_err(|e| node(e.into()))?;
-    for extrinsic in extrinsics.iter() {
-        let Ok(extrinsic) = extrinsic else { continue };
-        if at.hasher().hash(extrinsic.bytes()) != hash {
-            continue;
-        }
-        let events = extrinsic.events().await.map_err(|e| node(e.into()))?;
-        return summarise(at, hash, &events).map(Some);
-    }
-    Ok(None)
+async fn outcome(connection: &Connection, at: &AtBlock, hash: Hash) -> Result<Option<TxOutcome>, SubmitError> {
+    let Some(extrinsics) = connection.extrinsics(at.block_hash()).await? else { return Ok(None) };
+    let Some(index) = extrinsics.iter().position(|extrinsic| at.hasher().hash(extrinsic) == hash) else {
+        return Ok(None);
+    };
+    let events = at.events().fetch().await.map_err(|e| QueryError::from(subxt::Error::from(e)))?;
+    summarise(at, hash, Phase::ApplyExtrinsic(index as u32), &events).map(Some)
 }
 
-fn summarise(at: &AtBlock, hash: Hash, events: &ExtrinsicEvents<ChroomConfig>) -> Result<TxOutcome, SubmitError> {
+fn summarise(at: &AtBlock, hash: Hash, phase: Phase, events: &Events<ChroomConfig>) -> Result<TxOutcome, SubmitError> {
     let mut fee = 0;
     let mut summaries = Vec::new();
     for event in events.iter() {
-        let Ok(event) = event else { continue };
+        let event = event.map_err(|e| QueryError::from(subxt::Error::from(e)))?;
+        if event.phase() != phase {
+            continue;
+        }
         let (pallet, name) = (event.pallet_name(), event.event_name());
         if (pallet, name) == ("System", "ExtrinsicFailed") {
             return Err(dispatch_error(DispatchError::decode_from(event.field_bytes(), at.metadata()).ok()));
         }
-        let fields = event.decode_fields_unchecked_as::<subxt::ext::scale_value::Composite<()>>();
+        let fields = event.decode_fields_unchecked_as::<Composite<()>>();
         if (pallet, name) == ("TransactionPayment", "TransactionFeePaid")
             && let Ok(fields) = &fields
         {
@@ -296,12 +356,12 @@ fn summarise(at: &AtBlock, hash: Hash, events: &ExtrinsicEvents<ChroomConfig>) -
     Ok(TxOutcome { extrinsic_hash: hash, block_hash: at.block_hash(), block_number, fee, events: summaries })
 }
 
-fn named_number(fields: &subxt::ext::scale_value::Composite<()>, name: &str) -> Option<u128> {
+fn named_number(fields: &Composite<()>, name: &str) -> Option<u128> {
     match fields {
-        subxt::ext::scale_value::Composite::Named(fields) => {
+        Composite::Named(fields) => {
             fields.iter().find(|(field, _)| field == name).and_then(|(_, value)| value.as_u128())
         }
-        subxt::ext::scale_value::Composite::Unnamed(_) => None,
+        Composite::Unnamed(_) => None,
     }
 }
 
@@ -323,5 +383,38 @@ fn dispatch_error(error: Option<DispatchError>) -> SubmitError {
             of_runtime(name, docs)
         }
         None => of_runtime("Unknown".into(), "the error could not be decoded".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pools_refusals_are_told_apart() {
+        // As sc-rpc's author API words them.
+        let stale = "RPC error: User error: code: 1010, message: Invalid Transaction: Transaction is outdated";
+        let taken = "code: 1014, message: Priority is too low: (42 vs 42): The transaction has too low priority to replace \
+                     another transaction already in the pool.";
+        let unpaid =
+            "code: 1010, message: Invalid Transaction: Inability to pay some fees (e.g. account balance too low)";
+        let known = "code: 1013, message: Transaction is already imported";
+        assert_eq!(pool_refusal(stale), PoolRefusal::Nonce);
+        assert_eq!(pool_refusal(taken), PoolRefusal::Nonce);
+        assert_eq!(pool_refusal(unpaid), PoolRefusal::Other);
+        assert!(is_final(unpaid) && !is_final(stale) && !is_final(known) && !is_final("connection reset"));
+    }
+
+    #[test]
+    fn errors_name_pallet_and_reason() {
+        let error = SubmitError::Dispatch {
+            pallet: "Nodes".into(),
+            name: "BondTooLow".into(),
+            docs: "The bond is too low.".into(),
+        };
+        assert!(error.is("Nodes", "BondTooLow") && !error.is("Qos", "BondTooLow"));
+        assert_eq!(error.to_string(), "the transaction failed: Nodes::BondTooLow: The bond is too low.");
+        let bad_origin = dispatch_error(Some(DispatchError::BadOrigin));
+        assert!(bad_origin.is("Runtime", "BadOrigin"), "{bad_origin:?}");
     }
 }
