@@ -4,6 +4,7 @@
 #![allow(missing_docs)]
 
 use crate::{Block, UncheckedExtrinsic};
+use alloc::vec::Vec;
 
 #[frame_support::runtime]
 mod runtime {
@@ -72,7 +73,7 @@ mod runtime {
 // The macro's trait for inherents is private to this module.
 
 /// The inherent extrinsics that an author has to put into its block.
-pub(crate) fn inherent_extrinsics(data: &sp_inherents::InherentData) -> alloc::vec::Vec<UncheckedExtrinsic> {
+pub(crate) fn inherent_extrinsics(data: &sp_inherents::InherentData) -> Vec<UncheckedExtrinsic> {
     data.create_extrinsics()
 }
 

@@ -1,6 +1,7 @@
 //! The keys that a validator puts in charge of a session.
 
 use crate::{AccountId, AuthorityDiscovery, Babe, Grandpa};
+use alloc::vec::Vec;
 use frame_support::traits::OneSessionHandler;
 use sp_consensus_beefy::ecdsa_crypto::AuthorityId as BeefyId;
 use sp_runtime::{BoundToRuntimeAppPublic, impl_opaque_keys};

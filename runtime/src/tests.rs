@@ -1,1 +1,7 @@
 //! Checks of the whole runtime, run natively.
+
+mod chain;
+mod equivocation;
+mod genesis;
+mod metadata;
+mod signature;

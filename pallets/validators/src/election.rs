@@ -1,6 +1,8 @@
 //! Elections, eras, and what validators did in them.
 
-use crate::{ActiveEra, Candidates, Config, Era, Event, Exposures, Pallet, Parameters, PlannedEra, Points, Slashes, TotalPoints};
+use crate::{
+    ActiveEra, Candidates, Config, Era, Event, Exposures, Pallet, Parameters, PlannedEra, Points, Slashes, TotalPoints,
+};
 use alloc::vec::Vec;
 use chroom_primitives::Balance;
 use frame_support::traits::{Get, ValidatorRegistration};

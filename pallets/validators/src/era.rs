@@ -52,7 +52,9 @@ impl Default for EraParameters {
 }
 
 /// An era and the session that it began with or is to begin with.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Default, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
 pub struct Era {
     /// Number of the era.
     pub index: EraIndex,

@@ -14,8 +14,8 @@
 extern crate alloc;
 
 pub mod candidate;
-pub mod era;
 mod election;
+pub mod era;
 mod offence;
 pub mod weights;
 
@@ -117,18 +117,12 @@ pub mod pallet {
 
     /// Those who stand, or have stood, for election.
     #[pallet::storage]
-    pub type Candidates<T: Config> =
-        CountedStorageMap<_, Blake2_128Concat, T::AccountId, Candidate, OptionQuery>;
+    pub type Candidates<T: Config> = CountedStorageMap<_, Blake2_128Concat, T::AccountId, Candidate, OptionQuery>;
 
     /// What of a bond is on its way back, oldest first.
     #[pallet::storage]
-    pub type Unbonding<T: Config> = StorageMap<
-        _,
-        Blake2_128Concat,
-        T::AccountId,
-        BoundedVec<UnbondingChunk, T::MaxUnbondingChunks>,
-        ValueQuery,
-    >;
+    pub type Unbonding<T: Config> =
+        StorageMap<_, Blake2_128Concat, T::AccountId, BoundedVec<UnbondingChunk, T::MaxUnbondingChunks>, ValueQuery>;
 
     /// The era that was elected last; in office from its first session on.
     #[pallet::storage]
@@ -405,9 +399,7 @@ pub mod pallet {
                     last.amount = last.amount.saturating_add(amount);
                     Ok(())
                 }
-                _ => chunks
-                    .try_push(UnbondingChunk { amount, free_from })
-                    .map_err(|_| Error::<T>::TooManyChunks),
+                _ => chunks.try_push(UnbondingChunk { amount, free_from }).map_err(|_| Error::<T>::TooManyChunks),
             })?;
             Self::deposit_event(Event::UnbondingStarted { who: who.clone(), amount, free_from });
             Ok(())

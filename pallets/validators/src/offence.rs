@@ -30,8 +30,7 @@ pub struct SlashShares {
 impl<T: Config> Pallet<T> {
     /// Takes `amount` from the bond of `who`, then from what it is unbonding, newest first; gives what was taken.
     fn slash(who: &T::AccountId, amount: Balance, reporters: &[T::AccountId]) -> Balance {
-        let (mut credit, _) =
-            <T::Currency as BalancedHold<T::AccountId>>::slash(&HoldReason::Bond.into(), who, amount);
+        let (mut credit, _) = <T::Currency as BalancedHold<T::AccountId>>::slash(&HoldReason::Bond.into(), who, amount);
         let taken = credit.peek();
         let mut left = taken;
         Candidates::<T>::mutate_exists(who, |slot| {
