@@ -142,12 +142,13 @@ impl RegistryNode {
         let registry_service =
             RegistryService::new(node, register.clone(), pubsub.clone(), admission.clone(), metrics.clone());
         let qos_service = QosService::new(node, intake.clone(), admission);
-        let routes = tonic::service::Routes::new(RegistryServer::new(registry_service))
-            .add_service(QosServer::new(qos_service));
+        let routes =
+            tonic::service::Routes::new(RegistryServer::new(registry_service)).add_service(QosServer::new(qos_service));
         let (serving, stop) = (identity.clone(), shutdown.clone());
         tasks.push(tokio::spawn(async move {
             let stopped = stop.clone();
-            if let Err(error) = server::serve(rpc_listener, &serving, routes, async move { stopped.cancelled().await }).await
+            if let Err(error) =
+                server::serve(rpc_listener, &serving, routes, async move { stopped.cancelled().await }).await
             {
                 tracing::error!(%error, "gRPC ended");
                 stop.cancel();
@@ -256,7 +257,8 @@ impl OwnRecord {
     /// Publishes a new record when there is none that says the same and lasts.
     fn renew(&self, register: &Register, pubsub: &Pubsub) -> Result<(), StoreError> {
         let members = register.members();
-        let Some(registration) = members.get(&self.draft.node).filter(|_| members.is_member(&self.draft.node, Role::Registry))
+        let Some(registration) =
+            members.get(&self.draft.node).filter(|_| members.is_member(&self.draft.node, Role::Registry))
         else {
             return Ok(());
         };

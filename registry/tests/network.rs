@@ -3,11 +3,7 @@
 
 mod support;
 
-use chroom_primitives::{
-    AccountId, NodeStatus, Role,
-    record::SessionGrant,
-    runtime_api::MemberProof,
-};
+use chroom_primitives::{AccountId, NodeStatus, Role, record::SessionGrant, runtime_api::MemberProof};
 use chroom_registry::{clock::now_ms, datastore::Store, node::RegistryNode};
 use chroom_rpc::{
     receipt::{Receipt, ReceiptBody, SessionId, public_key},
@@ -68,9 +64,18 @@ async fn records_spread_forgeries_do_not_and_nothing_acknowledged_is_lost() {
         assert!(status.message().contains(word), "{status:?}");
     };
     refused(first.join(request).await, Code::AlreadyExists, "stored already");
-    refused(first.join(join_request(&media, record(&media, Role::Media, now - 60_000))).await, Code::AlreadyExists, "older");
-    refused(first.join(join_request(&media, record(&media, Role::Media, now + 120_000))).await, Code::InvalidArgument, "clock");
-    let forged = v1::JoinRequest { signed_record: stranger.sign(record(&media, Role::Media, now + 1), &GENESIS).encode() };
+    refused(
+        first.join(join_request(&media, record(&media, Role::Media, now - 60_000))).await,
+        Code::AlreadyExists,
+        "older",
+    );
+    refused(
+        first.join(join_request(&media, record(&media, Role::Media, now + 120_000))).await,
+        Code::InvalidArgument,
+        "clock",
+    );
+    let forged =
+        v1::JoinRequest { signed_record: stranger.sign(record(&media, Role::Media, now + 1), &GENESIS).encode() };
     refused(first.join(forged.clone()).await, Code::InvalidArgument, "signature");
     refused(registry(&nodes[0], &stranger).join(forged).await, Code::PermissionDenied, "not registered");
     refused(
@@ -151,10 +156,7 @@ async fn an_epoch_ends_with_one_root_per_attestor_and_one_snapshot_for_all() {
     chain.register(orchestrator.node_id(), Role::Orchestrator, NodeStatus::Active);
     let nodes = three(&chain, &folder).await;
     let began = now_ms();
-    registry(&nodes[0], &media)
-        .join(join_request(&media, record(&media, Role::Media, began - 15_000)))
-        .await
-        .unwrap();
+    registry(&nodes[0], &media).join(join_request(&media, record(&media, Role::Media, began - 15_000))).await.unwrap();
     for node in &nodes {
         until("the record is everywhere", || node.register().view(&media.node_id()).is_some()).await;
         until("the epoch is known", || node.intake.with_schedule(|s| s.times.current().is_some())).await;

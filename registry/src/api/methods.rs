@@ -1,8 +1,6 @@
 //! The methods of the JSON-RPC interface.
 
-use super::view::{
-    AttestedJson, EpochJson, HealthJson, NodeJson, PeerJson, ProofJson, SnapshotJson, SummaryJson,
-};
+use super::view::{AttestedJson, EpochJson, HealthJson, NodeJson, PeerJson, ProofJson, SnapshotJson, SummaryJson};
 use crate::{
     datastore::{place, store::StoreError},
     pubsub::swarm::Pubsub,
@@ -72,17 +70,21 @@ pub struct Methods {
     pub pubsub: Pubsub,
 }
 
+fn error(code: i32, message: impl Into<String>, hint: &str) -> ErrorObjectOwned {
+    ErrorObjectOwned::owned(code, message.into(), Some(serde_json::json!({ "hint": hint })))
+}
+
 fn invalid(message: impl Into<String>) -> ErrorObjectOwned {
-    ErrorObjectOwned::owned(-32602, message.into(), None::<()>)
+    error(-32602, message, "docs/registry.md lists methods and parameters")
 }
 
 fn not_found(message: impl Into<String>) -> ErrorObjectOwned {
-    ErrorObjectOwned::owned(-32004, message.into(), None::<()>)
+    error(-32004, message, "registry_epoch tells the epoch that was attested last; another registry may have it")
 }
 
 fn failed(error: StoreError) -> ErrorObjectOwned {
     tracing::error!(%error, "the database failed");
-    ErrorObjectOwned::owned(-32603, "this registry's disk failed; ask another one", None::<()>)
+    self::error(-32603, "this registry's disk failed", "ask another registry")
 }
 
 fn role(name: Option<String>) -> RpcResult<Option<Role>> {
@@ -171,9 +173,10 @@ impl PublicApiServer for Methods {
 
     fn proof(&self, epoch: u32, node: NodeId) -> RpcResult<ProofJson> {
         let store = self.intake.register().store();
-        let attestation = store.attestation(QosEpoch(epoch)).map_err(failed)?.ok_or_else(|| {
-            not_found(format!("no leaves of epoch {epoch} here: not closed yet, or dropped"))
-        })?;
+        let attestation = store
+            .attestation(QosEpoch(epoch))
+            .map_err(failed)?
+            .ok_or_else(|| not_found(format!("no leaves of epoch {epoch} here: not closed yet, or dropped")))?;
         let proof = attestation
             .prove(self.node, &node)
             .ok_or_else(|| not_found(format!("this registry was not in the committee of {node} for epoch {epoch}")))?;
@@ -198,9 +201,8 @@ impl PublicApiServer for Methods {
                 .ok_or_else(|| not_found("no epoch has ended since this registry is here"))?,
         };
         let snapshot = store.snapshot(epoch).map_err(failed)?;
-        let snapshot = snapshot.ok_or_else(|| {
-            not_found(format!("no snapshot of epoch {} here: the last 64 are kept", epoch.0))
-        })?;
+        let snapshot = snapshot
+            .ok_or_else(|| not_found(format!("no snapshot of epoch {} here: the last 64 are kept", epoch.0)))?;
         Ok(SnapshotJson::from(&snapshot))
     }
 

@@ -226,9 +226,8 @@ pub fn check_form(record: &NodeRecord) -> Result<(), Flaw> {
         return Err(Flaw::Text);
     }
     let p2p_ok = match record.role {
-        Role::Registry => {
-            std::str::from_utf8(&record.p2p).is_ok_and(|text| text.parse::<libp2p::Multiaddr>().is_ok_and(|a| !a.is_empty()))
-        }
+        Role::Registry => std::str::from_utf8(&record.p2p)
+            .is_ok_and(|text| text.parse::<libp2p::Multiaddr>().is_ok_and(|a| !a.is_empty())),
         Role::Media | Role::Orchestrator => record.p2p.is_empty(),
     };
     if !p2p_ok {
@@ -245,13 +244,7 @@ pub struct Book {
 
 impl Book {
     /// Merges one record. Checks go from cheap to costly; the signature is only checked of records that would change something.
-    pub fn merge(
-        &mut self,
-        signed: Signed<NodeRecord>,
-        standing: Standing,
-        genesis: &Hash,
-        now: UnixMs,
-    ) -> Outcome {
+    pub fn merge(&mut self, signed: Signed<NodeRecord>, standing: Standing, genesis: &Hash, now: UnixMs) -> Outcome {
         let still = |verdict| Outcome { verdict, changed: false };
         let record = &signed.payload;
         let node = record.node;
@@ -372,7 +365,6 @@ mod tests {
             let mut record = draft(&wallet, Role::Media, NOW - age * 25_000);
             record.expires_ms = NOW - age * 25_000 + life * 40_000;
             record.left = left;
-            record.cell.0 ^= 0;
             record.version = format!("0.{flavour}").into_bytes().try_into().unwrap();
             resign(&wallet, record)
         })
@@ -454,7 +446,7 @@ mod tests {
         assert_eq!(merge(&mut book, &first, NOW), Verdict::Duplicate);
 
         let mut forged = draft(&node, Role::Media, NOW);
-        forged.expires_ms += 1;
+        forged.expires_ms -= 1;
         let forged = resign(&wallet(2), forged);
         assert_eq!(merge(&mut book, &forged, NOW), Verdict::Forged);
 
@@ -468,12 +460,8 @@ mod tests {
         let Verdict::Equivocation(evidence) = verdict else { panic!("{verdict:?}") };
         assert_eq!(evidence.offender(&GENESIS), Some(node.node_id()));
 
-        let wrong = book.merge(
-            resign(&node, draft(&node, Role::Media, NOW)),
-            Standing::Member(Role::Registry),
-            &GENESIS,
-            NOW,
-        );
+        let wrong =
+            book.merge(resign(&node, draft(&node, Role::Media, NOW)), Standing::Member(Role::Registry), &GENESIS, NOW);
         assert_eq!(wrong.verdict, Verdict::WrongRole { registered: Role::Registry });
         let unknown = book.merge(resign(&node, draft(&node, Role::Media, NOW)), Standing::Unknown, &GENESIS, NOW);
         assert_eq!(unknown.verdict, Verdict::NotMember);
@@ -482,7 +470,10 @@ mod tests {
         farewell.left = true;
         assert_eq!(merge(&mut book, &resign(&node, farewell), NOW), Verdict::Left);
         assert!(book.live(&node.node_id(), NOW).is_none());
-        assert!(matches!(merge(&mut book, &twin, NOW + 1), Verdict::Older { .. } | Verdict::Equivocation(_) | Verdict::Duplicate));
+        assert!(matches!(
+            merge(&mut book, &twin, NOW + 1),
+            Verdict::Older { .. } | Verdict::Equivocation(_) | Verdict::Duplicate
+        ));
         assert!(book.live(&node.node_id(), NOW + 1).is_none());
     }
 

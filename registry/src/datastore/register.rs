@@ -177,10 +177,8 @@ impl Register {
         }
         match &outcome.verdict {
             Verdict::NotMember => state.quarantine.hold(signed, now),
-            Verdict::Equivocation(evidence) => {
-                if self.store.put_evidence(evidence)? {
-                    tracing::warn!(%node, seq = evidence.first.payload.seq, "two records of one sequence number: evidence kept");
-                }
+            Verdict::Equivocation(evidence) if self.store.put_evidence(evidence)? => {
+                tracing::warn!(%node, seq = evidence.first.payload.seq, "two records of one sequence number: evidence kept");
             }
             _ => {}
         }
@@ -323,7 +321,11 @@ impl Register {
     }
 
     /// Follows a new membership: drops who was revoked, takes in records that waited, tells of changed status. Returns the records that waited.
-    pub fn on_membership(&self, before: &Membership, after: &Membership) -> Result<Vec<Signed<NodeRecord>>, StoreError> {
+    pub fn on_membership(
+        &self,
+        before: &Membership,
+        after: &Membership,
+    ) -> Result<Vec<Signed<NodeRecord>>, StoreError> {
         let now = now_ms();
         let mut state = self.state.lock();
         let gone: Vec<NodeId> = state
@@ -412,7 +414,8 @@ impl Register {
     pub fn start(&self) {
         let now = now_ms();
         let mut state = self.state.lock();
-        let live = state.book.iter().map(|(node, _)| *node).filter(|node| state.book.live(node, now).is_some()).collect();
+        let live =
+            state.book.iter().map(|(node, _)| *node).filter(|node| state.book.live(node, now).is_some()).collect();
         state.shown = live;
     }
 }

@@ -105,7 +105,10 @@ mod tests {
             }
             let snapshot = Snapshot::cut(QosEpoch(1), cut, &members, |node| book.versions(node));
             assert_eq!(snapshot.records.len(), 1, "b expired and c left");
-            assert_eq!(snapshot.records[0], records.iter().find(|r| r.payload.seq >> 16 == cut - 60_000).unwrap().clone());
+            assert_eq!(
+                snapshot.records[0],
+                records.iter().find(|r| r.payload.seq >> 16 == cut - 60_000).unwrap().clone()
+            );
             assert!(snapshot.forged(&GENESIS).is_empty());
             roots.push(snapshot.root());
             records.reverse();

@@ -13,15 +13,10 @@ use chroom_primitives::{
 };
 use codec::{Decode, Encode};
 use rocksdb::{
-    BoundColumnFamily, ColumnFamilyDescriptor, DBWithThreadMode, Direction, IteratorMode, MultiThreaded, Options, ReadOptions, WriteBatch,
-    WriteOptions,
+    BoundColumnFamily, ColumnFamilyDescriptor, DBWithThreadMode, Direction, IteratorMode, MultiThreaded, Options,
+    ReadOptions, WriteBatch, WriteOptions,
 };
-use std::{
-    collections::BTreeSet,
-    ops::RangeInclusive,
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, ops::RangeInclusive, path::Path, sync::Arc};
 
 type Db = DBWithThreadMode<MultiThreaded>;
 
@@ -37,9 +32,8 @@ const SNAPSHOTS: &str = "snapshots";
 const ATTESTATIONS: &str = "leaves";
 const PEERS: &str = "peers";
 const META: &str = "meta";
-const FAMILIES: [&str; 12] = [
-    RECORDS, PLACES, EVIDENCE, RECEIPTS, SESSIONS, REPORTS, PROBES, LIVENESS, SNAPSHOTS, ATTESTATIONS, PEERS, META,
-];
+const FAMILIES: [&str; 12] =
+    [RECORDS, PLACES, EVIDENCE, RECEIPTS, SESSIONS, REPORTS, PROBES, LIVENESS, SNAPSHOTS, ATTESTATIONS, PEERS, META];
 
 const GENESIS_KEY: &[u8] = b"genesis";
 const FORMAT_KEY: &[u8] = b"format";
@@ -66,7 +60,9 @@ pub enum StoreError {
     #[error("the database failed: {0}; check the disk's space and health")]
     Database(#[from] rocksdb::Error),
     /// A value cannot be decoded.
-    #[error("the database's {family} hold a value that cannot be decoded; restore the data folder or remove it to sync anew")]
+    #[error(
+        "the database's {family} hold a value that cannot be decoded; restore the data folder or remove it to sync anew"
+    )]
     Corrupt {
         /// The column family.
         family: &'static str,
@@ -322,7 +318,11 @@ impl Store {
         let mut batch = WriteBatch::default();
         let grant = &session.grant.payload;
         for receipt in receipts {
-            batch.put_cf(&family, receipt_key(&grant.node, receipt.to_ms, &grant.session, receipt.seq), receipt.encode());
+            batch.put_cf(
+                &family,
+                receipt_key(&grant.node, receipt.to_ms, &grant.session, receipt.seq),
+                receipt.encode(),
+            );
         }
         batch.put_cf(&sessions, session_key(&grant.session, &grant.node), session.encode());
         self.write(batch, Durability::Synced)
@@ -342,7 +342,12 @@ impl Store {
     }
 
     /// Receipts about a node whose intervals ended in `from..to`, with their sessions.
-    pub fn receipts(&self, node: &NodeId, from: UnixMs, to: UnixMs) -> Result<Vec<([u8; 16], StoredReceipt)>, StoreError> {
+    pub fn receipts(
+        &self,
+        node: &NodeId,
+        from: UnixMs,
+        to: UnixMs,
+    ) -> Result<Vec<([u8; 16], StoredReceipt)>, StoreError> {
         let mut all = Vec::new();
         self.scan(RECEIPTS, &node_time_key(node, from), |key, value| {
             let corrupt = || StoreError::Corrupt { family: RECEIPTS };
@@ -366,7 +371,11 @@ impl Store {
         let mut batch = WriteBatch::default();
         for signed in reports {
             let report = &signed.payload;
-            batch.put_cf(&family, receipt_key(&report.node, report.to_ms, &report.session, report.seq), signed.encode());
+            batch.put_cf(
+                &family,
+                receipt_key(&report.node, report.to_ms, &report.session, report.seq),
+                signed.encode(),
+            );
         }
         self.write(batch, Durability::Synced)
     }

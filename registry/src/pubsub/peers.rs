@@ -37,7 +37,8 @@ impl PeerBook {
     /// Learns an address.
     pub fn learn(&mut self, peer: PeerId, address: Multiaddr) {
         if !self.known.contains_key(&peer) && self.known.len() >= MAX_PEERS {
-            let worst = self.known.iter().filter(|(_, k)| !k.connected).max_by_key(|(_, k)| k.failures).map(|(p, _)| *p);
+            let worst =
+                self.known.iter().filter(|(_, k)| !k.connected).max_by_key(|(_, k)| k.failures).map(|(p, _)| *p);
             match worst {
                 Some(worst) => drop(self.known.remove(&worst)),
                 None => return,

@@ -364,13 +364,8 @@ mod tests {
             );
             full.merge(resign(writer, record), Standing::Member(Role::Media), &GENESIS, NOW);
         }
-        let mut network = Network {
-            books: vec![full.clone(), full],
-            dice: Dice(1),
-            loss_percent: 0,
-            group: vec![0; 2],
-            messages: 0,
-        };
+        let mut network =
+            Network { books: vec![full.clone(), full], dice: Dice(1), loss_percent: 0, group: vec![0; 2], messages: 0 };
         network.reconcile(0, 1, NOW);
         assert_eq!(network.messages, 2);
         let gone = writers[17].node_id();
@@ -388,7 +383,13 @@ mod tests {
     #[test]
     fn nonsense_is_refused_without_harm() {
         let set = RecordSet::of(&Book::default()).unwrap();
-        for frame in [vec![], vec![0x61], vec![0x61, 0xFF, 0xFF], vec![0x50, 1, 2], vec![0x61, 0, 0, 2, 0xC0, 0x80, 0x80, 0x80, 0]] {
+        for frame in [
+            vec![],
+            vec![0x61],
+            vec![0x61, 0xFF, 0xFF],
+            vec![0x50, 1, 2],
+            vec![0x61, 0, 0, 2, 0xC0, 0x80, 0x80, 0x80, 0],
+        ] {
             let _ = answer(&set, Request::Compare(frame), |_| Vec::new());
         }
         let many = vec![Hash::zero(); BATCH + 1];

@@ -369,7 +369,8 @@ impl Task {
     /// Whether a peer may stay: a registry node that the chain has in service; before the chain is followed, anyone for now.
     fn admitted(&self, peer: &PeerId) -> bool {
         let members = self.members.borrow();
-        members.nodes.is_empty() || node_id_of_peer_id(peer).is_some_and(|node| members.is_member(&node, Role::Registry))
+        members.nodes.is_empty()
+            || node_id_of_peer_id(peer).is_some_and(|node| members.is_member(&node, Role::Registry))
     }
 
     fn on_membership(&mut self) {
@@ -430,11 +431,7 @@ impl Task {
         if self.comparisons.contains_key(&peer) {
             return;
         }
-        let started = self
-            .register
-            .record_set()
-            .map_err(reconcile::ReconcileError::from)
-            .and_then(Comparison::start);
+        let started = self.register.record_set().map_err(reconcile::ReconcileError::from).and_then(Comparison::start);
         match started {
             Ok((comparison, request)) => {
                 let request = self.swarm.behaviour_mut().exchange.send_request(&peer, request);
@@ -460,15 +457,17 @@ impl Task {
                 message_id,
                 message,
             })) => self.on_gossip(propagation_source, message_id, message),
-            SwarmEvent::Behaviour(BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. })) => {
-                if self.admitted(&peer_id) {
-                    for address in info.listen_addrs.into_iter().take(4) {
-                        self.swarm.behaviour_mut().discovery.add_address(&peer_id, address.clone());
-                        self.book.learn(peer_id, address);
-                    }
+            SwarmEvent::Behaviour(BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }))
+                if self.admitted(&peer_id) =>
+            {
+                for address in info.listen_addrs.into_iter().take(4) {
+                    self.swarm.behaviour_mut().discovery.add_address(&peer_id, address.clone());
+                    self.book.learn(peer_id, address);
                 }
             }
-            SwarmEvent::Behaviour(BehaviourEvent::Discovery(kad::Event::RoutingUpdated { peer, addresses, .. })) => {
+            SwarmEvent::Behaviour(BehaviourEvent::Discovery(kad::Event::RoutingUpdated {
+                peer, addresses, ..
+            })) => {
                 for address in addresses.iter() {
                     self.book.learn(peer, address.clone());
                 }
@@ -578,12 +577,12 @@ impl Task {
                     self.on_answer(peer, request_id, response);
                 }
             },
-            request_response::Event::OutboundFailure { peer, request_id, error, .. } => {
-                if self.comparisons.get(&peer).is_some_and(|r| r.request == request_id) {
-                    tracing::debug!(%peer, %error, "comparison failed");
-                    self.comparisons.remove(&peer);
-                    self.metrics.reconciliations.get_or_create(&outcome("failed")).inc();
-                }
+            request_response::Event::OutboundFailure { peer, request_id, error, .. }
+                if self.comparisons.get(&peer).is_some_and(|r| r.request == request_id) =>
+            {
+                tracing::debug!(%peer, %error, "comparison failed");
+                self.comparisons.remove(&peer);
+                self.metrics.reconciliations.get_or_create(&outcome("failed")).inc();
             }
             _ => {}
         }

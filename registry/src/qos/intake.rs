@@ -119,10 +119,14 @@ impl Intake {
         let grant = &signed.payload;
         let members = self.register.members();
         if grant.orchestrator != caller {
-            return Err(IntakeError::NotPermitted("the grant is another orchestrator's: hand over your own sessions only".into()));
+            return Err(IntakeError::NotPermitted(
+                "the grant is another orchestrator's: hand over your own sessions only".into(),
+            ));
         }
         if signed.signer(self.register.genesis()) != Some(caller) {
-            return Err(IntakeError::Grant("the grant's signature is not by the calling orchestrator for this network".into()));
+            return Err(IntakeError::Grant(
+                "the grant's signature is not by the calling orchestrator for this network".into(),
+            ));
         }
         if grant.expires_ms <= grant.started_ms || grant.expires_ms - grant.started_ms > MAX_SESSION_MS {
             return Err(IntakeError::Grant("the grant must last from 1 ms to 7 days".into()));
@@ -141,7 +145,9 @@ impl Intake {
         let mut session = match store.session(&grant.session, &grant.node)? {
             Some(known) if same_session(&known.grant.payload, grant) => Session { grant: signed.clone(), ..known },
             Some(_) => {
-                return Err(IntakeError::Grant("another grant is known for this session id; ids are random and used once".into()));
+                return Err(IntakeError::Grant(
+                    "another grant is known for this session id; ids are random and used once".into(),
+                ));
             }
             None => Session::new(signed.clone(), orchestrator.owner.clone()),
         };
@@ -160,7 +166,9 @@ impl Intake {
             let known = taken.iter().find(|t| t.seq == body.seq).cloned();
             let known = match known {
                 Some(known) => Some(known),
-                None if body.seq <= session.last_seq => store.receipt(&grant.node, body.to, &grant.session, body.seq)?,
+                None if body.seq <= session.last_seq => {
+                    store.receipt(&grant.node, body.to, &grant.session, body.seq)?
+                }
                 None => None,
             };
             if known.is_some_and(|known| known.payload == receipt.payload) {

@@ -58,7 +58,9 @@ async fn probe(intake: &Intake, identity: &Identity, metrics: &Metrics, node: No
             let began = Instant::now();
             match tokio::time::timeout(TIMEOUT, channel::identify(identity, &view.record.payload.rpc)).await {
                 // One round trip for TCP, one for TLS 1.3.
-                Ok(Ok(found)) if found == node => Some(u32::try_from(began.elapsed().as_millis() / 2).unwrap_or(u32::MAX)),
+                Ok(Ok(found)) if found == node => {
+                    Some(u32::try_from(began.elapsed().as_millis() / 2).unwrap_or(u32::MAX))
+                }
                 Ok(Ok(found)) => {
                     tracing::warn!(%node, %found, "probe: another node answers");
                     None

@@ -208,14 +208,17 @@ mod tests {
 
     fn times() -> EpochTimes {
         let mut times = EpochTimes::default();
-        times.observe(1, EpochInfo {
-            current: QosEpoch(0),
-            started_at: 1,
-            started_ms: START - 1_000,
-            length: 8,
-            submit_window: 4,
-            committee_size: 3,
-        });
+        times.observe(
+            1,
+            EpochInfo {
+                current: QosEpoch(0),
+                started_at: 1,
+                started_ms: START - 1_000,
+                length: 8,
+                submit_window: 4,
+                committee_size: 3,
+            },
+        );
         times
     }
 

@@ -1,10 +1,7 @@
 //! Scoring of one node in one epoch: a pure function of what is on disk, so that anyone with the same data gets the same leaves.
 
 use super::{probe::Probe, receipt::StoredReceipt};
-use chroom_primitives::{
-    AccountId, Leaf, NodeId, QosEpoch, QosLeaf, Score, UsageLeaf,
-    leaf::SourceClasses,
-};
+use chroom_primitives::{AccountId, Leaf, NodeId, QosEpoch, QosLeaf, Score, UsageLeaf, leaf::SourceClasses};
 use std::collections::BTreeMap;
 
 /// What is known of a session that receipts came for.
@@ -77,9 +74,11 @@ pub fn leaves(epoch: QosEpoch, node: NodeId, observed: &Observed) -> Vec<Leaf> {
             *bytes = bytes.saturating_add(receipt.bytes());
         }
     }
-    leaves.extend(usage.into_iter().filter(|(_, bytes)| *bytes > 0).map(|(application, bytes)| {
-        Leaf::Usage(UsageLeaf { epoch, node, application: application.clone(), bytes })
-    }));
+    leaves.extend(
+        usage.into_iter().filter(|(_, bytes)| *bytes > 0).map(|(application, bytes)| {
+            Leaf::Usage(UsageLeaf { epoch, node, application: application.clone(), bytes })
+        }),
+    );
     leaves
 }
 
@@ -130,10 +129,8 @@ mod tests {
     fn observed(sessions: &[(u8, u8, u64)]) -> Observed {
         let mut all = Observed { uptime: 10_000, ..Default::default() };
         for (id, operator, lost) in sessions {
-            let facts = SessionFacts {
-                operator: AccountId::new([*operator; 32]),
-                application: AccountId::new([id % 2; 32]),
-            };
+            let facts =
+                SessionFacts { operator: AccountId::new([*operator; 32]), application: AccountId::new([id % 2; 32]) };
             all.sessions.insert([*id; 16], facts);
             all.receipts.extend((1..4).map(|seq| ([*id; 16], receipt(seq, *lost))));
         }
@@ -165,14 +162,20 @@ mod tests {
     #[test]
     fn usage_is_summed_per_application() {
         let all = leaves(EPOCH, NODE, &observed(&[(1, 1, 0), (2, 1, 0), (3, 1, 0)]));
-        let usage: Vec<u64> = all.iter().filter_map(|l| if let Leaf::Usage(u) = l { Some(u.bytes) } else { None }).collect();
+        let usage: Vec<u64> =
+            all.iter().filter_map(|l| if let Leaf::Usage(u) = l { Some(u.bytes) } else { None }).collect();
         assert_eq!(usage, [3 * 1_500_000, 6 * 1_500_000]);
     }
 
     #[test]
     fn probes_speak_where_no_caller_did_and_the_node_never() {
         let probe = |rtt_ms| Probe { at_ms: 1, rtt_ms };
-        let mut seen = Observed { probes: vec![probe(Some(10)), probe(None)], uptime: 5_000, node_reports: 4, ..Default::default() };
+        let mut seen = Observed {
+            probes: vec![probe(Some(10)), probe(None)],
+            uptime: 5_000,
+            node_reports: 4,
+            ..Default::default()
+        };
         let (score, sources, samples) = score_of(&leaves(EPOCH, NODE, &seen));
         assert!((4_900..=5_000).contains(&score), "{score}");
         assert_eq!((sources, samples), (SourceClasses::PROBES | SourceClasses::NODE_REPORTS, 2));

@@ -40,7 +40,13 @@ pub struct RegistryService {
 
 impl RegistryService {
     /// Serves `register` as `node`.
-    pub fn new(node: NodeId, register: Arc<Register>, pubsub: Pubsub, admission: Admission, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        node: NodeId,
+        register: Arc<Register>,
+        pubsub: Pubsub,
+        admission: Admission,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self { node, register, pubsub, admission, metrics }
     }
 
@@ -70,13 +76,15 @@ impl RegistryService {
                 self.pubsub.publish_record(record);
                 Ok(seq)
             }
-            Verdict::Duplicate => Err(Status::already_exists(format!(
-                "record {seq} is stored already: a renewal needs a greater seq"
-            ))),
+            Verdict::Duplicate => {
+                Err(Status::already_exists(format!("record {seq} is stored already: a renewal needs a greater seq")))
+            }
             Verdict::Older { stored } => Err(Status::already_exists(format!(
                 "record {seq} is older than the stored one, {stored}: sign with a greater seq"
             ))),
-            Verdict::Expired => Err(Status::invalid_argument("the record has expired: sign a new one and check the clock")),
+            Verdict::Expired => {
+                Err(Status::invalid_argument("the record has expired: sign a new one and check the clock"))
+            }
             Verdict::Equivocation(_) => Err(Status::already_exists(format!(
                 "there is another record with seq {seq}: each seq may be used once; the evidence is kept"
             ))),
@@ -88,9 +96,9 @@ impl RegistryService {
                 "the time in seq is more than {} s ahead of this registry's clock: set the clock",
                 MAX_AHEAD_MS / 1_000
             ))),
-            Verdict::NotMember | Verdict::Revoked => {
-                Err(Status::permission_denied("the node is not in service on the chain: register it with a stake first"))
-            }
+            Verdict::NotMember | Verdict::Revoked => Err(Status::permission_denied(
+                "the node is not in service on the chain: register it with a stake first",
+            )),
             Verdict::WrongRole { registered } => Err(Status::permission_denied(format!(
                 "the node is registered as {}: the record must say the same",
                 super::role_name(registered)
@@ -164,14 +172,17 @@ impl Registry for RegistryService {
             LoadOutcome::Older => {
                 ("older", Some(Status::already_exists("there is a report with this seq or a greater one")))
             }
-            LoadOutcome::OutOfTime => {
-                ("out_of_time", Some(Status::invalid_argument("the time in seq is off by more than 30 s: set the clock")))
-            }
+            LoadOutcome::OutOfTime => (
+                "out_of_time",
+                Some(Status::invalid_argument("the time in seq is off by more than 30 s: set the clock")),
+            ),
             LoadOutcome::NotMember => {
                 ("not_member", Some(Status::permission_denied("only media nodes in service report load")))
             }
             LoadOutcome::Forged => ("forged", Some(Status::invalid_argument("the signature is not by the node's key"))),
-            LoadOutcome::Malformed => ("malformed", Some(Status::invalid_argument("cpu and loss are parts per 10,000"))),
+            LoadOutcome::Malformed => {
+                ("malformed", Some(Status::invalid_argument("cpu and loss are parts per 10,000")))
+            }
         };
         self.metrics.loads.get_or_create(&outcome(name)).inc();
         match status {
@@ -188,7 +199,9 @@ impl Registry for RegistryService {
         let node = node_id(&request.get_ref().node)?;
         match self.register.view(&node) {
             Some(view) => Ok(Response::new(entry(&view))),
-            None => Err(Status::not_found(format!("{node} has no live record: it has not joined, left, or is not in service"))),
+            None => Err(Status::not_found(format!(
+                "{node} has no live record: it has not joined, left, or is not in service"
+            ))),
         }
     }
 

@@ -36,10 +36,13 @@ use tonic::transport::Channel;
 pub const GENESIS: Hash = Hash::repeat_byte(0x42);
 pub const BERLIN: H3Cell = H3Cell(0x0851_f1d4_bfff_ffff);
 
+/// Quality and snapshot roots that came in, by epoch and sender.
+type SentRoots = BTreeMap<(QosEpoch, NodeId), Vec<(Root, Root)>>;
+
 #[derive(Clone)]
 pub struct MemoryChain {
     members: watch::Sender<Arc<Membership>>,
-    roots: Arc<Mutex<BTreeMap<(QosEpoch, NodeId), Vec<(Root, Root)>>>>,
+    roots: Arc<Mutex<SentRoots>>,
 }
 
 impl MemoryChain {
@@ -113,47 +116,6 @@ fn ready<T: Send + 'static>(value: T) -> Answer<T> {
     async move { Ok::<T, ChainError>(value) }.boxed()
 }
 
-impl Chain for MemoryChain {
-    fn genesis(&self) -> Hash {
-        GENESIS
-    }
-
-    fn membership(&self) -> watch::Receiver<Arc<Membership>> {
-        self.members.subscribe()
-    }
-
-    fn head(&self) -> Answer<Head> {
-        let members = self.members.borrow();
-        ready(Head { block: members.block, epoch: members.epoch.clone() })
-    }
-
-    fn members_at(&self, _: u32) -> Answer<BTreeSet<NodeId>> {
-        let members = self.members.borrow();
-        ready(members.nodes.values().filter(|r| r.status.is_member()).map(|r| r.node).collect())
-    }
-
-    fn epoch_start_ms(&self, epoch: QosEpoch) -> Answer<Option<UnixMs>> {
-        let current = self.epoch();
-        let behind = u64::from(current.current.0.saturating_sub(epoch.0));
-        ready(Some(current.started_ms - behind * 48_000))
-    }
-
-    fn assignments(&self, _: QosEpoch, _: NodeId) -> Answer<Vec<NodeId>> {
-        // Three registries at most in these tests: each is in every committee.
-        ready(self.members.borrow().active(Role::Media).map(|r| r.node).collect())
-    }
-
-    fn attestation(&self, epoch: QosEpoch, attestor: NodeId) -> Answer<Option<Root>> {
-        ready(self.roots(epoch, attestor).first().map(|(quality, _)| *quality))
-    }
-
-    fn submit_root(&self, epoch: QosEpoch, quality: Root, snapshot: Root) -> Answer<()> {
-        // The port has no sender: each node gets its own view by `as_node`.
-        let _ = (epoch, quality, snapshot);
-        async { Err(ChainError::Refused("no sender".into())) }.boxed()
-    }
-}
-
 /// The chain as one node sees it.
 struct SeenBy {
     chain: MemoryChain,
@@ -162,26 +124,38 @@ struct SeenBy {
 
 impl Chain for SeenBy {
     fn genesis(&self) -> Hash {
-        self.chain.genesis()
+        GENESIS
     }
+
     fn membership(&self) -> watch::Receiver<Arc<Membership>> {
-        self.chain.membership()
+        self.chain.members.subscribe()
     }
+
     fn head(&self) -> Answer<Head> {
-        self.chain.head()
+        let members = self.chain.members.borrow();
+        ready(Head { block: members.block, epoch: members.epoch.clone() })
     }
-    fn members_at(&self, block: u32) -> Answer<BTreeSet<NodeId>> {
-        self.chain.members_at(block)
+
+    fn members_at(&self, _: u32) -> Answer<BTreeSet<NodeId>> {
+        let members = self.chain.members.borrow();
+        ready(members.nodes.values().filter(|r| r.status.is_member()).map(|r| r.node).collect())
     }
+
     fn epoch_start_ms(&self, epoch: QosEpoch) -> Answer<Option<UnixMs>> {
-        self.chain.epoch_start_ms(epoch)
+        let current = self.chain.epoch();
+        let behind = u64::from(current.current.0.saturating_sub(epoch.0));
+        ready(Some(current.started_ms - behind * 48_000))
     }
-    fn assignments(&self, epoch: QosEpoch, attestor: NodeId) -> Answer<Vec<NodeId>> {
-        self.chain.assignments(epoch, attestor)
+
+    fn assignments(&self, _: QosEpoch, _: NodeId) -> Answer<Vec<NodeId>> {
+        // Three registries at most are asked in these tests: each is in every committee.
+        ready(self.chain.members.borrow().active(Role::Media).map(|r| r.node).collect())
     }
+
     fn attestation(&self, epoch: QosEpoch, attestor: NodeId) -> Answer<Option<Root>> {
-        self.chain.attestation(epoch, attestor)
+        ready(self.chain.roots(epoch, attestor).first().map(|(quality, _)| *quality))
     }
+
     fn submit_root(&self, epoch: QosEpoch, quality: Root, snapshot: Root) -> Answer<()> {
         self.chain.roots.lock().entry((epoch, self.node)).or_default().push((quality, snapshot));
         ready(())
