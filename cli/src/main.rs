@@ -5,13 +5,18 @@ use chroom_cli::{
     output::Output,
 };
 use clap::Parser;
-use std::process::ExitCode;
+use std::{io::IsTerminal, process::ExitCode};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
     let filter = EnvFilter::try_from_env("CHROOM_LOG").unwrap_or_else(|_| EnvFilter::new("error,chroom_cli=warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .without_time()
+        .init();
     let output = if cli.json { Output::Json } else { Output::Text };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     // The main thread runs the command itself: `up` ties its children to this thread.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `GET /` and other paths | files of the built pages (`--web`) |
 //! | `GET /config` | `{ "orchestrators": ["ws://…"], "chain": "ws://…", "registries": ["http://…"] }` |
-//! | `POST /token` with `{ "room", "identity"?, "name"?, "publish"?, "subscribe"?, "admin"? }` | `{ "token", "url", "orchestrators", "identity" }` |
+//! | `POST /token` with `{ "room", "identity"?, "name"?, "publish"?, "subscribe"?, "admin"? }` | `{ "token", "url": ["ws://…"], "identity" }` |
 //! | `GET /network` | the orchestrator's `/v1/network`, from the first orchestrator that answers |
 //!
 //! It hands a token to whoever asks, which is right for a demonstration on loopback and nowhere else.
@@ -65,8 +65,7 @@ struct TokenRequest {
 #[serde(rename_all = "camelCase")]
 struct TokenAnswer {
     token: String,
-    url: String,
-    orchestrators: Vec<String>,
+    url: Vec<String>,
     identity: String,
 }
 
@@ -113,8 +112,7 @@ async fn issue(State(demo): State<Arc<Demo>>, request: Result<Json<TokenRequest>
     };
     match token::sign(&demo.key, &demo.secret, &identity, &grants, unix_ms() / 1_000, TOKEN_LIFE) {
         Ok(token) => {
-            let url = demo.orchestrators.first().cloned().unwrap_or_default();
-            let answer = TokenAnswer { token, url, orchestrators: demo.orchestrators.clone(), identity };
+            let answer = TokenAnswer { token, url: demo.orchestrators.clone(), identity };
             ([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response()
         }
         Err(failure) => refuse(&failure),
@@ -185,7 +183,7 @@ mod tests {
         assert_eq!(status, StatusCode::OK, "{body}");
         let answer: serde_json::Value = serde_json::from_str(&body).unwrap();
         assert_eq!(answer["token"].as_str().unwrap().split('.').count(), 3);
-        assert_eq!(answer["url"], "ws://o");
+        assert_eq!(answer["url"], serde_json::json!(["ws://o"]));
         for bad in ["", "{}", r#"{"room":""}"#, r#"{"room":5}"#] {
             let (status, body) = ask(demo("http://127.0.0.1:1", None), "POST", "/token", bad).await;
             assert_eq!(status, StatusCode::BAD_REQUEST, "{bad}: {body}");
