@@ -49,8 +49,8 @@ function glance({ epoch, snapshot, nodes }: Network): HTMLElement[] {
     figure("Nodes active", `${active.length}`, `of ${nodes.length} registered`),
     figure(
       "Sessions",
-      String(sum((node) => node.load.sessions)),
-      `in ${sum((node) => node.load.rooms)} rooms`,
+      String(sum((node) => node.load?.sessions ?? 0)),
+      `in ${sum((node) => node.load?.rooms ?? 0)} rooms`,
     ),
     figure("Media out", bitRate(sum((node) => node.load?.egressKbps ?? 0)), "all media nodes together"),
     figure("Mean score", mean, `${scores.length} media nodes scored`),
