@@ -1,0 +1,106 @@
+//! Figures for Prometheus.
+
+use crate::{health::Load, sfu::Traffic};
+use prometheus_client::{
+    metrics::{counter::Counter, gauge::Gauge},
+    registry::{Registry, Unit},
+};
+use std::sync::atomic::AtomicU64;
+
+/// The node's metrics.
+pub struct Metrics {
+    sessions: Gauge,
+    rooms: Gauge,
+    tracks: Gauge,
+    cpu: Gauge<f64, AtomicU64>,
+    loss: Gauge<f64, AtomicU64>,
+    rtt: Gauge<f64, AtomicU64>,
+    accepting: Gauge,
+    turn: Gauge<f64, AtomicU64>,
+    received: Counter,
+    received_bytes: Counter,
+    sent: Counter,
+    sent_bytes: Counter,
+    refused: Counter,
+    injected: Counter,
+    unknown: Counter,
+    last: Traffic,
+}
+
+impl Metrics {
+    /// Makes the metrics and names them in `registry`.
+    pub fn new(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            sessions: Gauge::default(),
+            rooms: Gauge::default(),
+            tracks: Gauge::default(),
+            cpu: Gauge::default(),
+            loss: Gauge::default(),
+            rtt: Gauge::default(),
+            accepting: Gauge::default(),
+            turn: Gauge::default(),
+            received: Counter::default(),
+            received_bytes: Counter::default(),
+            sent: Counter::default(),
+            sent_bytes: Counter::default(),
+            refused: Counter::default(),
+            injected: Counter::default(),
+            unknown: Counter::default(),
+            last: Traffic::default(),
+        };
+        let registry = registry.sub_registry_with_prefix("chroom_media");
+        registry.register("sessions", "Live sessions", metrics.sessions.clone());
+        registry.register("rooms", "Live rooms", metrics.rooms.clone());
+        registry.register("tracks", "Published tracks", metrics.tracks.clone());
+        registry.register("cpu_ratio", "Share of the machine's CPU that the process uses", metrics.cpu.clone());
+        registry.register("loss_ratio", "Fraction lost towards receivers, before repair", metrics.loss.clone());
+        registry.register_with_unit(
+            "round_trip_time",
+            "Mean round-trip time to receivers",
+            Unit::Seconds,
+            metrics.rtt.clone(),
+        );
+        registry.register("accepting", "Whether new sessions are taken", metrics.accepting.clone());
+        registry.register_with_unit(
+            "longest_turn",
+            "Longest turn of a media thread's loop between two measurements",
+            Unit::Seconds,
+            metrics.turn.clone(),
+        );
+        registry.register("datagrams_received", "Datagrams received", metrics.received.clone());
+        registry.register_with_unit("received", "Bytes received", Unit::Bytes, metrics.received_bytes.clone());
+        registry.register("datagrams_sent", "Datagrams sent", metrics.sent.clone());
+        registry.register_with_unit("sent", "Bytes sent", Unit::Bytes, metrics.sent_bytes.clone());
+        registry.register("datagrams_refused", "Datagrams that the kernel didn't take", metrics.refused.clone());
+        registry.register(
+            "datagrams_injected_loss",
+            "Datagrams dropped by the injected loss",
+            metrics.injected.clone(),
+        );
+        registry.register("datagrams_unknown", "Datagrams that belong to no session", metrics.unknown.clone());
+        metrics
+    }
+
+    /// Takes in a measurement.
+    pub fn update(&mut self, load: &Load, traffic: &Traffic, accepting: bool) {
+        self.sessions.set(load.totals.sessions.into());
+        self.rooms.set(load.totals.rooms.into());
+        self.tracks.set(load.totals.tracks.into());
+        self.cpu.set(f64::from(load.cpu) / 10_000.0);
+        self.loss.set(f64::from(load.loss) / 10_000.0);
+        self.rtt.set(f64::from(load.rtt_ms) / 1_000.0);
+        self.accepting.set(accepting.into());
+        self.turn.set(traffic.longest_turn_us as f64 / 1_000_000.0);
+        let last = std::mem::replace(&mut self.last, *traffic);
+        let grow = |counter: &Counter, now: u64, before: u64| {
+            counter.inc_by(now.saturating_sub(before));
+        };
+        grow(&self.received, traffic.received, last.received);
+        grow(&self.received_bytes, traffic.received_bytes, last.received_bytes);
+        grow(&self.sent, traffic.sent, last.sent);
+        grow(&self.sent_bytes, traffic.sent_bytes, last.sent_bytes);
+        grow(&self.refused, traffic.refused, last.refused);
+        grow(&self.injected, traffic.injected, last.injected);
+        grow(&self.unknown, traffic.unknown, last.unknown);
+    }
+}

@@ -1,0 +1,97 @@
+//! Measuring the load.
+
+use super::cpu::Cpu;
+use crate::{
+    health::Load,
+    sfu::{
+        Traffic,
+        stats::{self, SessionStats, Totals},
+    },
+};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+/// Turns counts into rates between calls.
+#[derive(Debug, Default)]
+pub struct LoadMeter {
+    cpu: Cpu,
+    last: Option<(Instant, Traffic)>,
+    reports: HashMap<[u8; 16], (u64, u64)>,
+}
+
+impl LoadMeter {
+    /// The load since the last call.
+    pub fn measure(&mut self, now: Instant, traffic: &Traffic, totals: Totals, sessions: &[SessionStats]) -> Load {
+        let cpu = self.cpu.measure(now);
+        let (ingress_kbps, egress_kbps) = self.last.map_or((0, 0), |(then, before)| {
+            let passed = now.saturating_duration_since(then);
+            (
+                kbps(traffic.received_bytes.saturating_sub(before.received_bytes), passed),
+                kbps(traffic.sent_bytes.saturating_sub(before.sent_bytes), passed),
+            )
+        });
+        self.last = Some((now, *traffic));
+        let (mut expected, mut lost) = (0, 0);
+        let mut reports = HashMap::with_capacity(sessions.len());
+        for session in sessions {
+            let before = self.reports.get(&session.session.0).copied().unwrap_or_default();
+            expected += session.expected.saturating_sub(before.0);
+            lost += session.lost.saturating_sub(before.1);
+            reports.insert(session.session.0, (session.expected, session.lost));
+        }
+        self.reports = reports;
+        let rtts: Vec<Duration> = sessions.iter().filter_map(|session| session.rtt).collect();
+        let rtt = rtts.iter().sum::<Duration>() / u32::try_from(rtts.len().max(1)).unwrap_or(1);
+        Load {
+            cpu,
+            ingress_kbps,
+            egress_kbps,
+            totals,
+            loss: stats::loss(expected, lost),
+            rtt_ms: u32::try_from(rtt.as_millis()).unwrap_or(u32::MAX),
+        }
+    }
+}
+
+fn kbps(bytes: u64, passed: Duration) -> u32 {
+    let milliseconds = passed.as_millis().max(1);
+    u32::try_from(u128::from(bytes) * 8 / milliseconds).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sfu::id::SessionId;
+
+    fn session(expected: u64, lost: u64, rtt_ms: u64) -> SessionStats {
+        SessionStats {
+            session: SessionId([1; 16]),
+            room: "r".parse().unwrap(),
+            participant: "p".parse().unwrap(),
+            connected: true,
+            sent_packets: 0,
+            sent_bytes: 0,
+            received_packets: 0,
+            received_bytes: 0,
+            expected,
+            lost,
+            loss: 0,
+            rtt: Some(Duration::from_millis(rtt_ms)),
+            jitter: None,
+            estimate_kbps: 0,
+        }
+    }
+
+    #[test]
+    fn rates_and_loss_are_of_the_interval() {
+        let start = Instant::now();
+        let mut meter = LoadMeter::default();
+        let traffic = Traffic { sent_bytes: 1_000, received_bytes: 500, ..Traffic::default() };
+        meter.measure(start, &traffic, Totals::default(), &[session(100, 0, 10)]);
+        let later = Traffic { sent_bytes: 251_000, received_bytes: 125_500, ..traffic };
+        let load = meter.measure(start + Duration::from_secs(2), &later, Totals::default(), &[session(300, 20, 30)]);
+        assert_eq!((load.egress_kbps, load.ingress_kbps, load.loss, load.rtt_ms), (1_000, 500, 1_000, 30));
+    }
+}

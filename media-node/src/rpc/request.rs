@@ -1,0 +1,95 @@
+//! Requests, checked and turned into the SFU's own types.
+
+use crate::sfu::{
+    id::{Mid, RoomId, SessionId},
+    limits,
+    router::{Opening, Publish, Subscribe},
+};
+use chroom_rpc::v1;
+use std::fmt::Display;
+use tonic::Status;
+
+fn invalid(error: impl Display) -> Status {
+    Status::invalid_argument(error.to_string())
+}
+
+/// A session id.
+pub fn session(bytes: &[u8]) -> Result<SessionId, Status> {
+    SessionId::try_from(bytes).map_err(invalid)
+}
+
+/// A room id.
+pub fn room(text: &str) -> Result<RoomId, Status> {
+    text.parse().map_err(invalid)
+}
+
+/// A session to be opened.
+pub fn opening(request: v1::OpenSessionRequest) -> Result<Opening, Status> {
+    Ok(Opening {
+        room: room(&request.room)?,
+        session: session(&request.session)?,
+        participant: request.participant.parse().map_err(invalid)?,
+        publish: request.can_publish,
+        subscribe: request.can_subscribe,
+        uplink_kbps: request.max_uplink_kbps,
+    })
+}
+
+fn mid(text: &str) -> Result<Mid, Status> {
+    Mid::parse(text)
+        .ok_or_else(|| Status::invalid_argument(format!("{text:?} is not a mid: 1 to 16 letters and digits")))
+}
+
+/// A negotiation: offer, what is published, what is wanted.
+pub fn negotiation(request: v1::NegotiateRequest) -> Result<(String, Vec<Publish>, Vec<Subscribe>), Status> {
+    if request.publish.len() > limits::MAX_TRACKS {
+        return Err(Status::resource_exhausted(format!("at most {} tracks per session", limits::MAX_TRACKS)));
+    }
+    let publish = request
+        .publish
+        .into_iter()
+        .map(|track| match track.source.as_str() {
+            "camera" | "microphone" | "screen" | "screen-audio" => Ok(Publish {
+                mid: mid(&track.mid)?,
+                track: track.track.parse().map_err(invalid)?,
+                source: track.source,
+            }),
+            other => Err(Status::invalid_argument(format!(
+                "{other:?} is not a source: camera, microphone, screen or screen-audio"
+            ))),
+        })
+        .collect::<Result<_, Status>>()?;
+    Ok((request.offer_sdp, publish, subscriptions(request.subscribe)?))
+}
+
+/// What is wanted on which m-line.
+pub fn subscriptions(wishes: Vec<v1::Subscription>) -> Result<Vec<Subscribe>, Status> {
+    if wishes.len() > limits::MAX_LINES {
+        return Err(Status::resource_exhausted(format!("at most {} subscriptions per call", limits::MAX_LINES)));
+    }
+    wishes
+        .into_iter()
+        .map(|wish| {
+            let track = if wish.track.is_empty() { None } else { Some(wish.track.parse().map_err(invalid)?) };
+            Ok(Subscribe { mid: mid(&wish.mid)?, track, max_height: wish.max_height })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn malformed_requests_are_refused_with_a_reason() {
+        assert!(session(&[0; 15]).unwrap_err().message().contains("16 bytes"));
+        assert!(room("").is_err() && room(&"r".repeat(129)).is_err());
+        let wish = |mid: &str, track: &str| v1::Subscription { mid: mid.into(), track: track.into(), max_height: 0 };
+        assert!(subscriptions(vec![wish("", "t")]).is_err());
+        assert_eq!(subscriptions(vec![wish("0", "")]).unwrap()[0].track, None);
+        assert!(subscriptions(vec![wish("0", "t"); limits::MAX_LINES + 1]).is_err());
+        let track = v1::PublishedTrack { mid: "0".into(), track: "t".into(), source: "lens".into() };
+        let request = v1::NegotiateRequest { publish: vec![track], ..Default::default() };
+        assert!(negotiation(request).unwrap_err().message().contains("source"));
+    }
+}

@@ -1,0 +1,71 @@
+//! VP8 payload descriptor (RFC 7741 §4.2) and key-frame header (RFC 6386 §9.1).
+
+use super::{
+    Description,
+    picture::{PictureField, Pictures, Tl0Field},
+};
+
+/// Reads the descriptor and, at a key frame's start, the picture's height.
+pub fn describe(payload: &[u8]) -> Option<Description> {
+    let first = *payload.first()?;
+    let starts_first_partition = first & 0x10 != 0 && first & 0x07 == 0;
+    let mut at = 1usize;
+    let mut pictures = Pictures::default();
+    if first & 0x80 != 0 {
+        let extension = *payload.get(at)?;
+        at += 1;
+        if extension & 0x80 != 0 {
+            let high = *payload.get(at)?;
+            if high & 0x80 != 0 {
+                let value = u16::from(high & 0x7F) << 8 | u16::from(*payload.get(at + 1)?);
+                pictures.id = Some(PictureField { at: at as u8, long: true, value });
+                at += 2;
+            } else {
+                pictures.id = Some(PictureField { at: at as u8, long: false, value: u16::from(high) });
+                at += 1;
+            }
+        }
+        if extension & 0x40 != 0 {
+            pictures.tl0 = Some(Tl0Field { at: at as u8, value: *payload.get(at)? });
+            at += 1;
+        }
+        if extension & 0x30 != 0 {
+            payload.get(at)?;
+            at += 1;
+        }
+    }
+    let mut description = Description { pictures, ..Description::default() };
+    // The P bit is 0 in the header of a key frame.
+    if starts_first_partition && payload.get(at)? & 1 == 0 {
+        description.keyframe = true;
+        // 3 bytes of frame tag, the start code 9d 01 2a, then width and height of 14 bits each.
+        if payload.get(at + 3..at + 6) == Some(&[0x9D, 0x01, 0x2A])
+            && let (Some(low), Some(high)) = (payload.get(at + 8), payload.get(at + 9))
+        {
+            description.height = Some((u16::from(*high) << 8 | u16::from(*low)) & 0x3FFF);
+        }
+    }
+    Some(description)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_frame_with_a_long_picture_id() {
+        let payload = [0x90, 0xE0, 0x81, 0x02, 0x07, 0x20, 0x10, 0, 0, 0x9D, 0x01, 0x2A, 0x80, 0x02, 0xE0, 0x01];
+        let description = describe(&payload).unwrap();
+        assert!(description.keyframe);
+        assert_eq!(description.height, Some(480));
+        assert_eq!(description.pictures.id, Some(PictureField { at: 2, long: true, value: 0x102 }));
+        assert_eq!(description.pictures.tl0, Some(Tl0Field { at: 4, value: 7 }));
+    }
+
+    #[test]
+    fn delta_frames_and_later_packets_are_no_key_frames() {
+        assert!(!describe(&[0x10, 0x11, 0, 0]).unwrap().keyframe);
+        assert!(!describe(&[0x00, 0x10, 0, 0]).unwrap().keyframe);
+        assert!(describe(&[0x90, 0x80]).is_none());
+    }
+}

@@ -1,0 +1,53 @@
+//! What the control side asks of a shard.
+
+use super::{
+    engine::AcceptError,
+    event::CloseReason,
+    id::{RoomId, SessionId},
+    router::{Opening, Publish, RouteError, Subscribe},
+    stats::{SessionStats, Totals},
+};
+use std::net::SocketAddr;
+use tokio::sync::oneshot;
+
+/// Why a negotiation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum NegotiateError {
+    /// It isn't allowed.
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    /// The offer is no good.
+    #[error(transparent)]
+    Offer(#[from] AcceptError),
+}
+
+/// A command with the way its answer goes back.
+pub enum Command {
+    /// Open a session.
+    Open(Opening, oneshot::Sender<Result<(), RouteError>>),
+    /// Take an offer.
+    Negotiate {
+        /// The session.
+        session: SessionId,
+        /// The client's offer.
+        offer: String,
+        /// What it publishes.
+        publish: Vec<Publish>,
+        /// What it wants.
+        subscribe: Vec<Subscribe>,
+        /// The answer's SDP.
+        reply: oneshot::Sender<Result<String, NegotiateError>>,
+    },
+    /// Change what a client receives.
+    Subscribe(SessionId, Vec<Subscribe>, oneshot::Sender<Result<(), RouteError>>),
+    /// End a session; answers whether there was one.
+    Close(SessionId, CloseReason, oneshot::Sender<bool>),
+    /// End a room; answers how many sessions it had.
+    CloseRoom(RoomId, CloseReason, oneshot::Sender<usize>),
+    /// Figures of one session or of all.
+    Stats(Option<SessionId>, oneshot::Sender<(Totals, Vec<SessionStats>)>),
+    /// A datagram that another shard's socket received.
+    Datagram(SocketAddr, Vec<u8>),
+    /// End all sessions, then the thread.
+    Stop(CloseReason, oneshot::Sender<()>),
+}

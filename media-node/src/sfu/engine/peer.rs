@@ -1,0 +1,559 @@
+//! The engine on str0m, in RTP mode: it decrypts, repairs and paces, and leaves packets as they are.
+
+use super::{AcceptError, Connection, Engine, Fault, Happening, Line, LineKind, Offer, Output, PathReport};
+use crate::sfu::{
+    codec::{Codec, Format, Rewritten},
+    id::{Mid, Rid},
+    limits,
+    packet::{Channel, Forward, Kind, Packet},
+};
+use std::{
+    net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use str0m::{
+    Candidate, Event, IceConnectionState, IceCreds, Input, Rtc, RtcConfig,
+    bwe::{Bitrate, BweKind},
+    change::SdpOffer,
+    channel::ChannelId,
+    config::{CryptoProvider, DtlsCert},
+    crypto::from_feature_flags,
+    format::{Codec as EngineCodec, CodecSpec},
+    media::KeyframeRequestKind,
+    net::{Protocol, Receive},
+    rtp::{ExtensionValues, RtpPacket, RtpWrite, Ssrc, VideoOrientation, Vp8Descriptor},
+    stats::MediaEgressStats,
+};
+
+/// Where the estimator begins, in kb/s: enough for sound and a few small pictures at once, little enough not to flood a slow line.
+const FIRST_ESTIMATE_KBPS: u64 = 1_500;
+/// Buffered data below which a full channel takes messages again, in bytes.
+const CHANNEL_LOW: usize = 32 * 1024;
+/// Packets kept per video m-line to answer NACKs (3 seconds at most, whichever is less).
+const VIDEO_CACHE: usize = 1_000;
+/// Turns of the engine without a datagram or event after which it must wait for the next wake-up.
+const MAX_IDLE_TURNS: usize = 200;
+
+/// Makes connections that share one DTLS certificate.
+pub struct Str0m {
+    crypto: Arc<CryptoProvider>,
+    certificate: Option<DtlsCert>,
+}
+
+impl Str0m {
+    /// An engine with a fresh certificate, on AWS-LC.
+    pub fn new() -> Self {
+        let crypto = from_feature_flags();
+        let certificate = crypto.dtls_provider.generate_certificate();
+        Self { crypto: Arc::new(crypto), certificate }
+    }
+
+    fn config(&self) -> RtcConfig {
+        let mut config = RtcConfig::new()
+            .set_crypto_provider(self.crypto.clone())
+            .clear_codecs()
+            .enable_opus(true, false)
+            .enable_vp8(true)
+            .enable_h264(true)
+            .enable_vp9(true)
+            .set_stats_interval(Some(Duration::from_secs(1)))
+            .enable_bwe(Some(Bitrate::kbps(FIRST_ESTIMATE_KBPS)))
+            .set_send_buffer_video(VIDEO_CACHE)
+            .set_sctp_max_message_size(limits::MAX_MESSAGE as u32)
+            .set_rtp_mode(true);
+        if let Some(certificate) = &self.certificate {
+            config = config.set_dtls_cert(certificate.clone());
+        }
+        config
+    }
+}
+
+impl Default for Str0m {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Engine for Str0m {
+    type Connection = Str0mConnection;
+
+    fn open(&self, now: Instant, local: SocketAddr, ufrag_prefix: &str) -> Str0mConnection {
+        let mut credentials = IceCreds::new();
+        credentials.ufrag.insert_str(0, ufrag_prefix);
+        let local_ufrag = credentials.ufrag.clone();
+        let mut rtc = self.config().set_ice_lite(true).set_local_ice_credentials(credentials).build(now);
+        if let Ok(candidate) = Candidate::host(local, "udp") {
+            rtc.add_local_candidate(candidate);
+        }
+        Str0mConnection {
+            rtc,
+            local,
+            local_ufrag,
+            lines: Vec::new(),
+            formats: Box::new([None; 128]),
+            sources: Vec::new(),
+            channels: Vec::new(),
+            path: PathReport::default(),
+            has_twcc: false,
+            faulty: false,
+        }
+    }
+}
+
+/// What the connection remembers of an m-line.
+struct Media {
+    mid: Mid,
+    engine_mid: str0m::media::Mid,
+    kind: Kind,
+    /// SSRC towards the client.
+    sender: Option<Ssrc>,
+    report: Report,
+}
+
+/// Sums of one sending m-line's receiver reports.
+#[derive(Default)]
+struct Report {
+    first: Option<u64>,
+    highest: u64,
+    lost: u64,
+    rtt: Option<Duration>,
+    jitter: Option<Duration>,
+}
+
+/// A source of the client: cached, because packets name their m-line only until it is known.
+struct Source {
+    ssrc: Ssrc,
+    mid: Mid,
+    rid: Option<Rid>,
+}
+
+/// A connection on str0m.
+pub struct Str0mConnection {
+    rtc: Rtc,
+    local: SocketAddr,
+    /// Changes on an ICE restart only.
+    local_ufrag: String,
+    lines: Vec<Media>,
+    formats: Box<[Option<Format>; 128]>,
+    sources: Vec<Source>,
+    channels: Vec<(ChannelId, Channel)>,
+    path: PathReport,
+    has_twcc: bool,
+    faulty: bool,
+}
+
+/// Runs engine code such that a panic in it costs one session, not the node.
+fn guard<T>(run: impl FnOnce() -> T) -> Result<T, Fault> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|_| Fault("the engine failed".into()))
+}
+
+impl Connection for Str0mConnection {
+    fn accept(&mut self, offer: &str) -> Result<(String, Vec<Line>), AcceptError> {
+        let offer = Offer::parse(offer)?;
+        let rtc = &mut self.rtc;
+        let answer = guard(|| {
+            let sdp = SdpOffer::from_sdp_string(&offer.sdp).map_err(|error| error.to_string())?;
+            rtc.sdp_api().accept_offer(sdp).map(|answer| answer.to_sdp_string()).map_err(|error| error.to_string())
+        });
+        let answer = match answer {
+            Ok(answer) => answer.map_err(AcceptError::Engine)?,
+            Err(fault) => {
+                self.faulty = true;
+                return Err(AcceptError::Engine(fault.0));
+            }
+        };
+        self.learn(&offer.lines);
+        Ok((answer, offer.lines))
+    }
+
+    fn ufrag(&self) -> String {
+        self.local_ufrag.clone()
+    }
+
+    fn owns(&self, source: SocketAddr, datagram: &[u8]) -> bool {
+        self.input(Instant::now(), source, datagram).is_some_and(|input| self.rtc.accepts(&input))
+    }
+
+    fn receive(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) -> Result<(), Fault> {
+        let local = self.local;
+        let Ok(receive) = Receive::new(Protocol::Udp, source, local, datagram) else { return Ok(()) };
+        let rtc = &mut self.rtc;
+        match guard(|| rtc.handle_input(Input::Receive(now, receive)))? {
+            Ok(()) => Ok(()),
+            // A malformed datagram is the sender's problem, who may not be our client at all.
+            Err(error) if self.rtc.is_alive() => {
+                tracing::debug!(%error, "datagram refused by the engine");
+                Ok(())
+            }
+            Err(error) => Err(Fault(error.to_string())),
+        }
+    }
+
+    fn tick(&mut self, now: Instant) -> Result<(), Fault> {
+        let rtc = &mut self.rtc;
+        guard(|| rtc.handle_input(Input::Timeout(now)))?.map_err(|error| Fault(error.to_string()))
+    }
+
+    fn poll(&mut self, now: Instant) -> Result<Output, Fault> {
+        if self.faulty {
+            return Err(Fault("the engine failed".into()));
+        }
+        for _ in 0..MAX_IDLE_TURNS {
+            let rtc = &mut self.rtc;
+            match guard(|| rtc.poll_output())?.map_err(|error| Fault(error.to_string()))? {
+                str0m::Output::Timeout(at) if at <= now => self.tick(now)?,
+                str0m::Output::Timeout(at) => return Ok(Output::Idle(at)),
+                str0m::Output::Transmit(transmit) => {
+                    return Ok(Output::Transmit(transmit.destination, transmit.contents.into()));
+                }
+                str0m::Output::Event(event) => {
+                    if let Some(happening) = self.happening(event) {
+                        return Ok(Output::Happening(happening));
+                    }
+                }
+            }
+        }
+        Ok(Output::Idle(now + Duration::from_millis(1)))
+    }
+
+    fn payload_type(&self, mid: Mid, format: &Format) -> Option<u8> {
+        let line = self.lines.iter().find(|line| line.mid == mid)?;
+        line.sender?;
+        let accepted = self.rtc.media(line.engine_mid)?.remote_pts();
+        self.rtc
+            .codec_config()
+            .params()
+            .iter()
+            .filter(|params| accepted.contains(&params.pt()))
+            .filter_map(|params| Some((fit(format, &format_of(&params.spec())?)?, *params.pt())))
+            // The first of the best, as the client prefers.
+            .fold(
+                None,
+                |best: Option<(u8, u8)>, next| if best.is_none_or(|b| next.0 > b.0) { Some(next) } else { best },
+            )
+            .map(|(_, pt)| pt)
+    }
+
+    fn forward(&mut self, forward: Forward<'_>) {
+        let Some(line) = self.lines.iter_mut().find(|line| line.mid == forward.mid) else { return };
+        let Some(ssrc) = line.sender else { return };
+        let Forward { numbers, packet, .. } = forward;
+        line.report.first.get_or_insert(numbers.seq);
+        let mut extensions = ExtensionValues::default();
+        extensions.audio_level = packet.audio_level.map(|level| -(level.min(127) as i8));
+        extensions.voice_activity = packet.voice;
+        extensions.video_orientation = packet.quarter_turns.map(orientation);
+        let pictures = &numbers.pictures;
+        let is_vp8 = packet.format.codec == Codec::Vp8;
+        let payload = if pictures.is_empty() || is_vp8 {
+            packet.payload.clone()
+        } else {
+            with_pictures(&packet.payload, pictures)
+        };
+        let mut write =
+            RtpWrite::new(forward.payload_type.into(), numbers.seq.into(), numbers.timestamp, packet.arrival, payload)
+                .marker(packet.marker)
+                .ext_vals(extensions)
+                .nackable(line.kind == Kind::Video);
+        if is_vp8
+            && !pictures.is_empty()
+            && let Ok(descriptor) = Vp8Descriptor::parse(&packet.payload)
+        {
+            let mut patch = descriptor.patch();
+            if let Some(id) = pictures.id {
+                patch = patch.picture_id(id.value);
+            }
+            if let Some(tl0) = pictures.tl0 {
+                patch = patch.tl0_pic_idx(tl0.value);
+            }
+            if let Ok(patch) = patch.build() {
+                write = write.vp8_patch(patch);
+            }
+        }
+        if let Some(stream) = self.rtc.direct_api().stream_tx(&ssrc) {
+            stream.write_rtp(write);
+        }
+    }
+
+    fn request_keyframe(&mut self, mid: Mid, rid: Option<Rid>) {
+        let Some(engine_mid) = self.engine_mid(mid) else { return };
+        if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(engine_mid, rid.map(|rid| rid.as_str().into())) {
+            stream.request_keyframe(KeyframeRequestKind::Pli);
+        }
+    }
+
+    fn limit_uplink(&mut self, mid: Mid, rid: Option<Rid>, kbps: u32) {
+        let Some(engine_mid) = self.engine_mid(mid) else { return };
+        if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(engine_mid, rid.map(|rid| rid.as_str().into())) {
+            stream.request_remb(Bitrate::kbps(kbps.into()));
+        }
+    }
+
+    fn send(&mut self, channel: Channel, message: &[u8]) -> Result<bool, Fault> {
+        let Some((id, _)) = self.channels.iter().find(|(_, open)| *open == channel) else { return Ok(false) };
+        let id = *id;
+        let rtc = &mut self.rtc;
+        match guard(|| rtc.channel(id).map(|mut channel| channel.write(true, message)))? {
+            Some(Ok(written)) => Ok(written),
+            Some(Err(error)) => {
+                tracing::debug!(%error, "data message refused by the engine");
+                Ok(false)
+            }
+            None => Ok(false),
+        }
+    }
+
+    fn want_bitrate(&mut self, kbps: u32) {
+        self.rtc.bwe().set_bitrate(Bitrate::ZERO, Bitrate::kbps(kbps.into()));
+    }
+
+    fn close(&mut self) {
+        if let Err(error) = self.rtc.close() {
+            tracing::debug!(%error, "closing");
+        }
+    }
+}
+
+impl Str0mConnection {
+    fn input<'a>(&self, now: Instant, source: SocketAddr, datagram: &'a [u8]) -> Option<Input<'a>> {
+        Some(Input::Receive(now, Receive::new(Protocol::Udp, source, self.local, datagram).ok()?))
+    }
+
+    fn engine_mid(&self, mid: Mid) -> Option<str0m::media::Mid> {
+        self.lines.iter().find(|line| line.mid == mid).map(|line| line.engine_mid)
+    }
+
+    /// Learns what the negotiation made of the m-lines.
+    fn learn(&mut self, lines: &[Line]) {
+        self.sources.clear();
+        self.local_ufrag = self.rtc.direct_api().local_ice_credentials().ufrag;
+        self.formats.fill(None);
+        for params in self.rtc.codec_config().params() {
+            if let Some(slot) = self.formats.get_mut(usize::from(*params.pt())) {
+                *slot = format_of(&params.spec());
+            }
+        }
+        for line in lines {
+            let LineKind::Media(kind) = line.kind else { continue };
+            let engine_mid = str0m::media::Mid::from(line.mid.as_str());
+            let sends = self.rtc.media(engine_mid).is_some_and(|media| media.direction().is_sending());
+            let sender = if sends {
+                self.rtc.direct_api().stream_tx_by_mid(engine_mid, None).map(|stream| stream.ssrc())
+            } else {
+                None
+            };
+            match self.lines.iter_mut().find(|known| known.mid == line.mid) {
+                Some(known) => known.sender = sender,
+                None => self.lines.push(Media { mid: line.mid, engine_mid, kind, sender, report: Report::default() }),
+            }
+        }
+        self.lines.retain(|known| lines.iter().any(|line| line.mid == known.mid));
+    }
+
+    fn happening(&mut self, event: Event) -> Option<Happening> {
+        match event {
+            Event::Connected => Some(Happening::Connected),
+            Event::IceConnectionStateChange(IceConnectionState::Disconnected) => Some(Happening::Lost),
+            Event::IceConnectionStateChange(IceConnectionState::Connected | IceConnectionState::Completed) => {
+                Some(Happening::Regained)
+            }
+            Event::Closed => Some(Happening::Closed),
+            Event::RtpPacket(packet) => self.packet(packet).map(Happening::Packet),
+            Event::KeyframeRequest(request) => self
+                .lines
+                .iter()
+                .find(|line| line.engine_mid == request.mid)
+                .map(|line| Happening::KeyframeWanted(line.mid)),
+            Event::EgressBitrateEstimate(BweKind::Twcc { estimate, .. }) => {
+                self.has_twcc = true;
+                Some(Happening::Estimate(kbps(estimate)))
+            }
+            Event::EgressBitrateEstimate(BweKind::Remb { estimate, .. }) if !self.has_twcc => {
+                Some(Happening::Estimate(kbps(estimate)))
+            }
+            Event::ChannelOpen(id, label) => {
+                let channel = Channel::by_label(&label)?;
+                self.channels.retain(|(_, known)| *known != channel);
+                self.channels.push((id, channel));
+                self.rtc.channel(id)?.set_buffered_amount_low_threshold(CHANNEL_LOW);
+                Some(Happening::ChannelOpen(channel))
+            }
+            Event::ChannelClose(id) => {
+                self.channels.retain(|(known, _)| *known != id);
+                None
+            }
+            Event::ChannelBufferedAmountLow(id) => self.channel(id).map(Happening::ChannelReady),
+            Event::ChannelData(data) => self.channel(data.id).map(|channel| Happening::Message(channel, data.data)),
+            Event::MediaEgressStats(stats) => {
+                self.reported(&stats);
+                None
+            }
+            Event::PeerStats(stats) => {
+                if self.path.rtt.is_none() {
+                    self.path.rtt = stats.rtt;
+                }
+                Some(Happening::Path(self.path))
+            }
+            _ => None,
+        }
+    }
+
+    fn channel(&self, id: ChannelId) -> Option<Channel> {
+        self.channels.iter().find(|(known, _)| *known == id).map(|(_, channel)| *channel)
+    }
+
+    fn packet(&mut self, packet: RtpPacket) -> Option<Packet> {
+        let header = &packet.header;
+        let format = (*self.formats.get(usize::from(*header.payload_type))?)?;
+        let (mid, rid) = self.source(header.ssrc)?;
+        let extensions = &header.ext_vals;
+        Some(Packet {
+            mid,
+            rid,
+            format,
+            seq: *packet.seq_no,
+            timestamp: header.timestamp,
+            marker: header.marker,
+            audio_level: extensions.audio_level.map(|level| level.unsigned_abs().min(127)),
+            voice: extensions.voice_activity,
+            quarter_turns: extensions.video_orientation.map(quarter_turns),
+            arrival: packet.timestamp,
+            payload: packet.payload,
+        })
+    }
+
+    /// The m-line and layer of an SSRC that the engine has bound.
+    fn source(&mut self, ssrc: Ssrc) -> Option<(Mid, Option<Rid>)> {
+        if let Some(source) = self.sources.iter().find(|source| source.ssrc == ssrc) {
+            return Some((source.mid, source.rid));
+        }
+        let mut api = self.rtc.direct_api();
+        let stream = api.stream_rx(&ssrc)?;
+        let (engine_mid, rid) = (stream.mid(), stream.rid());
+        let mid = self.lines.iter().find(|line| line.engine_mid == engine_mid)?.mid;
+        let rid = rid.and_then(|rid| Rid::parse(&rid));
+        // A layer that changed its SSRC has one entry only.
+        self.sources.retain(|source| (source.mid, source.rid) != (mid, rid));
+        self.sources.push(Source { ssrc, mid, rid });
+        Some((mid, rid))
+    }
+
+    /// Takes in what the client's receiver reports say of one m-line.
+    fn reported(&mut self, stats: &MediaEgressStats) {
+        let Some(line) = self.lines.iter_mut().find(|line| line.engine_mid == stats.mid) else { return };
+        let clock = match line.kind {
+            Kind::Audio => 48_000.0,
+            Kind::Video => 90_000.0,
+        };
+        let report = &mut line.report;
+        report.rtt = stats.rtt.or(report.rtt);
+        if let (Some(remote), Some(first)) = (&stats.remote, report.first) {
+            report.jitter = Some(Duration::from_secs_f64(f64::from(remote.jitter) / clock));
+            let highest = *remote.maximum_sequence_number;
+            if report.highest == 0 {
+                report.highest = first.saturating_sub(1);
+            }
+            if highest > report.highest {
+                self.path.expected += highest - report.highest;
+                report.highest = highest;
+            }
+            self.path.lost += remote.packets_lost.saturating_sub(report.lost);
+            report.lost = report.lost.max(remote.packets_lost);
+        }
+        let mean = |values: Vec<Duration>| {
+            let count = u32::try_from(values.len()).unwrap_or(1);
+            (count > 0).then(|| values.iter().sum::<Duration>() / count.max(1))
+        };
+        self.path.rtt = mean(self.lines.iter().filter_map(|line| line.report.rtt).collect());
+        self.path.jitter = mean(self.lines.iter().filter_map(|line| line.report.jitter).collect());
+    }
+}
+
+fn kbps(rate: Bitrate) -> u32 {
+    u32::try_from(rate.as_u64() / 1_000).unwrap_or(u32::MAX)
+}
+
+fn orientation(turns: u8) -> VideoOrientation {
+    match turns & 3 {
+        0 => VideoOrientation::Deg0,
+        1 => VideoOrientation::Deg90,
+        2 => VideoOrientation::Deg180,
+        _ => VideoOrientation::Deg270,
+    }
+}
+
+fn quarter_turns(orientation: VideoOrientation) -> u8 {
+    match orientation {
+        VideoOrientation::Deg0 => 0,
+        VideoOrientation::Deg90 => 1,
+        VideoOrientation::Deg180 => 2,
+        VideoOrientation::Deg270 => 3,
+    }
+}
+
+/// The router's view of a codec; `None` for those that aren't forwarded.
+fn format_of(spec: &CodecSpec) -> Option<Format> {
+    let codec = match spec.codec {
+        EngineCodec::Opus => Codec::Opus,
+        EngineCodec::Vp8 => Codec::Vp8,
+        EngineCodec::Vp9 => Codec::Vp9,
+        EngineCodec::H264 => Codec::H264,
+        _ => return None,
+    };
+    Some(Format {
+        codec,
+        clock_rate: spec.clock_rate.get(),
+        channels: spec.channels,
+        packetization_mode: (codec == Codec::H264).then(|| spec.format.packetization_mode.unwrap_or(0)),
+        profile_level_id: if codec == Codec::H264 { spec.format.profile_level_id } else { None },
+        profile_id: (codec == Codec::Vp9).then(|| spec.format.profile_id.unwrap_or(0)),
+    })
+}
+
+/// How well what a client expects fits what a publisher sends: `None` if it can't be decoded.
+fn fit(sent: &Format, expected: &Format) -> Option<u8> {
+    let same = sent.codec == expected.codec
+        && sent.clock_rate == expected.clock_rate
+        && sent.channels == expected.channels
+        && sent.packetization_mode == expected.packetization_mode
+        && sent.profile_id == expected.profile_id;
+    if !same {
+        return None;
+    }
+    let profile = |format: &Format| format.profile_level_id.map(|id| id >> 16);
+    Some(if sent.profile_level_id == expected.profile_level_id {
+        2
+    } else if profile(sent) == profile(expected) {
+        1
+    } else {
+        0
+    })
+}
+
+/// A copy of a VP9 payload with other picture ids; only after a switch of source, since the first one's pass unchanged.
+fn with_pictures(payload: &Arc<[u8]>, pictures: &Rewritten) -> Arc<[u8]> {
+    let mut copy = payload.to_vec();
+    if let Some(id) = pictures.id {
+        let at = usize::from(id.at);
+        let [high, low] = id.value.to_be_bytes();
+        let bytes: &[u8] = if id.long { &[high | 0x80, low] } else { &[low & 0x7F] };
+        copy.iter_mut().skip(at).zip(bytes).for_each(|(to, from)| *to = *from);
+    }
+    if let Some(tl0) = pictures.tl0
+        && let Some(byte) = copy.get_mut(usize::from(tl0.at))
+    {
+        *byte = tl0.value;
+    }
+    copy.into()
+}
+
+/// The receiver's part of a STUN message's USERNAME.
+pub fn stun_ufrag(datagram: &[u8]) -> Option<&str> {
+    if datagram.first().is_none_or(|byte| *byte > 3) {
+        return None;
+    }
+    let message = str0m::ice::StunMessage::parse(datagram).ok()?;
+    message.username()?.split_once(':').map(|(local, _)| local)
+}

@@ -1,0 +1,31 @@
+//! What one client, room or node may use. Everything beyond is refused with a reason.
+
+use std::time::Duration;
+
+/// A session whose client hasn't come up (ICE and DTLS) by then is closed.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a session may stay without consent (RFC 7675) once ICE reports it lost, before it is closed.
+pub const DISCONNECT_GRACE: Duration = Duration::from_secs(5);
+/// Largest SDP that is read, in bytes.
+pub const MAX_SDP: usize = 64 * 1024;
+/// Most m-lines of one client.
+pub const MAX_LINES: usize = 160;
+/// Most tracks that one client publishes.
+pub const MAX_TRACKS: usize = 16;
+/// Most simulcast layers of one track.
+pub const MAX_LAYERS: usize = 4;
+/// Most sessions of one room.
+pub const MAX_ROOM_SESSIONS: usize = 512;
+/// Largest data message of a client, in bytes.
+pub const MAX_MESSAGE: usize = 16 * 1024;
+/// Messages per second that a client may send for long; bursts of twice as many.
+pub const MESSAGES_PER_SECOND: u32 = 200;
+/// Bytes that wait for a receiver on its reliable channel. Beyond, the session is closed rather than
+/// a message lost silently.
+pub const MAX_BACKLOG: usize = 1024 * 1024;
+/// What a client may send, in kb/s, unless the orchestrator says otherwise.
+pub const DEFAULT_UPLINK_KBPS: u32 = 12_000;
+/// Commands that wait for a shard.
+pub const COMMAND_QUEUE: usize = 1_024;
+/// Addresses that are remembered per session.
+pub const MAX_ADDRESSES: usize = 8;

@@ -1,0 +1,576 @@
+//! A shard: one thread with its own socket, router and connections, and nothing shared on the packet path.
+
+use super::{
+    codec::Format,
+    command::{Command, NegotiateError},
+    engine::{self, AcceptError, Connection, Engine, Happening, Offer, Output},
+    event::{CloseReason, Event},
+    id::{Mid, Rid, SessionId},
+    limits,
+    packet::{Channel, Forward},
+    router::{Outbox, Publish, RouteError, Router, SessionKey, Subscribe, TICK},
+    socket::BatchSocket,
+};
+use mio::{Events, Interest, Poll, Token, Waker};
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    },
+    time::{Duration, Instant},
+};
+use tokio::sync::broadcast;
+
+const SOCKET: Token = Token(0);
+const WAKE: Token = Token(1);
+/// Batches that are read before timers get their turn.
+const BATCHES_PER_TURN: usize = 8;
+/// Addresses of other shards' clients that are remembered.
+const MAX_FOREIGN: usize = 65_536;
+
+/// A shard's counts, for others to read.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Datagrams received.
+    pub received: AtomicU64,
+    /// Bytes of those.
+    pub received_bytes: AtomicU64,
+    /// Datagrams sent.
+    pub sent: AtomicU64,
+    /// Bytes of those.
+    pub sent_bytes: AtomicU64,
+    /// Datagrams that the kernel refused.
+    pub refused: AtomicU64,
+    /// Datagrams dropped by the injected loss.
+    pub injected: AtomicU64,
+    /// Datagrams of nobody.
+    pub unknown: AtomicU64,
+    /// Longest turn of the loop since last read, in microseconds.
+    pub longest_turn_us: AtomicU64,
+}
+
+/// The shard is gone or has too much to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ShardError {
+    /// Its queue is full.
+    #[error("the node has too many commands waiting; try again")]
+    Busy,
+    /// It ended.
+    #[error("the node is stopping")]
+    Gone,
+}
+
+/// Where a shard gets its commands.
+#[derive(Clone)]
+pub struct ShardHandle {
+    commands: SyncSender<Command>,
+    waker: Arc<Waker>,
+    /// Its counts.
+    pub counters: Arc<Counters>,
+}
+
+impl ShardHandle {
+    /// Hands over a command without waiting.
+    pub fn send(&self, command: Command) -> Result<(), ShardError> {
+        self.commands.try_send(command).map_err(|error| match error {
+            TrySendError::Full(_) => ShardError::Busy,
+            TrySendError::Disconnected(_) => ShardError::Gone,
+        })?;
+        self.waker.wake().map_err(|_| ShardError::Gone)
+    }
+}
+
+struct Slot<C> {
+    connection: C,
+    ufrag: String,
+    addresses: Vec<SocketAddr>,
+    deadline: Instant,
+    scheduled: Option<Instant>,
+    dirty: bool,
+}
+
+/// The connections: the router's way out.
+struct Connections<C> {
+    slots: Vec<Option<Slot<C>>>,
+    dirty: Vec<SessionKey>,
+    events: broadcast::Sender<Event>,
+}
+
+impl<C: Connection> Connections<C> {
+    fn get(&self, key: SessionKey) -> Option<&Slot<C>> {
+        self.slots.get(key.0)?.as_ref()
+    }
+
+    fn get_mut(&mut self, key: SessionKey) -> Option<&mut Slot<C>> {
+        self.slots.get_mut(key.0)?.as_mut()
+    }
+
+    fn touch(&mut self, key: SessionKey) -> Option<&mut C> {
+        let slot = self.slots.get_mut(key.0)?.as_mut()?;
+        if !slot.dirty {
+            slot.dirty = true;
+            self.dirty.push(key);
+        }
+        Some(&mut slot.connection)
+    }
+}
+
+impl<C: Connection> Outbox for Connections<C> {
+    fn payload_type(&self, to: SessionKey, mid: Mid, format: &Format) -> Option<u8> {
+        self.get(to)?.connection.payload_type(mid, format)
+    }
+
+    fn forward(&mut self, to: SessionKey, forward: Forward<'_>) {
+        if let Some(connection) = self.touch(to) {
+            connection.forward(forward);
+        }
+    }
+
+    fn request_keyframe(&mut self, of: SessionKey, mid: Mid, rid: Option<Rid>) {
+        if let Some(connection) = self.touch(of) {
+            connection.request_keyframe(mid, rid);
+        }
+    }
+
+    fn limit_uplink(&mut self, of: SessionKey, mid: Mid, rid: Option<Rid>, kbps: u32) {
+        if let Some(connection) = self.touch(of) {
+            connection.limit_uplink(mid, rid, kbps);
+        }
+    }
+
+    fn send(&mut self, to: SessionKey, channel: Channel, message: &[u8]) -> bool {
+        self.touch(to).is_some_and(|connection| connection.send(channel, message).unwrap_or(false))
+    }
+
+    fn want_bitrate(&mut self, to: SessionKey, kbps: u32) {
+        if let Some(connection) = self.touch(to) {
+            connection.want_bitrate(kbps);
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        // Nobody may be listening.
+        let _ = self.events.send(event);
+    }
+}
+
+/// What a shard begins with.
+pub struct ShardParts<E> {
+    /// Its number, from 0.
+    pub index: usize,
+    /// The engine.
+    pub engine: E,
+    /// Its socket.
+    pub socket: BatchSocket,
+    /// The address that answers name.
+    pub candidate: SocketAddr,
+    /// Where events go.
+    pub events: broadcast::Sender<Event>,
+    /// Seeds what must differ between runs.
+    pub seed: u64,
+}
+
+/// A shard, until its thread runs.
+pub struct Shard<E: Engine> {
+    index: usize,
+    engine: E,
+    socket: BatchSocket,
+    candidate: SocketAddr,
+    router: Router,
+    connections: Connections<E::Connection>,
+    by_address: HashMap<SocketAddr, SessionKey>,
+    by_ufrag: HashMap<String, SessionKey>,
+    /// Addresses whose sessions live on other shards.
+    foreign: HashMap<SocketAddr, usize>,
+    peers: Vec<ShardHandle>,
+    timers: BinaryHeap<Reverse<(Instant, usize)>>,
+    next_tick: Instant,
+    commands: Receiver<Command>,
+    poll: Poll,
+    counters: Arc<Counters>,
+    unknown: u64,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+}
+
+impl<E: Engine> Shard<E> {
+    /// Makes a shard and the handle to it.
+    pub fn new(mut parts: ShardParts<E>) -> io::Result<(Self, ShardHandle)> {
+        let poll = Poll::new()?;
+        poll.registry().register(parts.socket.source(), SOCKET, Interest::READABLE)?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
+        let (sender, commands) = sync_channel(limits::COMMAND_QUEUE);
+        let counters = Arc::new(Counters::default());
+        let handle = ShardHandle { commands: sender, waker, counters: counters.clone() };
+        let shard = Self {
+            index: parts.index,
+            engine: parts.engine,
+            socket: parts.socket,
+            candidate: parts.candidate,
+            router: Router::new(parts.seed),
+            connections: Connections { slots: Vec::new(), dirty: Vec::new(), events: parts.events },
+            by_address: HashMap::new(),
+            by_ufrag: HashMap::new(),
+            foreign: HashMap::new(),
+            peers: Vec::new(),
+            timers: BinaryHeap::new(),
+            next_tick: Instant::now(),
+            commands,
+            poll,
+            counters,
+            unknown: 0,
+            stop: None,
+        };
+        Ok((shard, handle))
+    }
+
+    /// Lets the shard know all shards, itself included, in order.
+    pub fn meet(&mut self, peers: Vec<ShardHandle>) {
+        self.peers = peers;
+    }
+
+    /// Runs until [`Command::Stop`].
+    pub fn run(mut self) {
+        let mut events = Events::with_capacity(16);
+        let mut readable = true;
+        loop {
+            let now = Instant::now();
+            let wait = if readable { Duration::ZERO } else { self.wake_at().saturating_duration_since(now) };
+            if let Err(error) = self.poll.poll(&mut events, Some(wait))
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                tracing::error!(shard = self.index, %error, "waiting for datagrams failed");
+                return;
+            }
+            readable |= events.iter().any(|event| event.token() == SOCKET);
+            let begun = Instant::now();
+            while let Ok(command) = self.commands.try_recv() {
+                self.command(begun, command);
+            }
+            if readable {
+                readable = self.receive();
+            }
+            let now = Instant::now();
+            self.expire(now);
+            if now >= self.next_tick {
+                self.next_tick = now + TICK;
+                self.tick(now);
+            }
+            self.drain_dirty(now);
+            self.socket.flush();
+            let turn = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.counters.longest_turn_us.fetch_max(turn, Ordering::Relaxed);
+            if let Some(stop) = self.stop.take() {
+                self.publish_counters();
+                let _ = stop.send(());
+                return;
+            }
+        }
+    }
+
+    fn wake_at(&self) -> Instant {
+        self.timers.peek().map_or(self.next_tick, |Reverse((at, _))| (*at).min(self.next_tick))
+    }
+
+    /// Reads what the socket has. Whether there may be more.
+    fn receive(&mut self) -> bool {
+        for _ in 0..BATCHES_PER_TURN {
+            match self.socket.receive() {
+                Ok(Some(received)) => {
+                    let now = Instant::now();
+                    for (source, datagram) in received.datagrams() {
+                        self.socket.traffic.received += 1;
+                        self.socket.traffic.received_bytes += datagram.len() as u64;
+                        self.datagram(now, source, datagram, true);
+                    }
+                    self.socket.recycle(received);
+                    self.drain_dirty(now);
+                    self.socket.flush();
+                }
+                Ok(None) => return false,
+                Err(error) => {
+                    tracing::warn!(shard = self.index, %error, "receiving failed");
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn datagram(&mut self, now: Instant, source: SocketAddr, datagram: &[u8], own: bool) {
+        let is_stun = datagram.first().is_some_and(|byte| *byte < 4);
+        let known = self.by_address.get(&source).copied();
+        let key = if is_stun {
+            // An address may have gone over to another session: the user name decides.
+            let by_name = engine::stun_ufrag(datagram).and_then(|ufrag| self.by_ufrag.get(ufrag)).copied().or(known);
+            by_name.filter(|key| self.connections.get(*key).is_some_and(|slot| slot.connection.owns(source, datagram)))
+        } else {
+            known
+        };
+        let Some(key) = key else {
+            if own && self.peers.len() > 1 {
+                self.relay(source, datagram, is_stun);
+            } else {
+                self.unknown += 1;
+            }
+            return;
+        };
+        if is_stun && known != Some(key) {
+            self.remember(source, key);
+        }
+        let Some(slot) = self.connections.get_mut(key) else { return };
+        match slot.connection.receive(now, source, datagram) {
+            Ok(()) => self.drain(now, key),
+            Err(fault) => self.close(now, key, CloseReason::EngineFault(fault.0)),
+        }
+    }
+
+    fn remember(&mut self, source: SocketAddr, key: SessionKey) {
+        if let Some(old) = self.by_address.insert(source, key)
+            && let Some(slot) = self.connections.get_mut(old)
+        {
+            slot.addresses.retain(|address| *address != source);
+        }
+        let Some(slot) = self.connections.get_mut(key) else { return };
+        slot.addresses.push(source);
+        if slot.addresses.len() > limits::MAX_ADDRESSES {
+            let oldest = slot.addresses.remove(0);
+            self.by_address.remove(&oldest);
+        }
+    }
+
+    /// Hands a datagram to the shard of its session: by the prefix of its user name, or by the address once that is known. (The
+    /// kernel spreads datagrams over the shards' sockets by address, rooms are spread by name.)
+    fn relay(&mut self, source: SocketAddr, datagram: &[u8], is_stun: bool) {
+        let to = if is_stun {
+            let named = engine::stun_ufrag(datagram)
+                .and_then(|ufrag| ufrag.get(..2))
+                .and_then(|prefix| usize::from_str_radix(prefix, 16).ok())
+                .filter(|index| *index != self.index && *index < self.peers.len());
+            if let Some(named) = named {
+                if self.foreign.len() >= MAX_FOREIGN {
+                    self.foreign.clear();
+                }
+                self.foreign.insert(source, named);
+            }
+            named
+        } else {
+            self.foreign.get(&source).copied()
+        };
+        match to.and_then(|to| self.peers.get(to)) {
+            // A full queue loses the datagram, as the network may.
+            Some(peer) => drop(peer.send(Command::Datagram(source, datagram.to_vec()))),
+            None => self.unknown += 1,
+        }
+    }
+
+    fn command(&mut self, now: Instant, command: Command) {
+        match command {
+            Command::Open(opening, reply) => {
+                let result = self.router.open(now, opening).map(|(key, new)| {
+                    if new {
+                        self.open(now, key);
+                    }
+                });
+                let _ = reply.send(result);
+            }
+            Command::Negotiate { session, offer, publish, subscribe, reply } => {
+                let result = self.negotiate(now, &session, &offer, &publish, &subscribe);
+                let _ = reply.send(result);
+            }
+            Command::Subscribe(session, subscribe, reply) => {
+                let result = match self.router.key(&session) {
+                    Some(key) => self.router.subscribe(now, key, &subscribe, &mut self.connections),
+                    None => Err(RouteError::NoSession),
+                };
+                let _ = reply.send(result);
+            }
+            Command::Close(session, reason, reply) => {
+                let key = self.router.key(&session);
+                if let Some(key) = key {
+                    self.close(now, key, reason);
+                }
+                let _ = reply.send(key.is_some());
+            }
+            Command::CloseRoom(room, reason, reply) => {
+                let keys = self.router.room_sessions(&room);
+                let count = keys.len();
+                keys.into_iter().for_each(|key| self.close(now, key, reason.clone()));
+                let _ = reply.send(count);
+            }
+            Command::Stats(only, reply) => {
+                let _ = reply.send((self.router.totals(), self.router.stats(only.as_ref())));
+            }
+            Command::Datagram(source, datagram) => self.datagram(now, source, &datagram, false),
+            Command::Stop(reason, reply) => {
+                let keys = (0..self.connections.slots.len()).map(SessionKey);
+                keys.for_each(|key| self.close(now, key, reason.clone()));
+                self.stop = Some(reply);
+            }
+        }
+    }
+
+    fn open(&mut self, now: Instant, key: SessionKey) {
+        let connection = self.engine.open(now, self.candidate, &format!("{:02x}", self.index));
+        let ufrag = connection.ufrag();
+        self.by_ufrag.insert(ufrag.clone(), key);
+        if self.connections.slots.len() <= key.0 {
+            self.connections.slots.resize_with(key.0 + 1, || None);
+        }
+        if let Some(slot) = self.connections.slots.get_mut(key.0) {
+            let addresses = Vec::new();
+            *slot = Some(Slot { connection, ufrag, addresses, deadline: now, scheduled: None, dirty: false });
+        }
+        self.drain(now, key);
+    }
+
+    fn negotiate(
+        &mut self,
+        now: Instant,
+        session: &SessionId,
+        offer: &str,
+        publish: &[Publish],
+        subscribe: &[Subscribe],
+    ) -> Result<String, NegotiateError> {
+        let key = self.router.key(session).ok_or(RouteError::NoSession)?;
+        let lines = Offer::parse(offer).map_err(AcceptError::Offer)?.lines;
+        self.router.check(key, &lines, publish, subscribe)?;
+        let slot = self.connections.get_mut(key).ok_or(RouteError::NoSession)?;
+        let accepted = slot.connection.accept(offer);
+        let ufrag = slot.connection.ufrag();
+        if ufrag != slot.ufrag {
+            self.by_ufrag.remove(&slot.ufrag);
+            slot.ufrag.clone_from(&ufrag);
+            self.by_ufrag.insert(ufrag, key);
+        }
+        self.drain(now, key);
+        let (answer, lines) = accepted?;
+        self.router.negotiated(now, key, lines, publish, subscribe, &mut self.connections);
+        Ok(answer)
+    }
+
+    fn close(&mut self, now: Instant, key: SessionKey, reason: CloseReason) {
+        let Some(mut slot) = self.connections.slots.get_mut(key.0).and_then(Option::take) else { return };
+        if let Some(session) = self.router.id(key) {
+            tracing::info!(%session, %reason, "session closed");
+        }
+        let failed = matches!(reason, CloseReason::EngineFault(_));
+        self.router.close(key, reason, &mut self.connections);
+        self.by_ufrag.remove(&slot.ufrag);
+        for address in &slot.addresses {
+            self.by_address.remove(address);
+        }
+        if failed {
+            return;
+        }
+        slot.connection.close();
+        // What is still to be said to the client is a few datagrams.
+        for _ in 0..64 {
+            match slot.connection.poll(now) {
+                Ok(Output::Transmit(to, datagram)) => self.socket.send(to, &datagram),
+                Ok(Output::Happening(_)) => {}
+                Ok(Output::Idle(_)) | Err(_) => break,
+            }
+        }
+    }
+
+    /// Lets connections send what others gave them, until none has anything left.
+    fn drain_dirty(&mut self, now: Instant) {
+        while let Some(key) = self.connections.dirty.pop() {
+            if let Some(slot) = self.connections.get_mut(key) {
+                slot.dirty = false;
+                self.drain(now, key);
+            }
+        }
+    }
+
+    fn drain(&mut self, now: Instant, key: SessionKey) {
+        loop {
+            let Some(slot) = self.connections.get_mut(key) else { return };
+            match slot.connection.poll(now) {
+                Ok(Output::Transmit(to, datagram)) => self.socket.send(to, &datagram),
+                Ok(Output::Happening(happening)) => self.happened(now, key, happening),
+                Ok(Output::Idle(at)) => {
+                    slot.deadline = at;
+                    // One live timer per connection: a later deadline waits until the earlier timer fires.
+                    if slot.scheduled.is_none_or(|scheduled| at < scheduled) {
+                        slot.scheduled = Some(at);
+                        self.timers.push(Reverse((at, key.0)));
+                    }
+                    return;
+                }
+                Err(fault) => {
+                    self.close(now, key, CloseReason::EngineFault(fault.0));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn happened(&mut self, now: Instant, key: SessionKey, happening: Happening) {
+        let (router, out) = (&mut self.router, &mut self.connections);
+        match happening {
+            Happening::Packet(packet) => router.packet(now, key, &packet, out),
+            Happening::Connected => router.connected(now, key, out),
+            Happening::Lost => router.consent(now, key, false),
+            Happening::Regained => router.consent(now, key, true),
+            Happening::Closed => self.close(now, key, CloseReason::ClientClosed),
+            Happening::KeyframeWanted(mid) => router.keyframe_wanted(now, key, mid, out),
+            Happening::Estimate(kbps) => router.estimate(key, kbps),
+            Happening::ChannelOpen(channel) => router.channel_open(key, channel),
+            Happening::ChannelReady(channel) => router.channel_ready(key, channel, out),
+            Happening::Message(channel, data) => {
+                for slow in router.message(now, key, channel, &data, out) {
+                    self.close(now, slow, CloseReason::DataBacklog);
+                }
+            }
+            Happening::Path(path) => router.path(key, path),
+        }
+    }
+
+    fn expire(&mut self, now: Instant) {
+        while let Some(Reverse((at, index))) = self.timers.peek().copied() {
+            if at > now {
+                return;
+            }
+            self.timers.pop();
+            let key = SessionKey(index);
+            let Some(slot) = self.connections.get_mut(key) else { continue };
+            if slot.scheduled != Some(at) {
+                continue;
+            }
+            slot.scheduled = None;
+            if slot.deadline > now {
+                slot.scheduled = Some(slot.deadline);
+                self.timers.push(Reverse((slot.deadline, index)));
+                continue;
+            }
+            match slot.connection.tick(now) {
+                Ok(()) => self.drain(now, key),
+                Err(fault) => self.close(now, key, CloseReason::EngineFault(fault.0)),
+            }
+        }
+    }
+
+    fn tick(&mut self, now: Instant) {
+        for (key, reason) in self.router.tick(now, &mut self.connections) {
+            self.close(now, key, reason);
+        }
+        self.publish_counters();
+    }
+
+    fn publish_counters(&self) {
+        let (traffic, counters) = (&self.socket.traffic, &self.counters);
+        counters.received.store(traffic.received, Ordering::Relaxed);
+        counters.received_bytes.store(traffic.received_bytes, Ordering::Relaxed);
+        counters.sent.store(traffic.sent, Ordering::Relaxed);
+        counters.sent_bytes.store(traffic.sent_bytes, Ordering::Relaxed);
+        counters.refused.store(traffic.refused, Ordering::Relaxed);
+        counters.injected.store(traffic.injected, Ordering::Relaxed);
+        counters.unknown.store(self.unknown, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,53 @@
+//! Figures of sessions.
+
+use super::id::{ParticipantId, RoomId, SessionId};
+use std::time::Duration;
+
+/// What the node counted and measured of one session since it began.
+#[derive(Clone, PartialEq, Debug)]
+pub struct SessionStats {
+    /// The session.
+    pub session: SessionId,
+    /// Its room.
+    pub room: RoomId,
+    /// Its participant.
+    pub participant: ParticipantId,
+    /// Whether media can flow.
+    pub connected: bool,
+    /// RTP packets forwarded to the client, without retransmissions.
+    pub sent_packets: u64,
+    /// Payload bytes of those.
+    pub sent_bytes: u64,
+    /// RTP packets received from the client, repaired ones included.
+    pub received_packets: u64,
+    /// Payload bytes of those.
+    pub received_bytes: u64,
+    /// Packets that the client's receiver reports expected (RFC 3550 §6.4.1).
+    pub expected: u64,
+    /// Packets of those that were lost on the way, before repair.
+    pub lost: u64,
+    /// Fraction lost in the last seconds, parts per 10,000.
+    pub loss: u16,
+    /// Round-trip time, once a report came.
+    pub rtt: Option<Duration>,
+    /// Interarrival jitter at the client, once a report came.
+    pub jitter: Option<Duration>,
+    /// Estimated capacity towards the client, in kb/s; 0 if not known.
+    pub estimate_kbps: u32,
+}
+
+/// Fraction lost in parts per 10,000.
+pub fn loss(expected: u64, lost: u64) -> u16 {
+    if expected == 0 { 0 } else { u16::try_from(lost.min(expected) * 10_000 / expected).unwrap_or(10_000) }
+}
+
+/// What a node's shards carry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Totals {
+    /// Live rooms.
+    pub rooms: u32,
+    /// Live sessions.
+    pub sessions: u32,
+    /// Published tracks.
+    pub tracks: u32,
+}
