@@ -8,7 +8,7 @@ use crate::{
     metrics::Metrics,
     receipts::{Queue, deliver},
     registry_rpc::{Peers, Publisher, follow},
-    session::{Core, Limits, Shell},
+    session::{Core, Limits, Shell, Tag},
     signalling::{self, ServerLimits, Service},
     store::{self, Store, StoreError},
 };
@@ -112,7 +112,7 @@ pub async fn run(setup: Setup, listener: TcpListener, stop: CancellationToken) -
     // Signalling ends first; what it still needs ends after it.
     let inner = CancellationToken::new();
     let (links, wishes) = mpsc::channel(BACKLOG);
-    let core = Core::new(Limits::default(), setup.apps.rules());
+    let core = Core::new(Tag::of(&node), Limits::default(), setup.apps.rules());
     let (shell, sessions, inputs) = Shell::new(core, store, index.clone(), links, metrics.clone());
     tasks.spawn(follow_chain(chain.clone(), index.clone(), inner.clone()));
     tasks.spawn(follow(peers.clone(), index.clone(), inner.clone()));

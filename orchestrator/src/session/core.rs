@@ -10,7 +10,7 @@ use super::{
     exchange::{
         Command, Effect, Failure, Input, Join, MediaEvent, Outcome, Publish, Reply, Request, Subscription, Ticket,
     },
-    ids::{CallId, ConnectionId, Fence, Generation, OperationId, ParticipantId, RoomId, SessionId, TrackId},
+    ids::{CallId, ConnectionId, Fence, Generation, OperationId, ParticipantId, RoomId, SessionId, Tag, TrackId},
     member::{Session, Want},
     room::Room,
     track::Track,
@@ -150,6 +150,7 @@ impl Turn<'_> {
 
 /// The state machine.
 pub struct Core {
+    tag: Tag,
     limits: Limits,
     rules: BTreeMap<String, Rules>,
     rooms: BTreeMap<RoomId, Room>,
@@ -170,9 +171,10 @@ pub struct Core {
 const NO_SESSION: Refusal = Refusal::NoSession("there is no session on this connection: call session.join first");
 
 impl Core {
-    /// A core without rooms.
-    pub fn new(limits: Limits, rules: BTreeMap<String, Rules>) -> Self {
+    /// A core without rooms, whose sessions bear `tag`.
+    pub fn new(tag: Tag, limits: Limits, rules: BTreeMap<String, Rules>) -> Self {
         Self {
+            tag,
             limits,
             rules,
             rooms: BTreeMap::new(),
@@ -377,7 +379,7 @@ impl Core {
         let rights = profile.on_join(&self.view(room), &join.identity, join.rights).map_err(Refusal::Application)?;
         let mut room = room.clone();
 
-        let id = SessionId::random(t.rng);
+        let id = SessionId::random(self.tag, t.rng);
         let mut secret = [0; 32];
         t.rng.fill_bytes(&mut secret);
         let secret = BASE64_URL_SAFE_NO_PAD.encode(secret);
@@ -473,10 +475,16 @@ impl Core {
         })
     }
 
+    /// A fencing epoch greater than all before, over restarts too: it is the time, or one more than the last.
+    fn next_fence(&mut self, now: UnixMs) -> Fence {
+        self.last_fence = Fence(self.last_fence.0.saturating_add(1).max(now));
+        self.last_fence
+    }
+
     /// Looks for a place for a room and opens its sessions there. Where there is none, pending joins are refused; the
     /// sessions that the room has wait.
-    fn place(&mut self, t: &mut Turn<'_>, id: &RoomId) -> bool {
-        let Some(room) = self.rooms.get(id) else { return false };
+    fn place(&mut self, t: &mut Turn<'_>, id: &RoomId) {
+        let Some(room) = self.rooms.get(id) else { return };
         let rules = self.rules(&room.application);
         let mut avoid: BTreeMap<NodeId, String> =
             self.avoid.iter().map(|(node, (_, reason))| (*node, reason.clone())).collect();
@@ -486,15 +494,13 @@ impl Core {
         let decision = allocation::allocate(&search, &t.nodes.media_nodes(), &self.reservations, t.now, t.rng);
         let Some(node) = decision.node else {
             self.no_place(t, id, &decision.explanation);
-            return false;
+            return;
         };
-        self.last_fence = Fence(self.last_fence.0.saturating_add(1).max(t.now));
-        let fence = self.last_fence;
-        let Some(room) = self.rooms.get_mut(id) else { return false };
+        let fence = self.next_fence(t.now);
+        let Some(room) = self.rooms.get_mut(id) else { return };
         let previous = room.node.replace(node);
         room.generation = Generation(room.generation.0.saturating_add(1));
         room.fence = fence;
-        room.homeless_since = None;
         info!(
             room = %id, %node, generation = room.generation.0, because = %room.moved_because,
             considered = %decision.explanation.summary(), "room placed"
@@ -521,7 +527,6 @@ impl Core {
         if let Some(leftovers) = self.leftovers.get_mut(&node) {
             leftovers.retain(|leftover| leftover.room != *id);
         }
-        true
     }
 
     fn no_place(&mut self, t: &mut Turn<'_>, id: &RoomId, explanation: &Explanation) {
@@ -983,7 +988,12 @@ impl Core {
                     .get(&operation.room)
                     .is_none_or(|room| room.node != Some(operation.node) || !self.sessions.contains_key(&id))
             {
-                self.close_on(t, operation, "no longer wanted");
+                let command = Command::CloseSession {
+                    session: id,
+                    fence: operation.fence,
+                    reason: "no longer wanted".to_owned(),
+                };
+                self.send_off(t, operation.node, &operation.room, operation.fence, command);
             }
             return;
         };
@@ -991,6 +1001,7 @@ impl Core {
             Ok(_) => {
                 if let Some(room) = self.rooms.get_mut(&operation.room) {
                     room.tried.clear();
+                    room.homeless_since = None;
                 }
                 if let Some(session) = self.sessions.get_mut(&id) {
                     session.opened_in = Some(room.generation);
@@ -1044,24 +1055,16 @@ impl Core {
         self.move_away(t, &room.id, &format!("media node failed: {failure}"), true);
     }
 
-    fn close_on(&mut self, t: &mut Turn<'_>, operation: &Operation, reason: &str) {
+    /// Sends a command that ends something, whatever comes of it.
+    fn send_off(&mut self, t: &mut Turn<'_>, node: NodeId, room: &RoomId, fence: Fence, command: Command) {
+        self.watch(t, node);
         self.next_operation += 1;
-        let id = OperationId(self.next_operation);
-        let command =
-            Command::CloseSession { session: operation.session, fence: operation.fence, reason: reason.to_owned() };
-        self.operations.insert(
-            id,
-            Operation {
-                kind: OperationKind::Close,
-                session: operation.session,
-                room: operation.room.clone(),
-                node: operation.node,
-                generation: operation.generation,
-                fence: operation.fence,
-            },
-        );
-        self.watch(t, operation.node);
-        t.out.push(Effect::Command { node: operation.node, operation: id, command });
+        let operation = OperationId(self.next_operation);
+        let kind = OperationKind::Close;
+        // No session is concerned, and no placement.
+        let (session, generation) = (SessionId([0; 16]), Generation(0));
+        self.operations.insert(operation, Operation { kind, session, room: room.clone(), node, generation, fence });
+        t.out.push(Effect::Command { node, operation, command });
     }
 
     fn finish_join(&mut self, t: &mut Turn<'_>, id: SessionId, join: PendingJoin) {
@@ -1200,8 +1203,7 @@ impl Core {
         t.rooms.insert(id.clone());
         if let Some(node) = room.node {
             let command = Command::CloseRoom { room: id.clone(), fence: room.fence, reason: reason.to_owned() };
-            // No session is concerned any more.
-            self.command(t, OperationKind::Close, SessionId([0; 16]), &room, node, command);
+            self.send_off(t, node, id, room.fence, command);
         }
     }
 
@@ -1267,6 +1269,7 @@ impl Core {
         for leftover in self.leftovers.get_mut(&node).into_iter().flatten() {
             leftover.due.get_or_insert(t.now);
         }
+        self.close_strays(t, node, there);
         for id in self.rooms_on(node) {
             let Some(room) = self.rooms.get(&id).cloned() else { continue };
             let expected: Vec<SessionId> = room
@@ -1283,10 +1286,6 @@ impl Core {
                 let reason = "the media connection ended";
                 self.end(t, *session, reason, Some(reason));
             }
-            for (session, _) in there.iter().filter(|(session, at)| **at == id && !room.sessions.contains(session)) {
-                let command = Command::CloseSession { session: *session, fence: room.fence, reason: "over".to_owned() };
-                self.command(t, OperationKind::Close, *session, &room, node, command);
-            }
             // First packets may have come while nobody listened.
             for session in &expected {
                 let missed: Vec<TrackId> = self
@@ -1301,6 +1300,28 @@ impl Core {
                     self.announce(t, *session, &track);
                 }
             }
+        }
+    }
+
+    /// Ends this orchestrator's sessions on a node that have no business there: what ended or moved while the node was out
+    /// of reach, or while the orchestrator was down.
+    fn close_strays(&mut self, t: &mut Turn<'_>, node: NodeId, there: &BTreeMap<SessionId, RoomId>) {
+        let strays: Vec<(SessionId, RoomId)> = there
+            .iter()
+            .filter(|(id, _)| id.is_of(self.tag))
+            .filter(|(id, _)| {
+                let room = self.sessions.get(id).and_then(|session| self.rooms.get(&session.room));
+                room.is_none_or(|room| room.node != Some(node))
+            })
+            .map(|(id, room)| (*id, room.clone()))
+            .collect();
+        for (session, room) in strays {
+            let fence = match self.rooms.get(&room) {
+                Some(room) => room.fence,
+                None => self.next_fence(t.now),
+            };
+            let command = Command::CloseSession { session, fence, reason: "over".to_owned() };
+            self.send_off(t, node, &room, fence, command);
         }
     }
 
@@ -1326,8 +1347,10 @@ impl Core {
             .map(|room| (room.id.clone(), room.homeless_since.unwrap_or(now)))
             .collect();
         for (id, since) in waiting {
-            if !self.place(t, &id) && since + HOMELESS_MS <= now {
+            if since + HOMELESS_MS <= now {
                 self.close_room(t, &id, "no media node can take the room");
+            } else {
+                self.place(t, &id);
             }
         }
 
@@ -1368,22 +1391,8 @@ impl Core {
             if self.rooms.get(&id).is_some_and(|room| room.node == Some(node)) {
                 continue;
             }
-            self.next_operation += 1;
-            let operation = OperationId(self.next_operation);
             let command = Command::CloseRoom { room: id.clone(), fence, reason: "moved".to_owned() };
-            self.operations.insert(
-                operation,
-                Operation {
-                    kind: OperationKind::Close,
-                    session: SessionId([0; 16]),
-                    room: id,
-                    node,
-                    generation: Generation(0),
-                    fence,
-                },
-            );
-            self.watch(t, node);
-            t.out.push(Effect::Command { node, operation, command });
+            self.send_off(t, node, &id, fence, command);
         }
     }
 

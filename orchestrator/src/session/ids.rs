@@ -1,5 +1,6 @@
 //! Identifiers of rooms, sessions and what is in them.
 
+use chroom_primitives::NodeId;
 use rand::RngCore;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use std::{fmt, str::FromStr};
@@ -8,12 +9,32 @@ use std::{fmt, str::FromStr};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub [u8; 16]);
 
+/// Marks the sessions of one orchestrator: the first bytes of their ids. By it an orchestrator that lost its memory knows
+/// its own sessions on a media node from others'. It says nothing of callers, and the other 96 bits are random.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Tag(pub [u8; 4]);
+
+impl Tag {
+    /// The mark of an orchestrator.
+    pub fn of(orchestrator: &NodeId) -> Self {
+        let [a, b, c, d, ..] = crate::digest::sha256(&orchestrator.0);
+        Self([a, b, c, d])
+    }
+}
+
 impl SessionId {
-    /// A new random id.
-    pub fn random(rng: &mut dyn RngCore) -> Self {
+    /// A new id.
+    pub fn random(tag: Tag, rng: &mut dyn RngCore) -> Self {
         let mut bytes = [0; 16];
-        rng.fill_bytes(&mut bytes);
+        let (head, tail) = bytes.split_at_mut(4);
+        head.copy_from_slice(&tag.0);
+        rng.fill_bytes(tail);
         Self(bytes)
+    }
+
+    /// Whether the session is of the orchestrator with this mark.
+    pub fn is_of(&self, tag: Tag) -> bool {
+        self.0.starts_with(&tag.0)
     }
 }
 

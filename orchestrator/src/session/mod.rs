@@ -20,7 +20,8 @@ pub use exchange::{
     Command, Effect, Failure, Input, Join, MediaEvent, Outcome, Publish, Reply, Request, Subscription, Ticket,
 };
 pub use ids::{
-    CallId, ConnectionId, Fence, Generation, OperationId, ParticipantId, RoomId, SessionId, SessionIdError, TrackId,
+    CallId, ConnectionId, Fence, Generation, OperationId, ParticipantId, RoomId, SessionId, SessionIdError, Tag,
+    TrackId,
 };
 pub use member::{Rights, Session, Want};
 pub use room::Room;
