@@ -76,7 +76,7 @@ function card(node: NetworkNode): HTMLElement {
         "div",
         {},
         h("strong", { class: "mono", title: node.id }, shortId(node.id)),
-        h("small", {}, `${[node.role, node.version].filter((text) => text !== "").join(" · ")}`),
+        h("small", {}, [node.role, node.version].filter((text) => text !== "").join(" · ")),
       ),
       h("span", { class: `pill ${tone}` }, shown),
     ),
