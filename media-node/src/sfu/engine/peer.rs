@@ -31,8 +31,13 @@ use str0m::{
 const FIRST_ESTIMATE_KBPS: u64 = 1_500;
 /// Buffered data below which a full channel takes messages again, in bytes.
 const CHANNEL_LOW: usize = 32 * 1024;
-/// Packets kept per video m-line to answer NACKs (3 seconds at most, whichever is less).
+/// Packets kept per video m-line to answer NACKs.
 const VIDEO_CACHE: usize = 1_000;
+/// How long they are kept.
+const VIDEO_CACHE_AGE: Duration = Duration::from_secs(2);
+/// Share of a stream's bytes that may be resends. The engine's default of 0.15 gives up just when a line loses a tenth of its
+/// packets; this still bounds what a client can make the node send by asking.
+const MAX_RESENT: f32 = 0.4;
 /// Turns of the engine without a datagram or event after which it must wait for the next wake-up.
 const MAX_IDLE_TURNS: usize = 200;
 
@@ -339,11 +344,15 @@ impl Str0mConnection {
             let LineKind::Media(kind) = line.kind else { continue };
             let engine_mid = str0m::media::Mid::from(line.mid.as_str());
             let sends = self.rtc.media(engine_mid).is_some_and(|media| media.direction().is_sending());
-            let sender = if sends {
-                self.rtc.direct_api().stream_tx_by_mid(engine_mid, None).map(|stream| stream.ssrc())
-            } else {
-                None
-            };
+            let known = self.lines.iter().find(|known| known.mid == line.mid).and_then(|known| known.sender);
+            let mut api = self.rtc.direct_api();
+            let stream = if sends { api.stream_tx_by_mid(engine_mid, None) } else { None };
+            let sender = stream.map(|stream| {
+                if kind == Kind::Video && known != Some(stream.ssrc()) {
+                    stream.set_rtx_cache(VIDEO_CACHE, VIDEO_CACHE_AGE, Some(MAX_RESENT));
+                }
+                stream.ssrc()
+            });
             match self.lines.iter_mut().find(|known| known.mid == line.mid) {
                 Some(known) => known.sender = sender,
                 None => self.lines.push(Media { mid: line.mid, engine_mid, kind, sender, report: Report::default() }),

@@ -1,0 +1,566 @@
+//! Calls between clients on the same engine, over loopback UDP and the real shards.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use chroom_media_node::sfu::{
+    Sfu, SfuConfig,
+    command::NegotiateError,
+    event::{CloseReason, Event, Occurrence},
+    id::{Mid, RoomId, SessionId},
+    router::{Opening, Publish, RouteError, Subscribe},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::UdpSocket,
+    time::{Duration, Instant},
+};
+use str0m::{
+    Candidate, Event as ClientEvent, Input, Output, Rtc, RtcConfig,
+    bwe::Bitrate,
+    change::SdpAnswer,
+    channel::{ChannelConfig, ChannelId, Reliability},
+    format::Codec,
+    media::{Direction, MediaKind, Simulcast, SimulcastLayer},
+    net::{Protocol, Receive},
+    rtp::{ExtensionValues, RtpWrite},
+};
+use tokio::sync::broadcast;
+
+/// Longest time that anything may take here.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Client {
+    rtc: Rtc,
+    socket: UdpSocket,
+    session: SessionId,
+    connected: bool,
+    keyframe_wanted: BTreeSet<String>,
+    /// Sequence numbers, timestamps and first payload bytes by m-line.
+    received: BTreeMap<String, Vec<(u64, u32, u8)>>,
+    channels: Vec<(ChannelId, String)>,
+    messages: Vec<(String, Vec<u8>)>,
+    sent: BTreeMap<(String, Option<String>), u64>,
+}
+
+impl Client {
+    fn new(number: u8) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let mut rtc = RtcConfig::new()
+            .set_rtp_mode(true)
+            .enable_bwe(Some(Bitrate::mbps(5)))
+            .set_rtcp_report_interval_audio(Duration::from_millis(500))
+            .build(Instant::now());
+        rtc.add_local_candidate(Candidate::host(socket.local_addr().unwrap(), "udp").unwrap());
+        Self {
+            rtc,
+            socket,
+            session: SessionId([number; 16]),
+            connected: false,
+            keyframe_wanted: BTreeSet::new(),
+            received: BTreeMap::new(),
+            channels: Vec::new(),
+            messages: Vec::new(),
+            sent: BTreeMap::new(),
+        }
+    }
+
+    /// One turn: what came in, what goes out.
+    fn turn(&mut self) {
+        let mut buffer = [0; 2_000];
+        let local = self.socket.local_addr().unwrap();
+        while let Ok((size, source)) = self.socket.recv_from(&mut buffer) {
+            if let Ok(receive) = Receive::new(Protocol::Udp, source, local, &buffer[..size]) {
+                self.rtc.handle_input(Input::Receive(Instant::now(), receive)).unwrap();
+                self.drain();
+            }
+        }
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        loop {
+            let now = Instant::now();
+            match self.rtc.poll_output().unwrap() {
+                Output::Timeout(at) if at <= now => self.rtc.handle_input(Input::Timeout(now)).unwrap(),
+                Output::Timeout(_) => return,
+                Output::Transmit(transmit) => {
+                    let _ = self.socket.send_to(&transmit.contents, transmit.destination);
+                }
+                Output::Event(event) => self.event(event),
+            }
+        }
+    }
+
+    fn event(&mut self, event: ClientEvent) {
+        match event {
+            ClientEvent::Connected => self.connected = true,
+            ClientEvent::KeyframeRequest(request) => {
+                self.keyframe_wanted.insert(request.rid.map(|rid| rid.to_string()).unwrap_or_default());
+            }
+            ClientEvent::RtpPacket(packet) => {
+                let ssrc = packet.header.ssrc;
+                let mid = self.rtc.direct_api().stream_rx(&ssrc).unwrap().mid().to_string();
+                let first = packet.payload.last().copied().unwrap_or_default();
+                self.received.entry(mid).or_default().push((*packet.seq_no, packet.header.timestamp, first));
+            }
+            ClientEvent::ChannelOpen(id, label) => self.channels.push((id, label)),
+            ClientEvent::ChannelData(data) => {
+                let label = self.channels.iter().find(|(id, _)| *id == data.id).unwrap().1.clone();
+                self.messages.push((label, data.data));
+            }
+            _ => {}
+        }
+    }
+
+    fn write(&mut self, mid: &str, rid: Option<&str>, codec: Codec, timestamp: u32, payload: Vec<u8>, level: i8) {
+        let pt = self.rtc.codec_config().find(|params| params.spec().codec == codec).unwrap().pt();
+        let seq = self.sent.entry((mid.to_owned(), rid.map(str::to_owned))).or_insert(100);
+        *seq += 1;
+        let extensions = ExtensionValues { audio_level: Some(level), voice_activity: Some(true), ..Default::default() };
+        let write = RtpWrite::new(pt, (*seq).into(), timestamp, Instant::now(), payload)
+            .marker(true)
+            .ext_vals(extensions)
+            .nackable(codec != Codec::Opus);
+        let mut api = self.rtc.direct_api();
+        api.stream_tx_by_mid(mid.into(), rid.map(Into::into)).unwrap().write_rtp(write);
+        self.drain();
+    }
+
+    fn send(&mut self, label: &str, data: &[u8]) -> bool {
+        let id = self.channels.iter().find(|(_, known)| known == label).unwrap().0;
+        let sent = self.rtc.channel(id).unwrap().write(true, data).unwrap();
+        self.drain();
+        sent
+    }
+
+    fn unique(&self, mid: &str) -> BTreeSet<u64> {
+        self.received.get(mid).map(|packets| packets.iter().map(|(seq, ..)| *seq).collect()).unwrap_or_default()
+    }
+}
+
+/// Media lines of a client.
+#[derive(Clone, Default)]
+struct Lines {
+    mids: Vec<String>,
+}
+
+struct Call {
+    sfu: Sfu,
+    events: broadcast::Receiver<Event>,
+    seen: Vec<Event>,
+    runtime: tokio::runtime::Runtime,
+    room: RoomId,
+}
+
+impl Call {
+    fn new(shards: usize, egress_loss: Option<f64>) -> Self {
+        let config = SfuConfig { listen: "127.0.0.1:0".parse().unwrap(), advertise: None, shards, egress_loss };
+        let sfu = Sfu::start(&config).unwrap();
+        let events = sfu.events();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        Self { sfu, events, seen: Vec::new(), runtime, room: "room".parse().unwrap() }
+    }
+
+    fn open(&self, client: &Client, name: &str) -> Result<(), RouteError> {
+        let opening = Opening {
+            room: self.room.clone(),
+            session: client.session,
+            participant: name.parse().unwrap(),
+            publish: true,
+            subscribe: true,
+            uplink_kbps: 0,
+        };
+        self.runtime.block_on(self.sfu.open(opening).unwrap().done()).unwrap()
+    }
+
+    fn negotiate(
+        &self,
+        client: &mut Client,
+        change: impl FnOnce(&mut str0m::change::SdpApi<'_>) -> Lines,
+        publish: &[(usize, &str)],
+        subscribe: &[(usize, &str, u32)],
+    ) -> Result<Lines, NegotiateError> {
+        let mut api = client.rtc.sdp_api();
+        let lines = change(&mut api);
+        let (offer, pending) = api.apply().unwrap();
+        let mid = |index: usize| Mid::parse(&lines.mids[index]).unwrap();
+        let publish = publish
+            .iter()
+            .map(|(index, track)| Publish {
+                mid: mid(*index),
+                track: track.parse().unwrap(),
+                source: "microphone".into(),
+            })
+            .collect();
+        let subscribe = subscribe
+            .iter()
+            .map(|(index, track, max_height)| Subscribe {
+                mid: mid(*index),
+                track: Some(track.parse().unwrap()),
+                max_height: *max_height,
+            })
+            .collect();
+        let answer = self.sfu.negotiate(&self.room, client.session, offer.to_sdp_string(), publish, subscribe).unwrap();
+        let answer = self.runtime.block_on(answer.done()).unwrap()?;
+        let answer = SdpAnswer::from_sdp_string(&answer).unwrap();
+        client.rtc.sdp_api().accept_answer(pending, answer).unwrap();
+        client.drain();
+        Ok(lines)
+    }
+
+    fn subscribe(&self, client: &Client, mid: &str, track: &str, max_height: u32) {
+        let wish = Subscribe { mid: Mid::parse(mid).unwrap(), track: Some(track.parse().unwrap()), max_height };
+        let pending = self.sfu.subscribe(&self.room, client.session, vec![wish]).unwrap();
+        self.runtime.block_on(pending.done()).unwrap().unwrap();
+    }
+
+    fn take_events(&mut self) {
+        while let Ok(event) = self.events.try_recv() {
+            self.seen.push(event);
+        }
+    }
+
+    /// Turns the clients until a condition holds.
+    fn until(
+        &mut self,
+        what: &str,
+        clients: &mut [&mut Client],
+        mut each: impl FnMut(&mut [&mut Client]),
+        mut done: impl FnMut(&[&mut Client], &[Event]) -> bool,
+    ) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            clients.iter_mut().for_each(|client| client.turn());
+            each(clients);
+            self.take_events();
+            if done(clients, &self.seen) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "in vain: {what}; events: {:?}", self.seen);
+            // Lets the media thread have the core.
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn stop(self) {
+        self.runtime.block_on(self.sfu.stop(CloseReason::Draining));
+    }
+}
+
+/// Sends at a pace.
+struct Pace {
+    next: Instant,
+    every: Duration,
+    count: u32,
+}
+
+impl Pace {
+    fn new(every: Duration) -> Self {
+        Self { next: Instant::now(), every, count: 0 }
+    }
+
+    fn due(&mut self) -> Option<u32> {
+        if Instant::now() < self.next {
+            return None;
+        }
+        self.next += self.every;
+        self.count += 1;
+        Some(self.count)
+    }
+}
+
+/// A VP8 payload with a picture id; the last byte names the layer.
+fn vp8(keyframe: bool, picture: u16, height: u16, size: usize, tag: u8) -> Vec<u8> {
+    let [high, low] = picture.to_be_bytes();
+    let mut payload = vec![0x90, 0x80, high | 0x80, low, u8::from(!keyframe), 0, 0, 0x9D, 0x01, 0x2A, 0, 1];
+    payload.extend_from_slice(&height.to_le_bytes());
+    payload.resize(size, 0);
+    payload.push(tag);
+    payload
+}
+
+const LAYERS: [(&str, u16, usize, u8); 3] = [("q", 180, 100, b'q'), ("h", 360, 300, b'h'), ("f", 720, 800, b'f')];
+
+fn publisher_lines(api: &mut str0m::change::SdpApi<'_>) -> Lines {
+    let audio = api.add_media(MediaKind::Audio, Direction::SendOnly, None, None, None);
+    let mut simulcast = Simulcast::new();
+    LAYERS.iter().for_each(|(rid, ..)| simulcast.add_send_layer(SimulcastLayer::new(rid)));
+    let video = api.add_media(MediaKind::Video, Direction::SendOnly, None, None, Some(simulcast));
+    channels(api);
+    Lines { mids: vec![audio.to_string(), video.to_string()] }
+}
+
+fn receiver_lines(api: &mut str0m::change::SdpApi<'_>) -> Lines {
+    let audio = api.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
+    let video = api.add_media(MediaKind::Video, Direction::RecvOnly, None, None, None);
+    channels(api);
+    Lines { mids: vec![audio.to_string(), video.to_string()] }
+}
+
+fn channels(api: &mut str0m::change::SdpApi<'_>) {
+    api.add_channel("chroom".into());
+    api.add_channel_with_config(ChannelConfig {
+        label: "chroom-lossy".into(),
+        ordered: false,
+        reliability: Reliability::MaxRetransmits { retransmits: 0 },
+        ..Default::default()
+    });
+}
+
+/// Sends sound and three layers, key frames when asked for.
+struct Source {
+    sound: Pace,
+    picture: Pace,
+    mids: Vec<String>,
+}
+
+impl Source {
+    fn new(lines: &Lines) -> Self {
+        Self {
+            sound: Pace::new(Duration::from_millis(20)),
+            picture: Pace::new(Duration::from_millis(33)),
+            mids: lines.mids.clone(),
+        }
+    }
+
+    fn send(&mut self, client: &mut Client) {
+        if !client.connected {
+            return;
+        }
+        if let Some(count) = self.sound.due() {
+            client.write(&self.mids[0], None, Codec::Opus, count * 960, vec![7; 60], -20);
+        }
+        if let Some(count) = self.picture.due() {
+            for (index, (rid, height, size, tag)) in LAYERS.into_iter().enumerate() {
+                let keyframe = client.keyframe_wanted.remove(rid) || count == 1;
+                // Each layer counts its timestamps and pictures from elsewhere, as independent encoders may.
+                let timestamp = (count * 2_970).wrapping_add(index as u32 * 1_000_000_007);
+                let picture = (count as u16).wrapping_add(index as u16 * 9_000) & 0x7FFF;
+                let payload = vp8(keyframe, picture, height, size, tag);
+                client.write(&self.mids[1], Some(rid), Codec::Vp8, timestamp, payload, -127);
+            }
+        }
+    }
+}
+
+/// Two clients in a room: the first publishes, the second receives.
+fn connect(call: &mut Call, max_height: u32) -> (Client, Source, Client, Lines) {
+    let (mut publisher, mut receiver) = (Client::new(1), Client::new(2));
+    call.open(&publisher, "alice").unwrap();
+    call.open(&receiver, "bob").unwrap();
+    let lines = call.negotiate(&mut publisher, publisher_lines, &[(0, "voice"), (1, "face")], &[]).unwrap();
+    let source = Source::new(&lines);
+    let wishes = [(0, "voice", 0), (1, "face", max_height)];
+    let lines = call.negotiate(&mut receiver, receiver_lines, &[], &wishes).unwrap();
+    call.until(
+        "both connect",
+        &mut [&mut publisher, &mut receiver],
+        |_| {},
+        |clients, events| {
+            let connected = events.iter().filter(|event| event.occurrence == Occurrence::Connected).count();
+            clients.iter().all(|client| client.connected && client.channels.len() == 2) && connected == 2
+        },
+    );
+    (publisher, source, receiver, lines)
+}
+
+fn layers_of(client: &Client, mid: &str) -> Vec<u8> {
+    let mut tags: Vec<u8> =
+        client.received.get(mid).map(|packets| packets.iter().map(|(.., tag)| *tag).collect()).unwrap_or_default();
+    tags.dedup();
+    tags
+}
+
+#[test]
+fn sound_and_simulcast_reach_the_receiver_who_can_change_layers() {
+    let mut call = Call::new(1, None);
+    let (mut publisher, mut source, mut receiver, lines) = connect(&mut call, 180);
+    let (audio, video) = (lines.mids[0].clone(), lines.mids[1].clone());
+    let mut clients = [&mut publisher, &mut receiver];
+    call.until(
+        "sound and the low layer",
+        &mut clients,
+        |clients| source.send(clients[0]),
+        |clients, _| clients[1].unique(&audio).len() > 30 && clients[1].unique(&video).len() > 20,
+    );
+    assert_eq!(layers_of(clients[1], &video), [b'q']);
+    call.subscribe(clients[1], &video, "face", 720);
+    call.until(
+        "the high layer",
+        &mut clients,
+        |clients| source.send(clients[0]),
+        |clients, _| clients[1].received[&video].iter().filter(|(.., tag)| *tag == b'f').count() > 20,
+    );
+    let tags = layers_of(clients[1], &video);
+    assert_eq!(tags.first(), Some(&b'q'));
+    assert_eq!(tags.last(), Some(&b'f'));
+
+    // One stream to the receiver: no gap, no step back in time, no leap.
+    let packets = &clients[1].received[&video];
+    for pair in packets.windows(2) {
+        assert_eq!(pair[1].0, pair[0].0 + 1);
+        let step = pair[1].1.wrapping_sub(pair[0].1);
+        assert!(step > 0 && step < 90_000, "{step}");
+    }
+    call.take_events();
+    let started: BTreeSet<String> = call
+        .seen
+        .iter()
+        .filter_map(|event| match &event.occurrence {
+            Occurrence::TrackStarted { track, layers, .. } => Some(format!("{track} {layers:?}")),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(started, ["face [q, h, f]", "voice []"].map(str::to_owned).into());
+    assert!(call.seen.iter().any(|event| {
+        matches!(&event.occurrence, Occurrence::Speakers(who) if who.first().is_some_and(|who| who.as_str() == "alice"))
+    }));
+
+    let (_, stats) = call.runtime.block_on(call.sfu.stats(Some(clients[1].session))).unwrap();
+    let received = clients[1].received.values().map(|packets| packets.len() as u64).sum::<u64>();
+    assert!(stats[0].sent_packets.abs_diff(received) <= 10, "{} and {received}", stats[0].sent_packets);
+    call.stop();
+}
+
+#[test]
+fn lost_pictures_are_repaired_and_the_loss_is_measured() {
+    const LOSS: f64 = 0.1;
+    let mut call = Call::new(1, Some(LOSS));
+    let (mut publisher, mut source, mut receiver, lines) = connect(&mut call, 180);
+    let (audio, video) = (lines.mids[0].clone(), lines.mids[1].clone());
+    let mut clients = [&mut publisher, &mut receiver];
+    call.until(
+        "much media",
+        &mut clients,
+        |clients| source.send(clients[0]),
+        |clients, _| clients[1].unique(&audio).len() > 350 && clients[1].unique(&video).len() > 200,
+    );
+    let missing = |set: &BTreeSet<u64>| (set.last().unwrap() - set.first().unwrap() + 1) as usize - set.len();
+    let newest = *clients[1].unique(&video).last().unwrap();
+    // All up to here come in the end; the newest may still be asked for.
+    call.until(
+        "repair",
+        &mut clients,
+        |clients| source.send(clients[0]),
+        |clients, _| {
+            let early: BTreeSet<u64> = clients[1].unique(&video).into_iter().filter(|seq| *seq < newest - 10).collect();
+            missing(&early) == 0
+        },
+    );
+    let sound = clients[1].unique(&audio);
+    let share = missing(&sound) as f64 / (missing(&sound) + sound.len()) as f64;
+    assert!((0.05..0.16).contains(&share), "sound isn't repaired: {share}");
+    let (_, stats) = call.runtime.block_on(call.sfu.stats(Some(clients[1].session))).unwrap();
+    assert!((400..1_700).contains(&stats[0].loss), "{:?}", stats[0]);
+    assert!(call.sfu.traffic().injected > 20);
+    call.stop();
+}
+
+#[test]
+fn messages_are_relayed_with_the_senders_name() {
+    let mut call = Call::new(1, None);
+    let (mut publisher, _, mut receiver, _) = connect(&mut call, 0);
+    assert!(publisher.send("chroom", b"hello"));
+    assert!(publisher.send("chroom-lossy", b"quick"));
+    assert!(receiver.send("chroom", &[9; 16 * 1024]));
+    let mut clients = [&mut publisher, &mut receiver];
+    call.until(
+        "messages",
+        &mut clients,
+        |_| {},
+        |clients, _| clients[1].messages.len() == 2 && clients[0].messages.len() == 1,
+    );
+    let mut got = clients[1].messages.clone();
+    got.sort();
+    let expected = [("chroom", b"\x05alicehello".to_vec()), ("chroom-lossy", b"\x05alicequick".to_vec())];
+    assert_eq!(got, expected.map(|(label, data)| (label.to_owned(), data)));
+    assert!(clients[0].messages[0].1.starts_with(b"\x03bob") && clients[0].messages[0].1.len() == 4 + 16 * 1024);
+    call.stop();
+}
+
+#[test]
+fn shards_that_share_a_port_reach_their_sessions() {
+    let mut call = Call::new(4, None);
+    for room in 0..6 {
+        call.room = format!("room-{room}").parse().unwrap();
+        call.seen.clear();
+        let (mut publisher, mut receiver) = (Client::new(room * 2 + 1), Client::new(room * 2 + 2));
+        call.open(&publisher, "alice").unwrap();
+        call.open(&receiver, "bob").unwrap();
+        let lines = call.negotiate(&mut publisher, publisher_lines, &[(0, "voice")], &[]).unwrap();
+        let mut source = Source::new(&lines);
+        let lines = call.negotiate(&mut receiver, receiver_lines, &[], &[(0, "voice", 0)]).unwrap();
+        let audio = lines.mids[0].clone();
+        let mut clients = [&mut publisher, &mut receiver];
+        call.until(
+            "sound",
+            &mut clients,
+            |clients| source.send(clients[0]),
+            |clients, _| clients[1].unique(&audio).len() > 10,
+        );
+    }
+    call.stop();
+}
+
+#[test]
+fn stopping_tells_why_and_bad_offers_leave_the_session_as_it_was() {
+    let mut call = Call::new(1, None);
+    let (publisher, _, receiver, _) = connect(&mut call, 0);
+    let bad = |sdp: &str| {
+        let pending = call.sfu.negotiate(&call.room, receiver.session, sdp.into(), vec![], vec![]).unwrap();
+        call.runtime.block_on(pending.done()).unwrap()
+    };
+    assert!(matches!(bad("not sdp"), Err(NegotiateError::Offer(_))));
+    assert!(matches!(bad("v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n"), Err(NegotiateError::Offer(_))));
+    let (totals, _) = call.runtime.block_on(call.sfu.stats(None)).unwrap();
+    assert_eq!(totals.sessions, 2);
+    drop(publisher);
+    let mut events = call.sfu.events();
+    call.runtime.block_on(call.sfu.stop(CloseReason::Draining));
+    let mut reasons = Vec::new();
+    while let Ok(event) = events.try_recv() {
+        if let Occurrence::Closed(reason) = event.occurrence {
+            reasons.push(reason.to_string());
+        }
+    }
+    assert_eq!(reasons, ["draining", "draining"]);
+}
+
+#[test]
+fn garbage_and_strangers_harm_nobody() {
+    let mut call = Call::new(1, None);
+    let (mut publisher, mut source, mut receiver, lines) = connect(&mut call, 180);
+    let audio = lines.mids[0].clone();
+    let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+    stranger.set_nonblocking(true).unwrap();
+    let target = call.sfu.candidate();
+    let mut seed = 1u32;
+    let mut garbage = move || {
+        let mut bytes = Vec::new();
+        for _ in 0..64 {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            bytes.push((seed >> 24) as u8);
+        }
+        bytes
+    };
+    let mut clients = [&mut publisher, &mut receiver];
+    call.until(
+        "sound in spite of garbage",
+        &mut clients,
+        |clients| {
+            source.send(clients[0]);
+            for first in [0u8, 1, 22, 128, 200] {
+                let mut bytes = garbage();
+                bytes[0] = first;
+                let _ = stranger.send_to(&bytes, target);
+                // From a client's own address, too.
+                let _ = clients[1].socket.send_to(&bytes, target);
+            }
+        },
+        |clients, _| clients[1].unique(&audio).len() > 50,
+    );
+    let mut buffer = [0; 2_000];
+    assert!(stranger.recv_from(&mut buffer).is_err(), "nothing is sent to a stranger");
+    assert!(call.sfu.traffic().unknown > 0);
+    call.stop();
+}
