@@ -47,8 +47,11 @@ pub enum Subcommand {
     NewNetwork(NewNetworkCmd),
 
     /// Write a network's specification.
-    #[command(alias = "build-spec")]
     ExportChainSpec(sc_cli::ExportChainSpecCmd),
+
+    /// The older form of export-chain-spec, which test tools still call.
+    #[allow(deprecated)]
+    BuildSpec(sc_cli::BuildSpecCmd),
 
     /// Validate blocks.
     CheckBlock(sc_cli::CheckBlockCmd),

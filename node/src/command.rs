@@ -65,6 +65,10 @@ pub fn run() -> sc_cli::Result<()> {
         Some(Subcommand::Vanity(cmd)) => cmd.run(),
         Some(Subcommand::NewNetwork(cmd)) => cmd.run().map_err(|error| sc_cli::Error::Input(error.to_string())),
         Some(Subcommand::ExportChainSpec(cmd)) => cmd.run(cli.load_spec(&cmd.chain)?),
+        #[allow(deprecated)]
+        Some(Subcommand::BuildSpec(cmd)) => {
+            cli.create_runner(cmd)?.sync_run(|config| cmd.run(config.chain_spec, config.network))
+        }
         Some(Subcommand::CheckBlock(cmd)) => cli.create_runner(cmd)?.async_run(|config| {
             let parts = service::new_partial(&config)?;
             Ok((cmd.run(parts.client, parts.import_queue), parts.task_manager))

@@ -17,15 +17,15 @@ impl BoundToRuntimeAppPublic for ReservedBeefy {
 impl OneSessionHandler<AccountId> for ReservedBeefy {
     type Key = BeefyId;
 
-    fn on_genesis_session<'a, I: 'a>(_: I)
+    fn on_genesis_session<'a, I>(_: I)
     where
-        I: Iterator<Item = (&'a AccountId, BeefyId)>,
+        I: Iterator<Item = (&'a AccountId, BeefyId)> + 'a,
     {
     }
 
-    fn on_new_session<'a, I: 'a>(_: bool, _: I, _: I)
+    fn on_new_session<'a, I>(_: bool, _: I, _: I)
     where
-        I: Iterator<Item = (&'a AccountId, BeefyId)>,
+        I: Iterator<Item = (&'a AccountId, BeefyId)> + 'a,
     {
     }
 

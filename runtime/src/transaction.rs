@@ -51,6 +51,6 @@ where
     RuntimeCall: From<C>,
 {
     fn create_bare(call: RuntimeCall) -> UncheckedExtrinsic {
-        generic::UncheckedExtrinsic::new_bare(call).into()
+        UncheckedExtrinsic::new_bare(call)
     }
 }
