@@ -7,6 +7,7 @@
 
 pub mod address;
 pub mod channel;
+mod guests;
 pub mod receipt;
 pub mod server;
 pub mod telemetry;

@@ -2,15 +2,18 @@
 
 use crate::{
     MAX_MESSAGE,
+    guests::{Guests, Place},
     tls::{Identity, Peer, node_of_certificates},
 };
 use bytes::{Buf, Bytes};
+use chroom_primitives::NodeId;
 use futures::FutureExt;
 use http_body::{Frame, SizeHint};
 use std::{
     convert::Infallible,
     future::Future,
     io,
+    net::IpAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -36,6 +39,10 @@ use tower::util::MapRequestLayer;
 pub struct Limits {
     /// Connections at once; further ones wait in the kernel's queue.
     pub connections: usize,
+    /// Connections at once from one IP address.
+    pub connections_per_address: usize,
+    /// Connections at once from one node.
+    pub connections_per_node: usize,
     /// Handshakes at once.
     pub handshakes: usize,
     /// Time that a handshake may take.
@@ -52,6 +59,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 1_024,
+            connections_per_address: 256,
+            connections_per_node: 32,
             handshakes: 64,
             handshake: Duration::from_secs(5),
             streams: 128,
@@ -136,6 +145,8 @@ async fn accept(
 ) -> Infallible {
     let connections = Arc::new(Semaphore::new(limits.connections));
     let handshakes = Arc::new(Semaphore::new(limits.handshakes));
+    let addresses = Guests::new(limits.connections_per_address);
+    let nodes = Guests::new(limits.connections_per_node);
     loop {
         // The semaphores are never closed, so both are always given in the end.
         let (Ok(place), Ok(handshake)) =
@@ -143,8 +154,8 @@ async fn accept(
         else {
             return std::future::pending().await;
         };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, address) = match listener.accept().await {
+            Ok((stream, from)) => (stream, from.ip()),
             Err(error) => {
                 // Out of file descriptors, or a connection that was gone at once: neither ends the server.
                 tracing::warn!(%error, "cannot accept a connection");
@@ -152,7 +163,11 @@ async fn accept(
                 continue;
             }
         };
-        let (acceptor, accepted, stop) = (acceptor.clone(), accepted.clone(), stop.clone());
+        let Some(of_address) = addresses.admit(address) else {
+            tracing::debug!("an address has its share of connections");
+            continue;
+        };
+        let (acceptor, accepted, stop, nodes) = (acceptor.clone(), accepted.clone(), stop.clone(), nodes.clone());
         tokio::spawn(async move {
             let greeted = tokio::select! {
                 greeted = tokio::time::timeout(limits.handshake, greet(stream, &acceptor)) => greeted,
@@ -161,10 +176,16 @@ async fn accept(
             drop(handshake);
             match greeted {
                 Ok(Ok((stream, peer))) => {
+                    let Some(of_node) = nodes.admit(peer.0) else {
+                        tracing::debug!(peer = %peer.0, "a node has its share of connections");
+                        return;
+                    };
                     tracing::debug!(peer = %peer.0, "a node connected");
                     let cut = Box::pin(stop.cancelled_owned());
                     // Fails only when the server has ended.
-                    let _ = accepted.send(Ok(Connection { stream, peer, cut, _place: place })).await;
+                    let _ = accepted
+                        .send(Ok(Connection { stream, peer, cut, _places: (place, of_address, of_node) }))
+                        .await;
                 }
                 Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
                 Err(_) => tracing::debug!("a TLS handshake took too long"),
@@ -186,7 +207,7 @@ struct Connection {
     stream: TlsStream<TcpStream>,
     peer: Peer,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
-    _place: OwnedSemaphorePermit,
+    _places: (OwnedSemaphorePermit, Place<IpAddr>, Place<NodeId>),
 }
 
 impl Connected for Connection {

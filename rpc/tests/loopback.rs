@@ -275,6 +275,21 @@ async fn a_silent_connection_holds_nobody_up() {
 }
 
 #[tokio::test]
+async fn one_node_cannot_take_all_places() {
+    let limits = Limits { connections_per_node: 1, ..Limits::default() };
+    let server = Running::start_as(&Wallet::generate(), "127.0.0.1:0", limits).await;
+    let greedy = Identity::new(&Wallet::generate()).unwrap();
+    let mut first = QosClient::new(channel::connect(&greedy, &server.endpoint, None).unwrap());
+    first.get_proof(proof_request()).await.unwrap();
+    let mut second = QosClient::new(channel::connect(&greedy, &server.endpoint, None).unwrap());
+    second.get_proof(proof_request()).await.unwrap_err();
+    let other = Identity::new(&Wallet::generate()).unwrap();
+    QosClient::new(channel::connect(&other, &server.endpoint, None).unwrap()).get_proof(proof_request()).await.unwrap();
+    first.get_proof(proof_request()).await.unwrap();
+    server.end().await;
+}
+
+#[tokio::test]
 async fn a_call_that_takes_too_long_ends() {
     let limits = Limits { answer: Duration::from_millis(100), ..Limits::default() };
     let server = Running::start_as(&Wallet::generate(), "127.0.0.1:0", limits).await;
