@@ -7,10 +7,7 @@ use rustls::{CertificateError, pki_types::ServerName};
 use std::{io, net::Ipv4Addr, sync::Arc, time::Duration};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use tonic::{
-    Status,
-    transport::{Channel, Uri},
-};
+use tonic::transport::{Channel, Uri};
 
 /// Time that TCP and TLS may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -60,17 +57,6 @@ pub enum ConnectError {
     },
 }
 
-impl ConnectError {
-    fn status(&self) -> Status {
-        match self {
-            ConnectError::WrongNode { .. } | ConnectError::Handshake { .. } => {
-                Status::unauthenticated(self.to_string())
-            }
-            _ => Status::unavailable(self.to_string()),
-        }
-    }
-}
-
 /// A channel to the node at `endpoint`. Nothing is sent until the first call, which fails with the connection's error in its
 /// message; each call after a loss connects anew. If `expected` is given, no other node is talked to.
 pub fn connect(identity: &Identity, endpoint: &Endpoint, expected: Option<NodeId>) -> Result<Channel, ConnectError> {
@@ -87,13 +73,12 @@ pub fn connect(identity: &Identity, endpoint: &Endpoint, expected: Option<NodeId
     Ok(transport.connect_with_connector_lazy(tower::service_fn(move |_: Uri| {
         let dialer = dialer.clone();
         async move {
-            match dialer.dial().await {
-                Ok(stream) => Ok(TokioIo::new(stream)),
-                Err(error) => {
-                    tracing::debug!(%error, "cannot connect to a node");
-                    Err(error.status())
-                }
+            let dialled = dialer.dial().await;
+            if let Err(error) = &dialled {
+                tracing::debug!(%error, "cannot connect to a node");
             }
+            // gRPC makes it UNAVAILABLE, with the error's text.
+            dialled.map(TokioIo::new)
         }
     })))
 }
