@@ -9,7 +9,7 @@ use crate::{
     owner::Owner,
     proofs::{Committee, Directory},
 };
-use chroom_chain_client::ChainClient;
+use chroom_chain_client::{ChainClient, SubmitError};
 use chroom_primitives::{Balance, NodeId, QosEpoch, Score, runtime_api::Payout};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -19,9 +19,11 @@ use serde_json::{Value, json};
 #[command(after_help = "Examples:
   chroom rewards show 0x8f3c…                              all epochs that the node could claim, with what each would pay
   chroom rewards show 0x8f3c… --epoch 17 --json
-  chroom rewards claim 0x8f3c… --epoch 17 --dev eve        anyone may claim for a node: its owner is paid, the signer pays the fee
-  chroom rewards claim 0x8f3c… --all --owner cold.json
+  chroom rewards claim 0x8f3c… --all --owner cold.json     the node's owner signs
+  chroom rewards claim 0x8f3c… --all --owner node.json     the node itself signs: its float pays the fee, the owner gets the pay
+  chroom rewards claim 0x8f3c… --epoch 17 --dev charlie
 
+The owner is paid whoever signs. Until half of the time for claims is over only the owner and the node itself may.
 Proofs come from the registry nodes of the epoch's committee. Where they are is learnt from any registry (--registry-url).")]
 pub enum Command {
     /// Foretell what claims would pay
@@ -112,7 +114,7 @@ impl Prospect {
                 Amount(payout.subsidy).to_string(),
                 Amount(total(payout)).to_string(),
             ]),
-            Err(reason) => row.push(reason.clone()),
+            Err(reason) => row.extend(["-".into(), "-".into(), "-".into(), reason.clone()]),
         }
         row
     }
@@ -215,15 +217,27 @@ async fn run_claim(claim: &Claim, output: Output) -> Result<(), Failure> {
     let owner = owner_of(&chain, node).await?;
     let what = "cannot read the owner's balance";
     let mut claims = Vec::new();
+    let mut skipped = Vec::new();
     let mut rows = Vec::new();
     for prospect in prospects(&chain, &claim.source, claim.epoch).await? {
         let epoch = prospect.epoch;
-        let payout = prospect.payout.as_ref().map_err(|reason| claim_failure(&prospect, reason))?;
+        let payout = match &prospect.payout {
+            Ok(payout) if claim.all && total(payout) == 0 => {
+                skipped.push((epoch, "it pays nothing".to_owned()));
+                continue;
+            }
+            Ok(payout) => payout,
+            Err(reason) if claim.all => {
+                skipped.push((epoch, reason.clone()));
+                continue;
+            }
+            Err(reason) => return Err(claim_failure(&prospect, reason)),
+        };
         let before = chain.balance(&owner).await.context(what)?.free;
         let outcome = chain
             .claim(&signer, epoch, node, prospect.committee.proofs.clone())
             .await
-            .map_err(|error| refused(&error))?;
+            .map_err(|error| claim_refused(&error))?;
         let after = chain.balance(&owner).await.context(what)?.free;
         let mut json = json!({
             "epoch": epoch,
@@ -252,14 +266,29 @@ async fn run_claim(claim: &Claim, output: Output) -> Result<(), Failure> {
         "owner": owner.to_string(),
         "signer": signer.account().to_string(),
         "claims": claims,
+        "skipped": skipped.iter().map(|(epoch, reason)| json!({ "epoch": epoch, "reason": reason })).collect::<Vec<_>>(),
     });
     output.show(&json, |_| {
-        if rows.is_empty() {
-            return format!("{node} has nothing to claim now");
+        let mut text = if rows.is_empty() {
+            format!("{node} has nothing to claim now\n")
+        } else {
+            table(&["epoch", "score", "fees", "subsidy", "fee paid", "owner before", "owner after"], &rows)
+        };
+        for (epoch, reason) in &skipped {
+            text.push_str(&format!("epoch {} was left out: {reason}\n", epoch.0));
         }
-        table(&["epoch", "score", "fees", "subsidy", "fee paid", "owner before", "owner after"], &rows)
+        text
     });
     Ok(())
+}
+
+fn claim_refused(error: &SubmitError) -> Failure {
+    let failure = refused(error);
+    if error.is("Rewards", "ReservedForOwner") {
+        failure.hint("sign with the owner's account, or with the node's own keystore (--owner node.json)")
+    } else {
+        failure
+    }
 }
 
 fn claim_failure(prospect: &Prospect, reason: &str) -> Failure {
