@@ -1,0 +1,46 @@
+import { Browser, type DemoPage } from "./browser.js";
+import { Chain } from "./chain.js";
+import { Network } from "./network.js";
+import type { Natives } from "./participant.js";
+import { demoApp, type App } from "./token.js";
+
+/** What the tests of the suite share: one network, two browsers, and the call between them. */
+export class Context {
+  network!: Network;
+  chain!: Chain;
+  app!: App;
+  /** Its camera shows a bar that moves sideways. */
+  ada!: Browser;
+  /** Its camera shows a bar that moves down. */
+  grace!: Browser;
+  /** The call between the two, begun by the first test and kept to the last. */
+  adaPage!: DemoPage;
+  gracePage!: DemoPage;
+  /** First epoch in which everything that is to be scored ran from its beginning to its end. */
+  measuredEpoch = 0;
+  /** Native participants on each of the twin media nodes. */
+  readonly twins: Natives[] = [];
+  readonly #endings: (() => Promise<unknown>)[] = [];
+
+  /** Starts what all need. */
+  async start(): Promise<void> {
+    this.network = await Network.start();
+    this.onEnd(() => this.network.stop(process.env.CHROOM_E2E_KEEP === "1"));
+    this.chain = new Chain(this.network.ready.chain);
+    this.app = demoApp(this.network.ready);
+    this.ada = await Browser.open("sideways", 440);
+    this.onEnd(() => this.ada.close());
+    this.grace = await Browser.open("down", 660);
+    this.onEnd(() => this.grace.close());
+  }
+
+  /** Remembers what to end with the suite. */
+  onEnd(ending: () => Promise<unknown>): void {
+    this.#endings.unshift(ending);
+  }
+
+  /** Ends all of it. */
+  async end(): Promise<void> {
+    for (const ending of this.#endings.splice(0)) await ending().catch((error: unknown) => console.error(error));
+  }
+}

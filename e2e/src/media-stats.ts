@@ -1,0 +1,31 @@
+import { bytesField, bytesOf, call, fields, numberOf, STATUS } from "./grpc.js";
+import type { TlsIdentity } from "./node-identity.js";
+
+/** A media node's figures of one session; see rpc/proto/chroom/v1/media.proto. */
+export interface SessionStats {
+  /** 32 hex digits. */
+  session: string;
+  participant: string;
+  sentPackets: number;
+  receivedPackets: number;
+  /** Towards the client, parts per 10,000. */
+  loss: number;
+}
+
+/** Asks a media node for the figures of all its sessions, as one of its orchestrators. */
+export async function sessionStats(endpoint: string, orchestrator: TlsIdentity): Promise<SessionStats[]> {
+  const answer = await call(endpoint, "/chroom.v1.Media/Stats", bytesField(1, new Uint8Array()), orchestrator);
+  if (answer.status !== STATUS.ok) throw new Error(`the media node refuses its figures: ${answer.message}`);
+  return fields(answer.body).flatMap(({ number, value }) => {
+    if (number !== 6 || typeof value === "number") return [];
+    return [
+      {
+        session: (bytesOf(value, 1) ?? Buffer.alloc(0)).toString("hex"),
+        participant: (bytesOf(value, 3) ?? Buffer.alloc(0)).toString(),
+        sentPackets: numberOf(value, 5),
+        receivedPackets: numberOf(value, 7),
+        loss: numberOf(value, 9),
+      },
+    ];
+  });
+}

@@ -1,0 +1,34 @@
+import { after, before, describe, test, type TestContext } from "node:test";
+import { Context } from "./context.js";
+import { call } from "./tests/01-call.js";
+import { beginMeasuring, epoch } from "./tests/02-epoch.js";
+import { impaired, startTwins } from "./tests/03-impaired.js";
+import { participants } from "./tests/04-participants.js";
+import { refusals } from "./tests/05-refusals.js";
+import { kill } from "./tests/06-kill.js";
+
+/*
+ * One network for all. The order saves time: what an epoch is to measure runs while refusals and native participants are tested, and
+ * the epoch is looked at afterwards.
+ */
+const suite = new Context();
+
+describe("end to end", { concurrency: 1 }, () => {
+  before(() => suite.start(), { timeout: 360_000 });
+  after(() => suite.end(), { timeout: 120_000 });
+
+  const promise = (name: string, run: (suite: Context, t: TestContext) => Promise<void>, ms = 240_000): void => {
+    void test(name, { timeout: ms }, (t) => run(suite, t));
+  };
+
+  promise("01 two browsers see and hear each other", async (context, t) => {
+    await call(context, t);
+    await startTwins(context);
+    await beginMeasuring(context);
+  });
+  promise("05 what may not be is refused, with a reason", refusals);
+  promise("04 ten native participants beside two browsers", participants);
+  promise("02 an epoch is attested, paid as foretold, and anchored", epoch, 360_000);
+  promise("03 the impaired media node scores lower", impaired);
+  promise("06 kill -9 of each kind of process", kill, 360_000);
+});

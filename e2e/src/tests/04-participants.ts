@@ -1,0 +1,102 @@
+import assert from "node:assert/strict";
+import { setTimeout as delay } from "node:timers/promises";
+import type { TestContext } from "node:test";
+import { track } from "../browser.js";
+import type { Context } from "../context.js";
+import { nodeIdentity } from "../identities.js";
+import { sessionStats, type SessionStats } from "../media-stats.js";
+import { Natives } from "../participant.js";
+import { until } from "../until.js";
+import { ROOM } from "./01-call.js";
+
+const COUNT = 10;
+const VIDEOS = 2;
+
+/** Figures of a media node's public status, as far as they are used here. */
+interface Status {
+  usage?: { sessions?: number; rooms?: number };
+  sessions?: number;
+}
+
+/** Ten native participants beside the two browsers: everyone gets everyone's audio and the videos that were asked for. */
+export async function participants(suite: Context, t: TestContext): Promise<void> {
+  const node = suite.network.media("media-1");
+  const natives = Natives.start(suite.network.ready, ROOM, {
+    name: "native",
+    count: COUNT,
+    video: VIDEOS,
+    videos: VIDEOS,
+    seconds: 25,
+  });
+  suite.onEnd(async () => {
+    if (natives.running) await natives.stop();
+  });
+  // While all twelve are there: the browsers see and hear the natives, and the node counts them.
+  await until("a browser has all ten natives in its room", 45_000, async () => {
+    const call = await suite.adaPage.call();
+    return call.others.filter(({ identity }) => identity.startsWith("native-")).length === COUNT;
+  });
+  const heard = await until("both browsers get the audio of all ten", 45_000, async () => {
+    const calls = await Promise.all([suite.adaPage.call(), suite.gracePage.call()]);
+    const counts = calls.map(
+      (call) =>
+        call.others.filter(({ identity, tracks }) => {
+          const sound = tracks.find(({ source }) => source === "microphone");
+          return identity.startsWith("native-") && sound !== undefined && sound.kbps > 0;
+        }).length,
+    );
+    return counts.every((count) => count === COUNT) ? counts : undefined;
+  });
+  const counted = await until("the media node counts all twelve sessions", 20_000, async () => {
+    const status = (await (await fetch(`${node.http}/v1/status`)).json()) as Status;
+    const sessions = status.usage?.sessions ?? status.sessions ?? 0;
+    return sessions >= COUNT + 2 ? sessions : undefined;
+  });
+  // What the node says of each session, read as its orchestrator does, until they leave.
+  const orchestrator = nodeIdentity(suite.network, "orchestrator-1");
+  const latest = new Map<string, SessionStats>();
+  while (natives.running) {
+    for (const stats of await sessionStats(node.rpc, orchestrator)) latest.set(stats.session, stats);
+    await delay(300);
+  }
+  const reports = await natives.finish();
+  assert.equal(reports.length, COUNT);
+  const ids = new Set(reports.map(({ participant }) => participant));
+  let received = 0;
+  let lost = 0;
+  for (const report of reports) {
+    assert.equal(report.node, node.nodeId, `${report.identity} was served by the room's node`);
+    const audio = report.tracks.filter((one) => one.kind === "audio" && ids.has(one.participant) && one.received > 0);
+    assert.equal(audio.length, COUNT - 1, `${report.identity} got the audio of every other native`);
+    const video = report.tracks.filter((one) => one.kind === "video" && one.received > 0);
+    const asked = Math.min(VIDEOS, report.tracks.filter((one) => one.kind === "video").length);
+    assert.ok(video.length >= asked && asked > 0, `${report.identity} got the videos that it asked for`);
+    assert.ok(report.receipts > 0, `${report.identity}'s receipts were taken`);
+    assert.equal(report.receiptsFailed, 0, `${report.identity}: no receipt was refused`);
+    for (const one of report.tracks) {
+      received += one.received;
+      lost += one.lost;
+    }
+  }
+  const share = lost / (lost + received);
+  assert.ok(share < 0.02, `on loopback next to nothing is lost (${(share * 100).toFixed(2)} %)`);
+  // What the node says that it sent each of them agrees with what they say that they got.
+  let worst = 0;
+  for (const report of reports) {
+    const stats = latest.get(report.session);
+    assert.ok(stats, `the media node has figures of ${report.identity}`);
+    const off = Math.abs(stats.sentPackets - report.receivedPackets) / Math.max(report.receivedPackets, 1);
+    worst = Math.max(worst, off);
+    assert.ok(
+      off < 0.08,
+      `${report.identity}: the node sent ${stats.sentPackets} packets, the native got ${report.receivedPackets}`,
+    );
+    assert.ok(stats.loss < 200, `${report.identity}: the node hears of ${stats.loss / 100} % loss, the native of next to none`);
+  }
+  assert.ok(track(await suite.adaPage.call(), "grace", "camera"), "the browsers' own call went on");
+  t.diagnostic(
+    `${COUNT} natives and 2 browsers: the browsers heard ${heard.join(" and ")} natives, the node counted ${counted} sessions; natives ` +
+      `got ${received} stamped packets, lost ${lost} (${(share * 100).toFixed(2)} %); node and natives differ by at most ` +
+      `${(worst * 100).toFixed(1)} % in packets`,
+  );
+}

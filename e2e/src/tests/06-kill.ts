@@ -1,0 +1,167 @@
+import assert from "node:assert/strict";
+import type { TestContext } from "node:test";
+import type { DemoPage } from "../browser.js";
+import type { Context } from "../context.js";
+import { post } from "../json-rpc.js";
+import { Natives } from "../participant.js";
+import { until } from "../until.js";
+import { token } from "../token.js";
+import { Signalling } from "../signalling.js";
+
+/** Longest time in which no new frame of the other may be decoded while other processes are killed. */
+const LONGEST_GAP_MS = 8_000;
+
+/** Watches that a call goes on: notes the longest time without a new frame. */
+class Continuity {
+  longestMs = 0;
+  #running = true;
+  readonly #watching: Promise<void>;
+
+  constructor(
+    private readonly page: DemoPage,
+    private readonly other: string,
+  ) {
+    this.#watching = this.#watch();
+  }
+
+  async #watch(): Promise<void> {
+    let frames = await this.page.frames(this.other);
+    let since = Date.now();
+    while (this.#running) {
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      const now = await this.page.frames(this.other);
+      // After a session that was joined anew the count begins anew too.
+      if (now !== frames) since = Date.now();
+      frames = now;
+      this.longestMs = Math.max(this.longestMs, Date.now() - since);
+    }
+  }
+
+  async end(): Promise<number> {
+    this.#running = false;
+    await this.#watching;
+    return this.longestMs;
+  }
+}
+
+interface Proof {
+  attestor: string;
+  memberProof: string;
+}
+
+/** `kill -9` of each kind of process: service comes back, nothing acknowledged is lost, the call on the other media node goes on. */
+export async function kill(suite: Context, t: TestContext): Promise<void> {
+  const { network, chain } = suite;
+  const { nodeId } = network.media("media-1");
+  const registry = network.ready.registries.find(({ name }) => name === "registry-1");
+  assert.ok(registry);
+  const done: string[] = [];
+  const watches = [new Continuity(suite.adaPage, "grace"), new Continuity(suite.gracePage, "ada")];
+
+  // A registry node: what it acknowledged and attested is still there afterwards.
+  const proofBefore = await post<Proof>(registry.http, "registry_proof", [suite.measuredEpoch, nodeId]).catch(() => undefined);
+  const snapshotBefore = await post<object>(registry.http, "registry_snapshot", [suite.measuredEpoch]);
+  const nodesBefore = (await post<{ node: string }[]>(registry.http, "registry_nodes", [])).map(({ node }) => node).sort();
+  const began = Date.now();
+  await network.restarted("registry-1", network.kill("registry-1"));
+  await until("registry-1 knows all nodes again", 60_000, async () => {
+    const nodes = (await post<{ node: string }[]>(registry.http, "registry_nodes", [])).map(({ node }) => node).sort();
+    return nodesBefore.every((node) => nodes.includes(node));
+  });
+  assert.deepEqual(await post(registry.http, "registry_snapshot", [suite.measuredEpoch]), snapshotBefore, "its snapshot is kept");
+  if (proofBefore) {
+    const proof = await post<Proof>(registry.http, "registry_proof", [suite.measuredEpoch, nodeId]);
+    assert.equal(proof.memberProof, proofBefore.memberProof, "its leaves are kept");
+  }
+  done.push(`registry back in ${seconds(began)}`);
+
+  // The other media node: its callers move, by themselves.
+  await killMedia(suite, done);
+
+  // The orchestrator: media goes on, sessions are taken up again.
+  const orchestrator = network.ready.orchestrators[0];
+  assert.ok(orchestrator);
+  const sessions = await Promise.all([suite.adaPage.call(), suite.gracePage.call()]);
+  const killedAt = Date.now();
+  await network.restarted("orchestrator-1", network.kill("orchestrator-1"));
+  const back = await until("both browsers are connected to the orchestrator again", 60_000, async () => {
+    const calls = await Promise.all([suite.adaPage.call(), suite.gracePage.call()]);
+    const good = calls.every(
+      ({ state, states }) => state === "connected" && states.some((one) => one.at >= killedAt && one.state === "reconnecting"),
+    );
+    return good ? calls : undefined;
+  });
+  const resumed = back.filter((call, index) => call.session === sessions[index]?.session).length;
+  const receipts = back.map((call) => call.receipts);
+  await until("receipts go on", 30_000, async () => {
+    const calls = await Promise.all([suite.adaPage.call(), suite.gracePage.call()]);
+    return calls.every((call, index) => call.receipts > (receipts[index] ?? 0));
+  });
+  await until("a newcomer can join", 45_000, async () => {
+    const client = await Signalling.open(orchestrator.ws);
+    const joined = await client.join(token(suite.app, { room: "after-restart" })).finally(() => client.close());
+    return joined.session;
+  });
+  done.push(`orchestrator back in ${seconds(killedAt)}, ${resumed} of 2 sessions resumed`);
+
+  // A validator: finality waits for it and goes on with it.
+  const validator = network.ready.validators.at(-1);
+  assert.ok(validator);
+  const epoch = await chain.epoch();
+  const head = await chain.finalised();
+  const validatorKilled = Date.now();
+  await network.restarted(validator.name, network.kill(validator.name));
+  await until("blocks are finalised again", 120_000, async () => (await chain.finalised()) > head + 2, 1_000);
+  done.push(`validator back, finality in ${seconds(validatorKilled)}`);
+  assert.ok((await chain.epoch()) >= epoch);
+  assert.deepEqual((await chain.snapshot(suite.measuredEpoch)) !== undefined, true, "the anchored root is still there");
+
+  const gaps = await Promise.all(watches.map((watch) => watch.end()));
+  for (const gap of gaps) {
+    assert.ok(gap < LONGEST_GAP_MS, `the call on media-1 went on: the longest time without a frame was ${gap} ms`);
+  }
+  const calls = await Promise.all([suite.adaPage.call(), suite.gracePage.call()]);
+  for (const call of calls) assert.equal(call.node, nodeId, "the call stayed on its media node");
+  done.push(`the call went on throughout, longest pause ${Math.max(...gaps)} ms`);
+  t.diagnostic(done.join("; "));
+}
+
+async function killMedia(suite: Context, done: string[]): Promise<void> {
+  const { network } = suite;
+  const orchestrator = network.ready.orchestrators[0];
+  assert.ok(orchestrator);
+  const { cell, nodeId, http } = network.media("media-2");
+  const near = await Signalling.open(orchestrator.ws);
+  const joined = await near.join(token(suite.app, { room: "to-be-moved", identity: "first" }), cell);
+  assert.equal(joined.node.id, nodeId);
+  const natives = Natives.start(network.ready, "to-be-moved", { name: "mover", count: 2, video: 0, videos: 0, seconds: 45 });
+  suite.onEnd(async () => {
+    if (natives.running) await natives.stop();
+  });
+  await until("the room lives on media-2", 30_000, async () => {
+    const status = (await (await fetch(`${http}/v1/status`)).json()) as { usage: { sessions: number } };
+    return status.usage.sessions >= 2;
+  });
+  const began = Date.now();
+  await network.restarted("media-2", network.kill("media-2"));
+  await until("media-2 serves again", 60_000, async () => {
+    const status = (await (await fetch(`${http}/v1/status`)).json()) as { health: { accepting: boolean } };
+    return status.health.accepting;
+  });
+  const back = seconds(began);
+  const reports = await natives.finish();
+  near.close();
+  for (const report of reports) {
+    assert.ok(report.moves > 0, `${report.identity} was moved`);
+    assert.notEqual(report.node, nodeId, `${report.identity} was served elsewhere in the end`);
+    assert.ok(
+      report.tracks.some(({ kind, received }) => kind === "audio" && received > 0),
+      `${report.identity} heard the other`,
+    );
+  }
+  done.push(`media node back in ${back}, its ${reports.length} callers moved`);
+}
+
+function seconds(since: number): string {
+  return `${((Date.now() - since) / 1000).toFixed(1)} s`;
+}
