@@ -106,6 +106,6 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(options.registry.len(), 1);
-        assert_eq!(options.cell, Some(H3Cell(0x851f_8d5b_fff_ffff)));
+        assert_eq!(options.cell, Some(H3Cell(0x0851_f8d5_bfff_ffff)));
     }
 }

@@ -69,7 +69,7 @@ pub struct Nodes {
 impl Nodes {
     /// `count` nodes in one cell.
     pub fn new(count: u8, now: UnixMs) -> Self {
-        let cell = H3Cell(0x851f_8d5b_fff_ffff);
+        let cell = H3Cell(0x0851_f8d5_bfff_ffff);
         let nodes = (1..=count).map(|n| (NodeId([n; 20]), media_node(n, cell, now))).collect();
         Self { nodes, draining: BTreeSet::new() }
     }

@@ -59,6 +59,9 @@ impl Changes {
     }
 }
 
+/// A key and its value, as they are on disk.
+pub type Stored = (Vec<u8>, Vec<u8>);
+
 /// A key and its value; no value: removed.
 pub type Entry = (Vec<u8>, Option<Vec<u8>>);
 
@@ -108,7 +111,7 @@ impl Store {
         Ok(self.db.write_opt(batch, &options)?)
     }
 
-    fn all(&self, column: &'static str) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    fn all(&self, column: &'static str) -> Result<Vec<Stored>, StoreError> {
         let handle = self.db.cf_handle(column).ok_or(StoreError::Column(column))?;
         self.db
             .iterator_cf(handle, IteratorMode::Start)
@@ -176,17 +179,17 @@ impl Store {
     }
 
     /// The queue's receipts.
-    pub fn receipts(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    pub fn receipts(&self) -> Result<Vec<Stored>, StoreError> {
         self.all(RECEIPTS)
     }
 
     /// The queue's grants.
-    pub fn grants(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    pub fn grants(&self) -> Result<Vec<Stored>, StoreError> {
         self.all(GRANTS)
     }
 
     /// The sessions' last receipts.
-    pub fn sequences(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    pub fn sequences(&self) -> Result<Vec<Stored>, StoreError> {
         self.all(SEQUENCES)
     }
 }

@@ -16,7 +16,7 @@ fn chain(nodes: &[(&Wallet, Role, NodeStatus)]) -> Arc<ChainState> {
     let nodes = nodes
         .iter()
         .map(|(wallet, role, status)| {
-            let mut registration = simulated::media_node(1, H3Cell(0x851f_8d5b_fff_ffff), 0).registration;
+            let mut registration = simulated::media_node(1, H3Cell(0x0851_f8d5_bfff_ffff), 0).registration;
             registration.node = wallet.node_id();
             registration.role = *role;
             registration.status = *status;
@@ -35,7 +35,7 @@ fn chain(nodes: &[(&Wallet, Role, NodeStatus)]) -> Arc<ChainState> {
 }
 
 fn record(wallet: &Wallet, now: UnixMs) -> NodeRecord {
-    NodeRecord { node: wallet.node_id(), ..simulated::media_node(1, H3Cell(0x851f_8d5b_fff_ffff), now).record }
+    NodeRecord { node: wallet.node_id(), ..simulated::media_node(1, H3Cell(0x0851_f8d5_bfff_ffff), now).record }
 }
 
 fn entry(wallet: &Wallet, record: NodeRecord) -> v1::Entry {

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     index::Index,
-    session::{Command, Failure, Input, OperationId, Outcome, RoomId, SessionId},
+    session::{Command, Failure, Input, OPENED_ANEW, OperationId, Outcome, RoomId, SessionId},
     time::now_ms,
 };
 use chroom_primitives::{NodeId, Role};
@@ -274,11 +274,8 @@ async fn within<T>(limit: Duration, call: impl Future<Output = Result<T, Status>
 async fn execute(mut client: MediaClient<Channel>, command: Command) -> Result<Outcome, Failure> {
     let result = match command {
         Command::Open { session, room, fence, participant, rights, stale } => {
-            let close = v1::CloseSessionRequest {
-                session: session.0.to_vec(),
-                fence: fence.0,
-                reason: "opened anew".to_owned(),
-            };
+            let close =
+                v1::CloseSessionRequest { session: session.0.to_vec(), fence: fence.0, reason: OPENED_ANEW.to_owned() };
             if stale {
                 // Whether it was there does not matter.
                 let _ = within(COMMAND, client.close_session(close.clone())).await;

@@ -4,7 +4,7 @@
 //! epoch of a fresh receipt is not certain: it goes at once to the committee of the newest known epoch, and, once the next
 //! epoch's beginning is known, to whoever else should have it.
 
-use super::{Queue, ReceiptKey};
+use super::{Batch, Queue, ReceiptKey};
 use crate::{
     chain::{Chain, ChainState},
     registry_rpc::Peers,
@@ -23,6 +23,7 @@ use std::{
     time::Duration,
 };
 use tokio_util::sync::CancellationToken;
+use tonic::Code;
 use tracing::{debug, warn};
 
 /// Receipts in one call, as the registry takes them.
@@ -188,31 +189,53 @@ impl Rounds {
     }
 }
 
-/// Hands a member what it lacks.
+/// Hands a member what it lacks. An error means that the member cannot be talked to at the moment.
 async fn hand_over(queue: &Queue, peers: &Peers, member: NodeId, keys: &BTreeSet<ReceiptKey>) -> Result<(), String> {
     let channel = peers.channel_to(&member).map_err(|error| error.to_string())?;
     let mut client = QosClient::new(channel);
+    let mut keys = keys.clone();
     for _ in 0..CALLS {
-        let Some((grant, batch)) = queue.batch(&member, keys, BATCH) else { return Ok(()) };
+        let Some(Batch { grant, receipts }) = queue.batch(&member, &keys, BATCH) else { return Ok(()) };
         let request = SubmitReceiptsRequest {
             signed_grant: grant.encode(),
-            receipts: batch.iter().map(|(_, receipt)| Receipt::from(receipt.clone())).collect(),
+            receipts: receipts.iter().map(|(_, receipt)| Receipt::from(receipt.clone())).collect(),
         };
-        let answer = match tokio::time::timeout(PATIENCE, client.submit_receipts(request)).await {
-            Ok(Ok(answer)) => answer.into_inner(),
+        let refused = match tokio::time::timeout(PATIENCE, client.submit_receipts(request)).await {
+            Ok(Ok(answer)) => answer.into_inner().refused,
+            Ok(Err(status)) if status.code() == Code::InvalidArgument => {
+                // Something with this session: the others go on, and this one is tried again in the next round.
+                let session = hex::encode(grant.payload.session);
+                warn!(registry = %member, session, reason = status.message(), "a session's receipts are refused");
+                keys.retain(|key| (key.session, key.node) != (grant.payload.session, grant.payload.node));
+                continue;
+            }
             Ok(Err(status)) => return Err(status.message().to_owned()),
             Err(_) => return Err("no answer".to_owned()),
         };
-        for refusal in &answer.refused {
+        let mut not_yet = BTreeSet::new();
+        for refusal in &refused {
+            let Some((key, _)) = receipts.get(refusal.index as usize) else { continue };
+            if is_temporary(&refusal.reason) {
+                not_yet.insert(*key);
+                continue;
+            }
             queue.metrics().receipts_refused.inc();
-            debug!(registry = %member, session = %hex::encode(grant.payload.session), reason = %refusal.reason, "a receipt is refused");
+            let session = hex::encode(key.session);
+            warn!(registry = %member, session, seq = key.seq, reason = refusal.reason, "a receipt is refused");
         }
-        let refused = answer.refused.len().min(batch.len());
-        queue.metrics().receipts_delivered.inc_by((batch.len() - refused) as u64);
-        // A refusal is final: the member has it already, or never will.
-        queue.delivered(&member, batch.iter().map(|(key, _)| *key));
+        queue.metrics().receipts_delivered.inc_by(receipts.len().saturating_sub(refused.len()) as u64);
+        // Any other refusal is final: the member has it already, or never will.
+        queue.delivered(&member, receipts.iter().map(|(key, _)| *key).filter(|key| !not_yet.contains(key)));
+        if !not_yet.is_empty() {
+            return Err("it is not ready for receipts yet".to_owned());
+        }
     }
     Ok(())
+}
+
+/// Whether a member says that it may take the receipt later.
+fn is_temporary(reason: &str) -> bool {
+    reason.contains("try again")
 }
 
 #[cfg(test)]

@@ -8,4 +8,4 @@ mod deliver;
 mod queue;
 
 pub use deliver::deliver;
-pub use queue::{MAX_WAITING, Queue, QueueError, ReceiptKey, Waiting};
+pub use queue::{Batch, MAX_WAITING, Queue, QueueError, ReceiptKey, Waiting};

@@ -54,6 +54,15 @@ pub struct Waiting {
     pub done: BTreeSet<NodeId>,
 }
 
+/// Receipts of one session on one node, with the word that it existed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Batch {
+    /// The orchestrator's signed word.
+    pub grant: Signed<SessionGrant>,
+    /// The receipts, in the order of their ends.
+    pub receipts: Vec<(ReceiptKey, Receipt)>,
+}
+
 /// A receipt is not taken.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum QueueError {
@@ -182,9 +191,11 @@ impl Queue {
             let last = Last { seq: body.seq, to: body.to };
             before = state.last.insert(key.session, last);
             changes.sequences.push((key.session.encode(), Some(last.encode())));
-            let granted = state.grants.get(&(key.session, key.node));
-            if granted.is_none_or(|grant| grant.payload.expires_ms < now + GRANT_RENEW_MS) {
-                let grant = self.grant(ticket, key.node, now);
+            let granted = state.grants.get(&(key.session, key.node)).map(|grant| &grant.payload);
+            if granted.is_none_or(|grant| grant.expires_ms < now + GRANT_RENEW_MS) {
+                // The client's clock may be behind ours: what it measured first began with the session.
+                let started_ms = granted.map_or(ticket.started_ms.min(body.from), |grant| grant.started_ms);
+                let grant = self.grant(ticket, key.node, started_ms, now);
                 changes.grants.push(((key.session, key.node).encode(), Some(grant.encode())));
                 state.grants.insert((key.session, key.node), grant);
             }
@@ -208,14 +219,14 @@ impl Queue {
         Ok(())
     }
 
-    fn grant(&self, ticket: &Ticket, node: NodeId, now: UnixMs) -> Signed<SessionGrant> {
+    fn grant(&self, ticket: &Ticket, node: NodeId, started_ms: UnixMs, now: UnixMs) -> Signed<SessionGrant> {
         let grant = SessionGrant {
             orchestrator: self.wallet.node_id(),
             node,
             session: ticket.session.0,
             application: ticket.account.clone(),
             receipt_key: ticket.receipt_key,
-            started_ms: ticket.started_ms,
+            started_ms,
             expires_ms: now + GRANT_MS,
         };
         self.wallet.sign(grant, &self.genesis)
@@ -227,12 +238,7 @@ impl Queue {
     }
 
     /// Up to `limit` receipts of one session on one node that `member` does not have, among `keys`, with their grant.
-    pub fn batch(
-        &self,
-        member: &NodeId,
-        keys: &BTreeSet<ReceiptKey>,
-        limit: usize,
-    ) -> Option<(Signed<SessionGrant>, Vec<(ReceiptKey, Receipt)>)> {
+    pub fn batch(&self, member: &NodeId, keys: &BTreeSet<ReceiptKey>, limit: usize) -> Option<Batch> {
         let state = self.state.lock();
         let wanted =
             |key: &ReceiptKey| state.waiting.get(key).filter(|waiting| !waiting.done.contains(member)).is_some();
@@ -245,7 +251,7 @@ impl Queue {
             .take(limit)
             .filter_map(|key| Some((*key, state.waiting.get(key)?.receipt.clone())))
             .collect();
-        Some((grant, batch))
+        Some(Batch { grant, receipts: batch })
     }
 
     /// Notes that `member` has these receipts, or refused them for good.

@@ -8,7 +8,8 @@
 use super::{
     error::Refusal,
     exchange::{
-        Command, Effect, Failure, Input, Join, MediaEvent, Outcome, Publish, Reply, Request, Subscription, Ticket,
+        Command, DRAINING, Effect, Failure, Input, Join, MediaEvent, OPENED_ANEW, Outcome, Publish, Reply, Request,
+        Subscription, Ticket,
     },
     ids::{CallId, ConnectionId, Fence, Generation, OperationId, ParticipantId, RoomId, SessionId, Tag, TrackId},
     member::{Session, Want},
@@ -45,6 +46,8 @@ const CHANGE_OVER_MS: u64 = 20_000;
 const AVOID_MS: u64 = 15_000;
 /// How long a lost node's rooms are remembered, so that they are closed if it comes back, in milliseconds.
 const LEFTOVER_MS: u64 = 600_000;
+/// How often a session whose media connection does not come up is opened anew before it ends.
+const MAX_MENDS: u32 = 3;
 /// How long a node without rooms is still watched, in milliseconds.
 const UNWATCH_MS: u64 = 60_000;
 
@@ -402,6 +405,10 @@ impl Core {
             connection: Some(connection),
             offline_since: None,
             in_flight: 0,
+            reopened: 0,
+            negotiated: false,
+            mends: 0,
+            mending: None,
         };
         room.sessions.push(id);
         let placed = room.node.is_some();
@@ -468,7 +475,7 @@ impl Core {
             grants: session.rights,
             node: room.node.map_or_else(|| NodeInfo::unknown(NodeId::default()), |node| info_of(t, node)),
             ice_servers: Vec::new(),
-            generation: room.generation,
+            generation: session.generation(room.generation),
             participants,
             receipt_interval_ms: RECEIPT_INTERVAL_MS,
             host: room.host.clone(),
@@ -512,13 +519,8 @@ impl Core {
         }
         for session in sessions {
             if let Some(session) = self.sessions.get_mut(&session) {
-                session.opened_in = None;
-                session.wants.clear();
-                session.withheld.clear();
-                for track in session.tracks.values_mut() {
-                    track.known_in = None;
-                    track.live_in = None;
-                }
+                session.forget_media();
+                session.mending = None;
                 t.sessions.insert(session.id);
             }
             self.open(t, session);
@@ -689,6 +691,9 @@ impl Core {
             }
         }
         t.sessions.insert(id);
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.negotiated = true;
+        }
         let subscribe = self.want(&room, id, subscribe);
         let kind = OperationKind::Negotiate {
             call,
@@ -875,11 +880,19 @@ impl Core {
             return;
         }
         match event {
-            MediaEvent::Connected => debug!(session = %id, %node, "media connected"),
+            MediaEvent::Connected => {
+                debug!(session = %id, %node, "media connected");
+                session.mends = 0;
+            }
+            MediaEvent::Closed(reason) if reason == OPENED_ANEW => {}
+            MediaEvent::Closed(reason) if reason == DRAINING => {
+                // It waited long enough for us, and ends now.
+                self.avoid.insert(node, (t.now + AVOID_MS, "it goes out of service".to_owned()));
+                self.move_away(t, &room.id, "the media node goes out of service", true);
+            }
             MediaEvent::Closed(reason) => {
                 if session.opened_in == Some(room.generation) {
-                    let reason = format!("the media connection ended: {reason}");
-                    self.end(t, id, &reason, Some(&reason));
+                    self.reopen(t, id, &format!("the media connection ended: {reason}"));
                 }
             }
             MediaEvent::TrackStarted { track, layers } => {
@@ -901,6 +914,23 @@ impl Core {
                 }
             }
         }
+    }
+
+    /// Opens a session anew on the room's node, which no longer has it: its client has to make a new peer connection.
+    fn reopen(&mut self, t: &mut Turn<'_>, id: SessionId, reason: &str) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        // Nobody is to blame for a session that timed out before its client had anything to negotiate.
+        session.mends += u32::from(session.negotiated);
+        if session.mends > MAX_MENDS {
+            self.end(t, id, reason, Some(reason));
+            return;
+        }
+        info!(session = %id, reason, "a session is opened anew");
+        session.reopened = session.reopened.saturating_add(1);
+        session.mending = Some(reason.to_owned());
+        session.forget_media();
+        t.sessions.insert(id);
+        self.open(t, id);
     }
 
     /// Tells the others of a track, once.
@@ -1009,19 +1039,19 @@ impl Core {
                 }
                 match self.joins.remove(&id) {
                     Some(join) => self.finish_join(t, id, join),
-                    None => {
-                        let connection = self.sessions.get(&id).and_then(|session| session.connection);
-                        let event = Event::Moved {
-                            node: info_of(t, operation.node),
-                            generation: room.generation,
-                            reason: room.moved_because,
-                        };
-                        t.notify(connection, event);
-                    }
+                    None => self.tell_moved(t, &room, id, operation.node),
                 }
             }
             Err(failure) => self.open_failed(t, operation, &room, &failure),
         }
+    }
+
+    /// Tells a client that it has to make a new peer connection.
+    fn tell_moved(&mut self, t: &mut Turn<'_>, room: &Room, id: SessionId, node: NodeId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let reason = session.mending.take().unwrap_or_else(|| room.moved_because.clone());
+        let event = Event::Moved { node: info_of(t, node), generation: session.generation(room.generation), reason };
+        t.notify(session.connection, event);
     }
 
     fn open_failed(&mut self, t: &mut Turn<'_>, operation: &Operation, room: &Room, failure: &Failure) {
@@ -1283,8 +1313,7 @@ impl Core {
                 continue;
             }
             for session in expected.iter().filter(|session| !there.contains_key(session)) {
-                let reason = "the media connection ended";
-                self.end(t, *session, reason, Some(reason));
+                self.reopen(t, *session, "the media connection ended");
             }
             // First packets may have come while nobody listened.
             for session in &expected {

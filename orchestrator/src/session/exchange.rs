@@ -209,6 +209,11 @@ pub enum Failure {
     Refused(String),
 }
 
+/// The reason that links give when they end an older session of an id to open it anew; its echo says nothing new.
+pub const OPENED_ANEW: &str = "opened anew";
+/// The reason that media nodes give when they go out of service.
+pub const DRAINING: &str = "draining";
+
 /// What a media node says of a session.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum MediaEvent {

@@ -57,6 +57,9 @@ pub struct Session {
     pub joined: bool,
     /// The placement in which the media node has it open.
     pub opened_in: Option<Generation>,
+    /// How often it was opened anew on a node that had lost it.
+    #[serde(default)]
+    pub reopened: u32,
     /// What it publishes.
     pub tracks: BTreeMap<TrackId, Track>,
     /// What it receives, by m-line.
@@ -73,6 +76,35 @@ pub struct Session {
     /// Commands of this session that media nodes work on.
     #[serde(skip)]
     pub in_flight: u32,
+    /// Whether it negotiated since it was opened last.
+    #[serde(skip)]
+    pub negotiated: bool,
+    /// How often it was opened anew since its media connection was up last.
+    #[serde(skip)]
+    pub mends: u32,
+    /// Why it is being opened anew, if it is.
+    #[serde(skip)]
+    pub mending: Option<String>,
+}
+
+impl Session {
+    /// Forgets what the media node knew of it: it is opened somewhere, or there, without all that.
+    pub fn forget_media(&mut self) {
+        self.opened_in = None;
+        self.negotiated = false;
+        self.wants.clear();
+        self.withheld.clear();
+        for track in self.tracks.values_mut() {
+            track.known_in = None;
+            track.live_in = None;
+        }
+    }
+
+    /// The generation that its client sees: it grows whenever the client has to make a new peer connection, be it that
+    /// the room moved or that this session was opened anew.
+    pub fn generation(&self, room: Generation) -> Generation {
+        Generation(room.0.saturating_add(self.reopened))
+    }
 }
 
 mod hex_bytes {

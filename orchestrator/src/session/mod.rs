@@ -17,7 +17,8 @@ mod wire;
 pub use self::core::{Core, Env, Limits, Rules};
 pub use error::Refusal;
 pub use exchange::{
-    Command, Effect, Failure, Input, Join, MediaEvent, Outcome, Publish, Reply, Request, Subscription, Ticket,
+    Command, Effect, Failure, Input, Join, MediaEvent, OPENED_ANEW, Outcome, Publish, Reply, Request, Subscription,
+    Ticket,
 };
 pub use ids::{
     CallId, ConnectionId, Fence, Generation, OperationId, ParticipantId, RoomId, SessionId, SessionIdError, Tag,

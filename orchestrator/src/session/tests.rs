@@ -1,4 +1,4 @@
-use super::*;
+use super::{exchange::DRAINING, *};
 use crate::{allocation::Constraints, application::Meeting, simulated::Nodes};
 use chroom_primitives::{AccountId, H3Cell, NodeId, UnixMs};
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -296,7 +296,7 @@ fn join(identity: &str, rights: Rights) -> Request {
         name: identity.to_uppercase(),
         rights,
         receipt_key: [2; 33],
-        cell: Some(H3Cell(0x851f_8d5b_fff_ffff)),
+        cell: Some(H3Cell(0x0851_f8d5_bfff_ffff)),
     }))
 }
 
@@ -600,18 +600,59 @@ fn a_short_break_of_the_events_loses_no_track() {
 }
 
 #[test]
-fn media_that_ends_ends_the_session() {
+fn media_that_ends_is_made_anew_but_not_for_ever() {
     let mut world = World::new(1, 1);
     let ada = world.join(1, "ada");
     world.join(2, "bob");
-    world.input(Input::Media {
-        node: node(1),
-        session: ada.session,
-        event: MediaEvent::Closed("ICE consent expired".into()),
-    });
-    world.settle();
-    assert!(matches!(world.events(1).last(), Some(Event::Closed { reason }) if reason.contains("ICE consent")));
+    let track = world.publish(1, Source::Camera);
+    let close = |world: &mut World, reason: &str| {
+        world.media.get_mut(&node(1)).unwrap().sessions.remove(&ada.session);
+        let event = MediaEvent::Closed(reason.into());
+        world.input(Input::Media { node: node(1), session: ada.session, event });
+        world.settle();
+    };
+    let offer = |track: &TrackId| Request::Negotiate {
+        offer: "offer".into(),
+        publish: vec![Publish { mid: "0".into(), track: Some(track.clone()), source: Source::Camera }],
+        subscribe: Vec::new(),
+    };
+    close(&mut world, "connection-lost");
+    let events = world.events(1);
+    assert!(
+        matches!(&events[..], [Event::ParticipantJoined { .. }, Event::Moved { generation: Generation(2), reason, .. }]
+            if reason.contains("connection-lost")),
+        "{events:?}"
+    );
+    world.ask(1, offer(&track)).unwrap();
+    // The echo of the link's own closing says nothing.
+    world.input(Input::Media { node: node(1), session: ada.session, event: MediaEvent::Closed(OPENED_ANEW.into()) });
+    assert!(world.events(1).is_empty());
+    // Once it is up again, the count begins anew.
+    world.input(Input::Media { node: node(1), session: ada.session, event: MediaEvent::Connected });
+    for _ in 0..3 {
+        close(&mut world, "connect-timeout");
+        world.ask(1, offer(&track)).unwrap();
+    }
+    world.check();
+    close(&mut world, "connect-timeout");
+    assert!(matches!(world.events(1).last(), Some(Event::Closed { reason }) if reason.contains("connect-timeout")));
     assert!(matches!(world.events(2).last(), Some(Event::ParticipantLeft { .. })));
+    world.check();
+}
+
+#[test]
+fn a_node_that_goes_out_of_service_hands_its_rooms_on() {
+    let mut world = World::new(2, 1);
+    let ada = world.join(1, "ada");
+    world.join(2, "bob");
+    let old = world.serving();
+    world.media.insert(old, Media::default());
+    world.input(Input::Media { node: old, session: ada.session, event: MediaEvent::Closed(DRAINING.into()) });
+    world.settle();
+    assert_ne!(world.serving(), old);
+    for connection in [1, 2] {
+        assert!(matches!(world.events(connection).last(), Some(Event::Moved { .. })));
+    }
     world.check();
 }
 

@@ -251,7 +251,7 @@ impl Service {
         module.register_subscription(
             "session.events",
             "session.event",
-            "session.events.unsubscribe",
+            "session.unsubscribe",
             |_, pending, _, extensions| async move {
                 events(pending, &extensions).await;
             },

@@ -27,7 +27,7 @@ use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 
 pub const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
-pub const CELL: H3Cell = H3Cell(0x851f_8d5b_fff_ffff);
+pub const CELL: H3Cell = H3Cell(0x0851_f8d5_bfff_ffff);
 
 /// The application's account.
 pub fn account() -> AccountId {
