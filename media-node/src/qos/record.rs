@@ -105,7 +105,7 @@ mod tests {
         let wallet = Wallet::generate();
         let genesis = Hash::repeat_byte(7);
         let profile = Profile {
-            cell: H3Cell(0x851f_ae07_ffff_fff),
+            cell: H3Cell(0x0851_fae0_7fff_ffff),
             class: CapacityClass::Small,
             rpc: "127.0.0.1:7400".parse().unwrap(),
             public_url: b"http://127.0.0.1:7600".to_vec().try_into().unwrap(),

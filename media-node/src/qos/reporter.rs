@@ -23,6 +23,8 @@ use tonic::{Status, transport::Channel};
 pub const INTERVAL: Duration = Duration::from_secs(5);
 /// Reports that wait, to be placed or for one member.
 const MAX_WAITING: usize = 8_192;
+/// Committees that are remembered.
+const COMMITTEES: usize = 8;
 /// Reports in one call.
 const BATCH: usize = 128;
 /// Time that a member has for an answer.
@@ -98,26 +100,29 @@ impl Reporter {
                     continue;
                 }
             };
-            if !state.committees.contains_key(&epoch) {
-                match self.chain.committee(epoch, self.node).await {
+            let known = state.committees.get(&epoch).cloned();
+            let committee = match known {
+                Some(committee) => committee,
+                None => match self.chain.committee(epoch, self.node).await {
                     Ok(committee) => {
                         tracing::debug!(epoch = epoch.0, members = committee.len(), "committee learnt");
-                        state.committees.insert(epoch, committee);
-                        while state.committees.len() > 8 {
+                        state.committees.insert(epoch, committee.clone());
+                        while state.committees.len() > COMMITTEES {
                             state.committees.pop_first();
                         }
+                        committee
                     }
                     Err(error) => {
                         tracing::warn!(epoch = epoch.0, %error, "the committee can't be read; reports wait");
                         return;
                     }
-                }
-            }
+                },
+            };
             let Some(interval) = state.unplaced.pop_front() else { return };
             let now = now_ms();
             let signed = self.author.lock().report(now, &interval, epoch);
-            for member in state.committees.get(&epoch).map(Vec::as_slice).unwrap_or_default() {
-                let queue = state.queues.entry(*member).or_default();
+            for member in committee {
+                let queue = state.queues.entry(member).or_default();
                 queue.push_back(Waiting { made_ms: now, signed: signed.clone() });
                 if queue.len() > MAX_WAITING {
                     queue.pop_front();

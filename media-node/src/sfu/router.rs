@@ -117,6 +117,29 @@ pub enum RouteError {
     WrongLine(Mid, &'static str),
 }
 
+/// Which data channels a client has opened.
+#[derive(Clone, Copy, Default)]
+struct Channels {
+    reliable: bool,
+    lossy: bool,
+}
+
+impl Channels {
+    fn has(self, channel: Channel) -> bool {
+        match channel {
+            Channel::Reliable => self.reliable,
+            Channel::Lossy => self.lossy,
+        }
+    }
+
+    fn open(&mut self, channel: Channel) {
+        match channel {
+            Channel::Reliable => self.reliable = true,
+            Channel::Lossy => self.lossy = true,
+        }
+    }
+}
+
 struct Room {
     id: RoomId,
     sessions: Vec<SessionKey>,
@@ -187,7 +210,7 @@ struct Session {
     lines: Vec<Line>,
     uplink: Bucket,
     messages: Bucket,
-    channels: [bool; 2],
+    channels: Channels,
     backlog: Backlog,
     estimate: Option<u32>,
     desired: u32,
@@ -318,7 +341,7 @@ impl Router {
             lines: Vec::new(),
             uplink: Bucket::new(bytes, bytes, now),
             messages: Bucket::new(limits::MESSAGES_PER_SECOND, limits::MESSAGES_PER_SECOND * 2, now),
-            channels: [false; 2],
+            channels: Channels::default(),
             backlog: Backlog::default(),
             estimate: None,
             desired: 0,
@@ -759,10 +782,7 @@ impl Router {
     /// A client's data channel is open.
     pub fn channel_open(&mut self, key: SessionKey, channel: Channel) {
         if let Some(session) = self.sessions.get_mut(key.0) {
-            match channel {
-                Channel::Reliable => session.channels[0] = true,
-                Channel::Lossy => session.channels[1] = true,
-            }
+            session.channels.open(channel);
         }
     }
 
@@ -798,16 +818,16 @@ impl Router {
         let mut slow = Vec::new();
         for to in room.sessions.iter().filter(|to| **to != from) {
             let Some(session) = self.sessions.get_mut(to.0) else { continue };
+            let listens = session.subscribe && session.channels.has(channel);
             match channel {
-                Channel::Reliable if session.channels[0] && session.subscribe => {
-                    if session.backlog.offer(&framed, |message| out.send(*to, channel, message)).is_err() {
+                _ if !listens => {}
+                Channel::Lossy => drop(out.send(*to, channel, &framed)),
+                Channel::Reliable => {
+                    let taken = session.backlog.offer(&framed, |message| out.send(*to, channel, message));
+                    if taken.is_err() {
                         slow.push(*to);
                     }
                 }
-                Channel::Lossy if session.channels[1] && session.subscribe => {
-                    out.send(*to, channel, &framed);
-                }
-                _ => {}
             }
         }
         slow

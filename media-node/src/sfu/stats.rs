@@ -38,7 +38,8 @@ pub struct SessionStats {
 
 /// Fraction lost in parts per 10,000.
 pub fn loss(expected: u64, lost: u64) -> u16 {
-    if expected == 0 { 0 } else { u16::try_from(lost.min(expected) * 10_000 / expected).unwrap_or(10_000) }
+    let share = (lost.min(expected) * 10_000).checked_div(expected).unwrap_or(0);
+    u16::try_from(share).unwrap_or(10_000)
 }
 
 /// What a node's shards carry.

@@ -146,7 +146,7 @@ mod tests {
     fn declared() -> Declared {
         Declared {
             node: NodeId([7; 20]),
-            cell: H3Cell(0x851f_ae07_ffff_fff),
+            cell: H3Cell(0x0851_fae0_7fff_ffff),
             class: CapacityClass::Small,
             endpoint: "127.0.0.1:7400".parse().unwrap(),
             wallet: "media.json".into(),
@@ -188,7 +188,7 @@ mod tests {
                 Some(Registration { endpoint: "127.0.0.1:1".parse().unwrap(), ..registration() }),
                 "--endpoint 127.0.0.1:7400",
             ),
-            (Some(Registration { cell: H3Cell(0x851f_ae03_ffff_fff), ..registration() }), "--cell 851fae07fffffff"),
+            (Some(Registration { cell: H3Cell(0x0851_fae0_3fff_ffff), ..registration() }), "--cell 851fae07fffffff"),
         ];
         for (registration, expected) in cases {
             let text = message(registration);

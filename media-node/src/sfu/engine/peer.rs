@@ -246,10 +246,12 @@ impl Connection for Str0mConnection {
         let Some(ssrc) = line.sender else { return };
         let Forward { numbers, packet, .. } = forward;
         line.report.first.get_or_insert(numbers.seq);
-        let mut extensions = ExtensionValues::default();
-        extensions.audio_level = packet.audio_level.map(|level| -(level.min(127) as i8));
-        extensions.voice_activity = packet.voice;
-        extensions.video_orientation = packet.quarter_turns.map(orientation);
+        let extensions = ExtensionValues {
+            audio_level: packet.audio_level.map(|level| -(level.min(127) as i8)),
+            voice_activity: packet.voice,
+            video_orientation: packet.quarter_turns.map(orientation),
+            ..Default::default()
+        };
         let pictures = &numbers.pictures;
         let is_vp8 = packet.format.codec == Codec::Vp8;
         let payload = if pictures.is_empty() || is_vp8 {

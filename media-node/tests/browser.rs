@@ -1,0 +1,174 @@
+//! A call between two connections of a real Chromium, through the SFU: what browsers offer must be understood. Skipped, with a word
+//! on standard error, where no Chromium is installed.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::StatusCode,
+    response::Html,
+    routing::{get, post},
+};
+use chroom_media_node::sfu::{
+    Sfu, SfuConfig,
+    event::CloseReason,
+    id::{Mid, SessionId},
+    router::{Opening, Publish, Subscribe},
+};
+use serde::Deserialize;
+use serde_json::Value;
+use std::{
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::sync::mpsc;
+
+#[derive(Clone)]
+struct Page {
+    sfu: Arc<Sfu>,
+    results: mpsc::Sender<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Negotiation {
+    session: u8,
+    sdp: String,
+    #[serde(default)]
+    publish: Vec<(String, String, String)>,
+    #[serde(default)]
+    subscribe: Vec<(String, String, u32)>,
+}
+
+fn wishes(subscribe: Vec<(String, String, u32)>) -> Vec<Subscribe> {
+    subscribe
+        .into_iter()
+        .map(|(mid, track, max_height)| Subscribe {
+            mid: Mid::parse(&mid).unwrap(),
+            track: Some(track.parse().unwrap()),
+            max_height,
+        })
+        .collect()
+}
+
+async fn negotiate(State(page): State<Page>, Json(body): Json<Negotiation>) -> Result<String, (StatusCode, String)> {
+    let room = "room".parse().unwrap();
+    let session = SessionId([body.session; 16]);
+    let opening = Opening {
+        room,
+        session,
+        participant: format!("p{}", body.session).parse().unwrap(),
+        publish: true,
+        subscribe: true,
+        uplink_kbps: 0,
+    };
+    let room = opening.room.clone();
+    // Open already in a later negotiation.
+    let _ = page.sfu.open(opening).unwrap().done().await.unwrap();
+    let publish = body
+        .publish
+        .into_iter()
+        .map(|(mid, track, source)| Publish { mid: Mid::parse(&mid).unwrap(), track: track.parse().unwrap(), source })
+        .collect();
+    let pending = page.sfu.negotiate(&room, session, body.sdp, publish, wishes(body.subscribe)).unwrap();
+    pending.done().await.unwrap().map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))
+}
+
+async fn subscribe(State(page): State<Page>, Json(body): Json<Negotiation>) -> Result<(), (StatusCode, String)> {
+    let room = "room".parse().unwrap();
+    let pending = page.sfu.subscribe(&room, SessionId([body.session; 16]), wishes(body.subscribe)).unwrap();
+    pending.done().await.unwrap().map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))
+}
+
+async fn result(State(page): State<Page>, Json(body): Json<Value>) {
+    page.results.send(body).await.unwrap();
+}
+
+const PAGE: &str = include_str!("browser.html");
+
+struct Chromium(Child);
+
+impl Drop for Chromium {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn chromium(url: &str, profile: &std::path::Path) -> Option<Chromium> {
+    ["chromium", "chromium-browser", "google-chrome"].iter().find_map(|name| {
+        Command::new(name)
+            .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--use-fake-ui-for-media-stream"])
+            .args(["--use-fake-device-for-media-stream", "--autoplay-policy=no-user-gesture-required"])
+            .args(["--no-first-run", "--disable-background-timer-throttling", "--disable-dev-shm-usage"])
+            .arg(format!("--user-data-dir={}", profile.display()))
+            .arg(url)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .ok()
+            .map(Chromium)
+    })
+}
+
+async fn call(codec: &str, loss: Option<f64>) -> Option<Value> {
+    let config = SfuConfig { listen: "127.0.0.1:0".parse().unwrap(), advertise: None, shards: 1, egress_loss: loss };
+    let sfu = Arc::new(Sfu::start(&config).unwrap());
+    let (results, mut got) = mpsc::channel(4);
+    let page = Page { sfu: sfu.clone(), results };
+    let router = Router::new()
+        .route("/", get(|| async { Html(PAGE) }))
+        .route("/negotiate", post(negotiate))
+        .route("/subscribe", post(subscribe))
+        .route("/result", post(result))
+        .with_state(page);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    // getUserMedia wants a secure context, which localhost is.
+    let url = format!("http://localhost:{}/?codec={codec}", listener.local_addr().unwrap().port());
+    let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let profile = tempfile::tempdir().unwrap();
+    let Some(browser) = chromium(&url, profile.path()) else {
+        eprintln!("skipped: no Chromium found");
+        return None;
+    };
+    let value = tokio::time::timeout(Duration::from_secs(90), got.recv()).await.expect("the page reports in time");
+    let (_, stats) = sfu.stats(None).await.unwrap();
+    eprintln!("{codec}: {}\n{stats:#?}", value.as_ref().unwrap());
+    drop(browser);
+    server.abort();
+    sfu.stop(CloseReason::Draining).await;
+    value
+}
+
+fn check(result: &Value) {
+    assert_eq!(result["error"], Value::Null, "{result}");
+    let number = |field: &str| result[field].as_f64().unwrap_or(-1.0);
+    assert!(number("framesDecoded") > 30.0 && number("audioPackets") > 50.0, "{result}");
+    assert!(number("audioLevel") > 0.01, "the fake device beeps: {result}");
+    assert_eq!(result["message"], "p1:ping", "{result}");
+    assert_eq!(result["afterSwitch"], Value::Bool(true), "frames went on after changes of layer: {result}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_calls_with_vp8_simulcast() {
+    if let Some(result) = call("VP8", None).await {
+        check(&result);
+        let heights: Vec<f64> = result["heights"].as_array().unwrap().iter().filter_map(Value::as_f64).collect();
+        assert!(heights.len() >= 2 && heights[0] < heights[1], "the layer followed the wish: {result}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_calls_with_h264() {
+    if let Some(result) = call("H264", None).await {
+        check(&result);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_calls_with_vp9() {
+    if let Some(result) = call("VP9", None).await {
+        check(&result);
+    }
+}
