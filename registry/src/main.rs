@@ -140,7 +140,7 @@ fn main() -> ExitCode {
 }
 
 async fn serve(run: Run) -> anyhow::Result<()> {
-    telemetry::init(run.log_format, "info,libp2p=warn,libp2p_gossipsub=error")?;
+    telemetry::init(run.log_format, "info,libp2p=warn,libp2p_gossipsub=error,libp2p_kad=error")?;
     let signal = telemetry::shutdown_signal();
     tokio::pin!(signal);
     let secret = passphrase::read(run.passphrase_file.as_deref())?;

@@ -307,3 +307,48 @@ async fn call(address: std::net::SocketAddr, method: &str, params: serde_json::V
     assert!(answer.get("error").is_none(), "{answer}");
     answer["result"].clone()
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watcher_that_falls_behind_gets_everything_anew() {
+    let chain = MemoryChain::new();
+    let folder = tempfile::tempdir().unwrap();
+    let (media, gone) = (wallet(10), wallet(12));
+    for wallet in [&media, &gone] {
+        chain.register(wallet.node_id(), Role::Media, NodeStatus::Active);
+    }
+    chain.register(wallet(1).node_id(), Role::Registry, NodeStatus::Active);
+    let node = start(&chain, &wallet(1), folder.path(), &[]).await;
+    for wallet in [&media, &gone] {
+        registry(&node, wallet).join(join_request(wallet, record(wallet, Role::Media, now_ms()))).await.unwrap();
+    }
+    let mut watching =
+        registry(&node, &media).watch(v1::WatchRequest { roles: vec!["media".into()] }).await.unwrap().into_inner();
+    // It reads nothing while more happens than any buffer holds.
+    let mut last = None;
+    for n in 0..12_000u64 {
+        let mut report = load(&media, now_ms());
+        report.payload.seq = (now_ms() << 16) + n;
+        report = media.sign(report.payload, &GENESIS);
+        if n % 2_000 == 0 {
+            tokio::task::yield_now().await;
+        }
+        if node.register().report_load(report.clone()) == chroom_registry::datastore::register::LoadOutcome::Accepted {
+            last = Some(report);
+        }
+    }
+    chain.register(gone.node_id(), Role::Media, NodeStatus::Jailed);
+    until("the node is gone", || node.register().view(&gone.node_id()).is_none()).await;
+    // Whatever it missed, it ends with the state as it is.
+    let (mut removed, mut newest) = (false, Vec::new());
+    let wanted = last.unwrap().encode();
+    while !(removed && newest == wanted) {
+        match watching.message().await.unwrap().unwrap().event.unwrap() {
+            Event::Removed(id) => removed |= id == gone.node_id().0,
+            Event::Upsert(entry) if entry.node == media.node_id().0 => newest = entry.signed_load,
+            Event::Upsert(entry) => removed &= entry.node != gone.node_id().0,
+            Event::Synced(_) => {}
+        }
+    }
+    drop(watching);
+    node.stop().await;
+}

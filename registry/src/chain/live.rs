@@ -6,7 +6,7 @@ use chroom_primitives::{Hash, NodeId, QosEpoch, UnixMs, epoch::EpochInfo, merkle
 use codec::{Decode, Encode};
 use futures::FutureExt;
 use jsonrpsee::{
-    core::client::ClientT,
+    core::{ClientError, DeserializeOwned, client::ClientT, params::ArrayParams},
     rpc_params,
     ws_client::{WsClient, WsClientBuilder},
 };
@@ -76,6 +76,7 @@ impl Chain for LiveChain {
                     Ok(())
                 }
                 Err(error) if error.is("Qos", "AlreadySubmitted") => Ok(()),
+                Err(error) if error.is("Qos", "NotAttestor") => Err(ChainError::NotAttestor),
                 Err(error @ SubmitError::Dispatch { .. }) => Err(ChainError::Refused(error.to_string())),
                 Err(error) => Err(ChainError::Unavailable(error.to_string())),
             }
@@ -122,18 +123,32 @@ impl BestChain {
         Err(last)
     }
 
+    async fn request<R: DeserializeOwned + Send>(&self, method: &str, params: ArrayParams) -> Result<R, ChainError> {
+        let client = self.client().await?;
+        match client.request(method, params).await {
+            Ok(answer) => Ok(answer),
+            Err(error @ ClientError::Call(_)) => Err(ChainError::Unavailable(error.to_string())),
+            Err(error) => {
+                // Whatever else went wrong, the next question goes over a new connection.
+                let mut held = self.connection.lock().await;
+                if held.as_ref().is_some_and(|current| Arc::ptr_eq(current, &client)) {
+                    *held = None;
+                }
+                Err(ChainError::Unavailable(error.to_string()))
+            }
+        }
+    }
+
     async fn call<R: Decode>(&self, method: &str, arguments: Vec<u8>, at: Hash) -> Result<R, ChainError> {
         let arguments = format!("0x{}", hex::encode(arguments));
         let at = format!("0x{}", hex::encode(at.as_bytes()));
-        let client = self.client().await?;
-        let answer: String = client.request("state_call", rpc_params![method, arguments, at]).await.map_err(failed)?;
+        let answer: String = self.request("state_call", rpc_params![method, arguments, at]).await?;
         let bytes = hex::decode(answer.trim_start_matches("0x")).map_err(malformed)?;
         R::decode(&mut bytes.as_slice()).map_err(malformed)
     }
 
     async fn hash_of(&self, block: u32) -> Result<Hash, ChainError> {
-        let client = self.client().await?;
-        let answer: Option<String> = client.request("chain_getBlockHash", rpc_params![block]).await.map_err(failed)?;
+        let answer: Option<String> = self.request("chain_getBlockHash", rpc_params![block]).await?;
         let answer = answer.ok_or_else(|| ChainError::Unavailable(format!("block {block} is not known")))?;
         let bytes: [u8; 32] = hex::decode(answer.trim_start_matches("0x"))
             .map_err(malformed)?
@@ -143,8 +158,7 @@ impl BestChain {
     }
 
     async fn head(&self) -> Result<Head, ChainError> {
-        let client = self.client().await?;
-        let header: Header = client.request("chain_getHeader", rpc_params![]).await.map_err(failed)?;
+        let header: Header = self.request("chain_getHeader", rpc_params![]).await?;
         let block = u32::from_str_radix(header.number.trim_start_matches("0x"), 16).map_err(malformed)?;
         let epoch: EpochInfo = self.call("ChroomApi_epoch_info", Vec::new(), self.hash_of(block).await?).await?;
         Ok(Head { block, epoch })
@@ -165,10 +179,6 @@ impl BestChain {
             after = last;
         }
     }
-}
-
-fn failed(error: jsonrpsee::core::ClientError) -> ChainError {
-    ChainError::Unavailable(error.to_string())
 }
 
 fn malformed(error: impl std::fmt::Display) -> ChainError {

@@ -14,6 +14,9 @@ pub enum ChainError {
     /// It cannot be asked now; another attempt may work.
     #[error("the chain does not answer: {0}")]
     Unavailable(String),
+    /// This node was no active registry node when the epoch began, so it has no say in it.
+    #[error("this node was no active registry node when the epoch began")]
+    NotAttestor,
     /// It says no for good.
     #[error("the chain refuses: {0}")]
     Refused(String),

@@ -444,3 +444,76 @@ fn view_in(state: &State, members: &Membership, node: &NodeId, now: UnixMs) -> O
 pub fn region_of(cell: H3Cell) -> String {
     format!("h3-{}", cell.base_cell())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{BERLIN, GENESIS, draft, resign, wallet};
+    use chroom_primitives::{AccountId, CapacityClass, epoch::EpochInfo, record::Registration};
+
+    fn membership(nodes: &[(NodeId, NodeStatus)]) -> Arc<Membership> {
+        let registration = |node: NodeId, status| Registration {
+            node,
+            owner: AccountId::new([9; 32]),
+            role: Role::Media,
+            status,
+            cell: BERLIN,
+            class: CapacityClass::Small,
+            endpoint: "127.0.0.1:7400".parse().unwrap(),
+            bond: 1,
+            price_per_gib: 0,
+        };
+        Arc::new(Membership {
+            block: 1,
+            block_hash: Hash::zero(),
+            epoch: EpochInfo {
+                current: QosEpoch(0),
+                started_at: 1,
+                started_ms: 0,
+                length: 8,
+                submit_window: 4,
+                committee_size: 3,
+            },
+            generation: 0,
+            nodes: nodes.iter().map(|(node, status)| (*node, registration(*node, *status))).collect(),
+        })
+    }
+
+    #[test]
+    fn records_wait_for_the_chain_and_go_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(folder.path(), &GENESIS).unwrap());
+        let node = wallet(1);
+        let id = node.node_id();
+        let nobody = membership(&[]);
+        let (send, receive) = watch::channel(nobody.clone());
+        let register = Register::open(GENESIS, store.clone(), receive, Arc::default()).unwrap();
+        let made = now_ms() - 20_000;
+        let record = resign(&node, draft(&node, Role::Media, made));
+        assert_eq!(register.merge(record.clone(), Durability::Synced).unwrap(), Verdict::NotMember);
+        assert!(register.view(&id).is_none() && store.all_versions().unwrap().is_empty());
+
+        // The chain has it now: what waited is taken in.
+        let active = membership(&[(id, NodeStatus::Active)]);
+        send.send_replace(active.clone());
+        assert_eq!(register.on_membership(&nobody, &active).unwrap(), std::slice::from_ref(&record));
+        assert!(register.view(&id).is_some());
+
+        // Revoked, it is dropped and does not come back, but a snapshot of a time before that still has it.
+        let jailed = membership(&[(id, NodeStatus::Jailed)]);
+        send.send_replace(jailed.clone());
+        let mut changes = register.changes();
+        register.on_membership(&active, &jailed).unwrap();
+        assert_eq!(changes.try_recv(), Ok(Change(id)));
+        assert!(register.view(&id).is_none() && store.all_versions().unwrap().is_empty());
+        assert_eq!(register.merge(record.clone(), Durability::Buffered).unwrap(), Verdict::Revoked);
+        let cut = register.cut(QosEpoch(0), made + 15_000, &BTreeSet::from([id]));
+        assert_eq!(cut.records, std::slice::from_ref(&record));
+
+        // Pardoned, it is back as it was.
+        send.send_replace(active.clone());
+        register.on_membership(&jailed, &active).unwrap();
+        assert_eq!(register.current(&id), Some(record));
+        assert_eq!(store.all_versions().unwrap().len(), 1);
+    }
+}

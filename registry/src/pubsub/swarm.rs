@@ -40,6 +40,8 @@ use tokio_util::sync::CancellationToken;
 const TICK: Duration = Duration::from_millis(500);
 /// Mean time between two comparisons that this node begins, in milliseconds.
 const COMPARE_MS: u64 = 4_000;
+/// Time between two looks into the register for registry nodes, in milliseconds.
+const LEARN_MS: u64 = 2_000;
 /// A comparison without progress for this long is given up, in milliseconds.
 const COMPARE_TIMEOUT_MS: u64 = 20_000;
 /// Time that an exchange may take.
@@ -270,6 +272,7 @@ pub async fn start(
         comparisons: BTreeMap::new(),
         next_compare: 0,
         next_nameless: 0,
+        next_learn: 0,
         gossip_rate: RateLimiter::new(GOSSIP_RATE),
         exchange_rate: RateLimiter::new(EXCHANGE_RATE),
     };
@@ -303,6 +306,7 @@ struct Task {
     comparisons: BTreeMap<PeerId, Running>,
     next_compare: UnixMs,
     next_nameless: UnixMs,
+    next_learn: UnixMs,
     gossip_rate: RateLimiter<PeerId>,
     exchange_rate: RateLimiter<PeerId>,
 }
@@ -390,16 +394,9 @@ impl Task {
     }
 
     fn on_tick(&mut self, now: UnixMs) {
-        // The register itself says where registry nodes are.
-        for view in self.register.views(Some(Role::Registry)) {
-            let address = std::str::from_utf8(&view.record.payload.p2p).ok().and_then(|t| t.parse::<Multiaddr>().ok());
-            if let Some(address) = address
-                && let Some(peer) = peer_of(&address)
-                && peer != self.peer
-                && node_id_of_peer_id(&peer) == Some(view.record.payload.node)
-            {
-                self.book.learn(peer, address);
-            }
+        if now >= self.next_learn {
+            self.next_learn = now.saturating_add(LEARN_MS);
+            self.learn_from_register();
         }
         for (peer, addresses) in self.book.due(now) {
             if self.swarm.is_connected(&peer) {
@@ -425,6 +422,20 @@ impl Task {
             }
         }
         self.metrics.peers.set(self.book.connections().len() as i64);
+    }
+
+    /// The register itself says where registry nodes are.
+    fn learn_from_register(&mut self) {
+        for view in self.register.views(Some(Role::Registry)) {
+            let address = std::str::from_utf8(&view.record.payload.p2p).ok().and_then(|t| t.parse::<Multiaddr>().ok());
+            if let Some(address) = address
+                && let Some(peer) = peer_of(&address)
+                && peer != self.peer
+                && node_id_of_peer_id(&peer) == Some(view.record.payload.node)
+            {
+                self.book.learn(peer, address);
+            }
+        }
     }
 
     fn compare(&mut self, peer: PeerId, now: UnixMs) {

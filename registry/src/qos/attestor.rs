@@ -26,6 +26,9 @@ const TOO_LATE_MS: u64 = 100_000;
 /// Receipts, reports and probes are kept for this many epochs after theirs, for looking into disputes.
 const KEEP_EPOCHS: u64 = 64;
 
+/// Old ones are looked for once in so many epochs: it takes a look at everything.
+const SWEEP_EPOCHS: u32 = 16;
+
 /// An epoch cannot be closed now.
 #[derive(Debug, thiserror::Error)]
 enum CloseError {
@@ -185,7 +188,9 @@ impl Attestor {
                 Ok(attestation)
             })?;
             let keep = to.saturating_sub(to.saturating_sub(from).saturating_mul(KEEP_EPOCHS));
-            register.store().forget_before(keep)?;
+            if epoch.0.is_multiple_of(SWEEP_EPOCHS) {
+                register.store().forget_before(keep)?;
+            }
             register.forget_before(from.saturating_sub(to.saturating_sub(from)));
             register.put_scores(attestation.scores());
             Ok::<(Attestation, Snapshot), StoreError>((attestation, snapshot))
@@ -249,6 +254,10 @@ impl Attestor {
             }
             Err(ChainError::Unavailable(reason)) => {
                 tracing::warn!(epoch = epoch.0, reason, "the epoch's roots are not on the chain yet, trying again");
+            }
+            Err(ChainError::NotAttestor) => {
+                tracing::info!(epoch = epoch.0, "not in service yet when the epoch began: no say in it");
+                self.give_up(epoch, "not_attestor");
             }
             Err(ChainError::Refused(reason)) => {
                 tracing::error!(epoch = epoch.0, reason, "the chain refuses the epoch's roots");
