@@ -5,3 +5,4 @@ mod equivocation;
 mod genesis;
 mod metadata;
 mod signature;
+mod validator;
