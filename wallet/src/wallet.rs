@@ -124,7 +124,7 @@ impl fmt::Debug for Wallet {
 mod tests {
     use super::*;
     use chroom_primitives::{
-        ChroomSignature, H3Cell, Role,
+        ChroomSignature, Role,
         record::{KeyProof, LoadReport},
     };
     use proptest::prelude::*;
@@ -206,7 +206,6 @@ mod tests {
         let plain = wallet.sign_personal(&codec::Encode::encode(&proof));
         let signed = wallet.sign(proof, &genesis);
         assert_ne!(plain, signed.signature);
-        let _ = H3Cell::default();
     }
 
     proptest! {
