@@ -16,7 +16,12 @@ use crate::{
     owner, place, token,
 };
 use chroom_chain_client::ChainClient;
-use jsonrpsee::{core::client::ClientT, http_client::HttpClientBuilder, rpc_params};
+use jsonrpsee::{
+    core::{client::ClientT, params::ArrayParams},
+    http_client::HttpClientBuilder,
+    rpc_params,
+};
+use serde::{Deserialize, de::DeserializeOwned};
 use std::{
     collections::BTreeMap,
     path::PathBuf,
@@ -67,14 +72,19 @@ impl Startup {
         let programs = programs()?;
         let peers = self.make_keys(&mut learnt)?;
         self.start_validators(&programs, &peers).await?;
-        let chain = self.connect().await?;
-        self.step("the chain finalises blocks");
-        let progress = |text: &str| self.step(text);
-        let enrolled = enrol::all(&chain, &self.plan, &learnt.nodes, &progress);
-        let ((), app) = tokio::try_join!(enrolled, self.application(&chain))?;
-        learnt.apps = vec![app];
-        self.start_registries(&programs, &mut learnt).await?;
-        self.start_serving(&programs, &learnt).await?;
+        let finality = self.finality();
+        let network = async {
+            let chain = self.connect().await?;
+            let progress = |text: &str| self.step(text);
+            let enrolled = enrol::all(&chain, &self.plan, &learnt.nodes, &progress);
+            let ((), app) = tokio::try_join!(enrolled, self.application(&chain))?;
+            learnt.apps = vec![app];
+            self.start_registries(&programs, &mut learnt).await?;
+            self.start_serving(&programs, &learnt).await
+        };
+        // Nothing waits for a new final block but the end of the start: after a restart all services find what they need in
+        // the old ones.
+        tokio::try_join!(finality, network)?;
         let demo = self.start_demo(&learnt).await?;
         let ready = Ready::new(&self.plan, &learnt, &self.views.borrow());
         ready.save(&self.plan.data).context("cannot write network.json")?;
@@ -123,12 +133,28 @@ impl Startup {
             self.launch(&validator.name, Kind::Validator, programs, validator_arguments(validator, boot));
         }
         self.step(format_args!("{} validators started", self.plan.validators.len()));
+        // Before they have found each other, each would build blocks of its own.
+        let peers = usize::from(self.plan.validators.len() > 1);
+        let all = self.plan.validators.iter().map(|validator| async move {
+            wait_for(&validator.name, &self.plan.log(&validator.name), &self.views, self.patience, || async move {
+                let health: Health = ask(validator, "system_health", rpc_params![]).await?;
+                if health.peers >= peers { Ok(()) } else { Err("it has found no other validator yet".to_owned()) }
+            })
+            .await
+        });
+        futures::future::try_join_all(all).await?;
+        self.step("the validators have found each other");
+        Ok(())
+    }
+
+    /// Waits until each validator sees a block become final. After a restart an old one is final at once: only a new one
+    /// shows that finality goes on.
+    async fn finality(&self) -> Result<(), Failure> {
         let all = self.plan.validators.iter().map(|validator| async move {
             let first = OnceLock::new();
             let first = &first;
             wait_for(&validator.name, &self.plan.log(&validator.name), &self.views, self.patience, || async move {
-                let now = finalised(format!("http://127.0.0.1:{}", validator.ws)).await?;
-                // After a restart an old block is final at once: only a new one shows that finality goes on.
+                let now = finalised(validator).await?;
                 if now > *first.get_or_init(|| now) {
                     Ok(())
                 } else {
@@ -138,6 +164,7 @@ impl Startup {
             .await
         });
         futures::future::try_join_all(all).await?;
+        self.step("the chain finalises blocks");
         Ok(())
     }
 
@@ -328,15 +355,25 @@ fn validator_arguments(validator: &Validator, boot: Option<&str>) -> Vec<String>
     arguments
 }
 
-/// Number of the newest final block, asked of a node's own JSON-RPC.
-async fn finalised(url: String) -> Result<u32, String> {
+/// What matters of a node's own view of itself.
+#[derive(Deserialize)]
+struct Health {
+    peers: usize,
+}
+
+/// Asks a validator's own JSON-RPC.
+async fn ask<T: DeserializeOwned>(validator: &Validator, method: &str, params: ArrayParams) -> Result<T, String> {
     let client = HttpClientBuilder::default()
         .request_timeout(Duration::from_secs(5))
-        .build(url)
+        .build(format!("http://127.0.0.1:{}", validator.ws))
         .map_err(|error| chain_of(&error))?;
-    let hash: String = client.request("chain_getFinalizedHead", rpc_params![]).await.map_err(|e| chain_of(&e))?;
-    let header: serde_json::Value =
-        client.request("chain_getHeader", rpc_params![hash]).await.map_err(|e| chain_of(&e))?;
+    client.request(method, params).await.map_err(|error| chain_of(&error))
+}
+
+/// Number of the newest final block.
+async fn finalised(validator: &Validator) -> Result<u32, String> {
+    let hash: String = ask(validator, "chain_getFinalizedHead", rpc_params![]).await?;
+    let header: serde_json::Value = ask(validator, "chain_getHeader", rpc_params![hash]).await?;
     let number = header.get("number").and_then(serde_json::Value::as_str).unwrap_or_default();
     u32::from_str_radix(number.trim_start_matches("0x"), 16).map_err(|_| format!("{number:?} is no block number"))
 }
