@@ -57,13 +57,18 @@ const WEB = resolve(import.meta.dirname, "../../web/dist");
 /** The local network that the whole suite uses: three media nodes, the third of which loses a tenth of what it sends. */
 export class Network {
   private constructor(
-    readonly program: Program,
+    private readonly program: Program | undefined,
     readonly data: string,
     readonly ready: Ready,
   ) {}
 
-  /** Starts it, and waits until it is up. */
+  /** Starts it, and waits until it is up; or, with CHROOM_E2E_DATA, takes the one that runs with that data folder. */
   static async start(): Promise<Network> {
+    const running = process.env.CHROOM_E2E_DATA;
+    if (running !== undefined) {
+      const ready = JSON.parse(readFileSync(join(running, "network.json"), "utf8")) as Ready;
+      return new Network(undefined, running, ready);
+    }
     if (!existsSync(join(WEB, "index.html"))) throw new Error(`${WEB} is missing: npm --prefix web run build`);
     const data = mkdtempSync(join(tmpdir(), "chroom-e2e-"));
     const program = new Program("chroom", [
@@ -106,6 +111,7 @@ export class Network {
 
   /** Ends it; the data go too unless `keep`. */
   async stop(keep: boolean): Promise<void> {
+    if (!this.program) return;
     await this.program.stop("SIGINT", 60_000);
     if (!keep) rmSync(this.data, { recursive: true, force: true });
   }

@@ -1,4 +1,4 @@
-import { createDecipheriv, createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, scryptSync, sign, type KeyObject } from "node:crypto";
+import { createDecipheriv, createPublicKey, generateKeyPairSync, randomBytes, scryptSync, sign } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { keccak_256 } from "@noble/hashes/sha3.js";
 import { secp256k1 } from "@noble/curves/secp256k1.js";
@@ -57,17 +57,6 @@ const EXTENSION = oid([0x2b, 0x06, 0x01, 0x04, 0x01, 0x83, 0xa2, 0x5a, 0x01, 0x0
 /** ecdsa-with-SHA256 */
 const ECDSA = der(SEQUENCE, oid([0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02]));
 
-const time = (text: string): Buffer => der(0x18, Buffer.from(text));
-
-/** The secret as a key that Node.js can sign with. */
-function hostKey(secret: Buffer, point: Uint8Array): KeyObject {
-  const half = (from: number): string => Buffer.from(point.subarray(from, from + 32)).toString("base64url");
-  return createPrivateKey({
-    format: "jwk",
-    key: { kty: "EC", crv: "secp256k1", d: secret.toString("base64url"), x: half(1), y: half(33) },
-  });
-}
-
 /** Makes the TLS identity of a node's secret. */
 export function tlsIdentity(secret: Buffer = randomBytes(32)): TlsIdentity {
   const point = secp256k1.getPublicKey(secret, false);
@@ -77,7 +66,8 @@ export function tlsIdentity(secret: Buffer = randomBytes(32)): TlsIdentity {
   const spki = createPublicKey(pair.privateKey).export({ type: "spki", format: "der" });
   // Protobuf PublicKey: type 2 (secp256k1), 33 bytes of data.
   const publicKey = Buffer.concat([Buffer.of(0x08, 0x02, 0x12, 33), compressed]);
-  const vouched = sign("sha256", Buffer.concat([Buffer.from("libp2p-tls-handshake:"), spki]), hostKey(secret, point));
+  // The low of the two possible s: the other side takes no other.
+  const vouched = secp256k1.sign(Buffer.concat([Buffer.from("libp2p-tls-handshake:"), spki]), secret, { format: "der" });
   const extension = der(SEQUENCE, der(0x04, publicKey), der(0x04, vouched));
   const name = der(SEQUENCE);
   const body = der(
@@ -86,7 +76,7 @@ export function tlsIdentity(secret: Buffer = randomBytes(32)): TlsIdentity {
     der(0x02, Buffer.concat([Buffer.of(0x01), randomBytes(8)])),
     ECDSA,
     name,
-    der(SEQUENCE, time("19750101000000Z"), time("40960101000000Z")),
+    der(SEQUENCE, der(0x17, Buffer.from("750101000000Z")), der(0x18, Buffer.from("40960101000000Z"))),
     name,
     spki,
     der(0xa3, der(SEQUENCE, der(SEQUENCE, EXTENSION, der(0x04, extension)))),

@@ -13,6 +13,8 @@ export interface Joined {
 
 /** A bare client of the orchestrator's signalling: for what the SDK would not do. */
 export class Signalling {
+  /** The session's events so far. */
+  readonly events: Record<string, unknown>[] = [];
   #next = 1;
   readonly #pending = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
 
@@ -20,9 +22,12 @@ export class Signalling {
     socket.on("message", (data: Buffer) => {
       const message = JSON.parse(data.toString()) as {
         id?: number;
+        method?: string;
+        params?: { result?: Record<string, unknown> };
         result?: unknown;
         error?: { code: number; message: string; data?: Record<string, unknown> };
       };
+      if (message.method === "session.event" && message.params?.result) this.events.push(message.params.result);
       const pending = message.id === undefined ? undefined : this.#pending.get(message.id);
       if (!pending) return;
       const { error } = message;
@@ -41,7 +46,9 @@ export class Signalling {
       socket.once("error", reject);
     });
     socket.on("error", () => undefined);
-    return new Signalling(socket);
+    const client = new Signalling(socket);
+    await client.call("session.events", {});
+    return client;
   }
 
   call<T = unknown>(method: string, params: object): Promise<T> {

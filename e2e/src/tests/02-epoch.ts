@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import type { TestContext } from "node:test";
 import type { Context } from "../context.js";
 import { post } from "../json-rpc.js";
@@ -70,6 +71,9 @@ export async function epoch(suite: Context, t: TestContext): Promise<void> {
   assert.ok(BigInt(promise.total ?? 0) > 0n, "there is something to be paid");
   assert.ok(BigInt(promise.fees ?? 0) > 0n, "the application pays for usage");
 
+  // The node itself claims and pays the transaction's fee, so that its owner's balance shows the pay alone.
+  const folder = join(network.data, "media-1");
+  const signer = ["--owner", join(folder, "wallet.json"), "--owner-passphrase-file", join(folder, "passphrase")];
   const before = await chain.free(ownerAccount);
   const registry = network.ready.registries[0];
   assert.ok(registry);
@@ -77,8 +81,7 @@ export async function epoch(suite: Context, t: TestContext): Promise<void> {
     registry.http,
     ...["rewards", "claim", nodeId],
     ...["--epoch", String(number)],
-    // Anyone may claim for a node: somebody else pays the transaction's fee, so that the owner's balance shows the pay alone.
-    ...["--dev", "alice"],
+    ...signer,
   );
   assert.equal(claimed.claims.length, 1);
   const after = await until("the owner is paid", 60_000, async () => {
@@ -87,7 +90,7 @@ export async function epoch(suite: Context, t: TestContext): Promise<void> {
   });
   assert.equal(after.free - before, BigInt(promise.total ?? 0), "the balance grew by exactly what was foretold");
   await assert.rejects(
-    network.ask(registry.http, "rewards", "claim", nodeId, "--epoch", String(number), "--dev", "alice"),
+    network.ask(registry.http, "rewards", "claim", nodeId, "--epoch", String(number), ...signer),
     "an epoch is paid once",
   );
 

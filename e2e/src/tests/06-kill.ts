@@ -131,35 +131,63 @@ async function killMedia(suite: Context, done: string[]): Promise<void> {
   const orchestrator = network.ready.orchestrators[0];
   assert.ok(orchestrator);
   const { cell, nodeId, http } = network.media("media-2");
+  const room = "to-be-moved";
   const near = await Signalling.open(orchestrator.ws);
-  const joined = await near.join(token(suite.app, { room: "to-be-moved", identity: "first" }), cell);
+  const joined = await near.join(token(suite.app, { room, identity: "first" }), cell);
   assert.equal(joined.node.id, nodeId);
-  const natives = Natives.start(network.ready, "to-be-moved", { name: "mover", count: 2, video: 0, videos: 0, seconds: 45 });
+  const natives = Natives.start(network.ready, room, { name: "mover", count: 2, video: 0, videos: 0, seconds: 60 });
   suite.onEnd(async () => {
+    near.close();
     if (natives.running) await natives.stop();
   });
-  await until("the room lives on media-2", 30_000, async () => {
-    const status = (await (await fetch(`${http}/v1/status`)).json()) as { usage: { sessions: number } };
-    return status.usage.sessions >= 2;
-  });
+  await until("two callers are in the room on media-2", 30_000, () => heard(near) >= 2);
   const began = Date.now();
   await network.restarted("media-2", network.kill("media-2"));
   await until("media-2 serves again", 60_000, async () => {
     const status = (await (await fetch(`${http}/v1/status`)).json()) as { health: { accepting: boolean } };
     return status.health.accepting;
   });
-  const back = seconds(began);
+  await until("the room was taken up again", 30_000, () => moves(near).length > 0);
+  done.push(`media node back in ${seconds(began)}`);
+
+  // It hangs, so that it does not come back at once: its room has to go elsewhere.
+  const before = moves(near).length;
+  const current = String((moves(near).at(-1)?.node as { id?: string } | undefined)?.id);
+  const place = network.ready.mediaNodes.find((one) => one.nodeId === current);
+  assert.ok(place && place.name !== "media-1", "the room is on one of the other media nodes");
+  const hung = Date.now();
+  const { pid } = network.process(place.name);
+  assert.ok(pid !== null);
+  process.kill(pid, "SIGSTOP");
+  try {
+    await until("the room moves to another media node", 45_000, () =>
+      moves(near)
+        .slice(before)
+        .some(({ node }) => (node as { id?: string }).id !== current),
+    );
+  } finally {
+    process.kill(pid, "SIGCONT");
+  }
+  done.push(`a hanging one's room elsewhere in ${seconds(hung)}`);
   const reports = await natives.finish();
   near.close();
   for (const report of reports) {
-    assert.ok(report.moves > 0, `${report.identity} was moved`);
-    assert.notEqual(report.node, nodeId, `${report.identity} was served elsewhere in the end`);
-    assert.ok(
-      report.tracks.some(({ kind, received }) => kind === "audio" && received > 0),
-      `${report.identity} heard the other`,
-    );
+    assert.ok(report.moves >= 2, `${report.identity} was moved ${report.moves} times`);
+    assert.notEqual(report.node, current, `${report.identity} was served elsewhere in the end`);
+    const audio = report.tracks.filter(({ kind }) => kind === "audio").reduce((sum, { received }) => sum + received, 0);
+    // Fifty packets a second for a minute, less the pauses of the two moves.
+    assert.ok(audio > 1_500, `${report.identity} heard the other before and after (${audio} packets)`);
   }
-  done.push(`media node back in ${back}, its ${reports.length} callers moved`);
+}
+
+/** Moves that a client was told of. */
+function moves(client: Signalling): Record<string, unknown>[] {
+  return client.events.filter(({ type }) => type === "moved");
+}
+
+/** Tracks of others that a client was told of. */
+function heard(client: Signalling): number {
+  return client.events.filter(({ type }) => type === "trackPublished").length;
 }
 
 function seconds(since: number): string {
