@@ -115,8 +115,10 @@ impl<T: Config> Pallet<T> {
         let state = Epochs::<T>::get(epoch).ok_or(Error::<T>::EpochNotClaimable)?;
         let terms = pallet_chroom_nodes::Pallet::<T>::terms(node, epoch).ok_or(Error::<T>::NotRegisteredInEpoch)?;
         ensure!(!Claimed::<T>::get(node).contains(epoch), Error::<T>::AlreadyClaimed);
+        let committee = pallet_chroom_qos::Pallet::<T>::committee(epoch, *node);
+        // No registry was in service when the epoch began: nobody can attest it, ever.
+        ensure!(!committee.is_empty(), Error::<T>::NoCommittee);
         if !pallet_chroom_qos::Pallet::<T>::window_closed(epoch) {
-            let committee = pallet_chroom_qos::Pallet::<T>::committee(epoch, *node);
             let all_sent =
                 committee.iter().all(|member| pallet_chroom_qos::Pallet::<T>::attestation(epoch, *member).is_some());
             ensure!(all_sent, Error::<T>::WindowOpen);
@@ -131,7 +133,6 @@ impl<T: Config> Pallet<T> {
         committee: &[NodeId],
         proofs: &[MemberProof],
     ) -> Result<Measured, Error<T>> {
-        ensure!(!committee.is_empty(), Error::<T>::NoCommittee);
         let mut scores: Vec<(NodeId, Score)> = Vec::with_capacity(proofs.len());
         let mut uptimes = Vec::with_capacity(proofs.len());
         let mut usage: BTreeMap<&AccountId, Vec<u64>> = BTreeMap::new();
