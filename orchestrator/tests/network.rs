@@ -162,10 +162,7 @@ async fn without_media_nodes_the_error_says_who_was_considered() {
     world.chain.status(world.media[0].node(), NodeStatus::Draining);
     let failure = until("the orchestrator knows of the draining", async || {
         let mut client = world.client().await;
-        match client.join_claims(&claims("ada")).await {
-            Err(failure) => Some(failure),
-            Ok(_) => None,
-        }
+        client.join_claims(&claims("ada")).await.err()
     })
     .await;
     assert_eq!((failure.code, &failure.data["reason"]), (-32004, &json!("no-media-node")));

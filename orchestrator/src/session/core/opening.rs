@@ -1,0 +1,135 @@
+//! Sessions on media nodes.
+
+use super::{
+    super::{
+        error::Refusal,
+        exchange::{Command, Failure, Outcome},
+        ids::SessionId,
+        room::Room,
+        wire::Event,
+    },
+    AVOID_MS, Core, Operation, OperationKind, Turn, info_of,
+};
+use chroom_primitives::NodeId;
+use tracing::{info, warn};
+
+/// How often a session whose media connection does not come up is opened anew before it ends.
+const MAX_MENDS: u32 = 3;
+
+impl Core {
+    pub(super) fn open(&mut self, t: &mut Turn<'_>, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let Some(room) = self.rooms.get(&session.room).cloned() else { return };
+        let Some(node) = room.node else { return };
+        let stale = self.leftovers.get(&node).is_some_and(|all| all.iter().any(|leftover| leftover.room == room.id));
+        let command = Command::Open {
+            session: id,
+            room: room.id.clone(),
+            fence: room.fence,
+            participant: session.participant.clone(),
+            rights: session.rights,
+            stale,
+        };
+        self.reservations.add(node, t.now);
+        self.command(t, OperationKind::Open, id, &room, node, command);
+    }
+
+    pub(super) fn opened(&mut self, t: &mut Turn<'_>, operation: &Operation, result: Result<Outcome, Failure>) {
+        let id = operation.session;
+        let placed_there = self
+            .rooms
+            .get(&operation.room)
+            .filter(|room| room.generation == operation.generation && room.node == Some(operation.node))
+            .cloned();
+        let (Some(room), true) = (placed_there, self.sessions.contains_key(&id)) else {
+            // The session or the room has gone elsewhere meanwhile.
+            if result.is_ok()
+                && self
+                    .rooms
+                    .get(&operation.room)
+                    .is_none_or(|room| room.node != Some(operation.node) || !self.sessions.contains_key(&id))
+            {
+                let command = Command::CloseSession {
+                    session: id,
+                    fence: operation.fence,
+                    reason: "no longer wanted".to_owned(),
+                };
+                self.send_off(t, operation.node, &operation.room, operation.fence, command);
+            }
+            return;
+        };
+        match result {
+            Ok(_) => {
+                if let Some(room) = self.rooms.get_mut(&operation.room) {
+                    room.tried.clear();
+                    room.homeless_since = None;
+                }
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.opened_in = Some(room.generation);
+                    t.sessions.insert(id);
+                }
+                match self.joins.remove(&id) {
+                    Some(join) => self.finish_join(t, id, join),
+                    None => self.tell_moved(t, &room, id, operation.node),
+                }
+            }
+            Err(failure) => self.open_failed(t, operation, &room, &failure),
+        }
+    }
+
+    /// Tells a client that it has to make a new peer connection.
+    pub(super) fn tell_moved(&mut self, t: &mut Turn<'_>, room: &Room, id: SessionId, node: NodeId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let reason = session.mending.take().unwrap_or_else(|| room.moved_because.clone());
+        let event = Event::Moved { node: info_of(t, node), generation: session.generation(room.generation), reason };
+        t.notify(session.connection, event);
+    }
+
+    pub(super) fn open_failed(&mut self, t: &mut Turn<'_>, operation: &Operation, room: &Room, failure: &Failure) {
+        let (id, node) = (operation.session, operation.node);
+        warn!(session = %id, %node, %failure, "a media node did not open a session");
+        let others_open = room
+            .sessions
+            .iter()
+            .filter_map(|other| self.sessions.get(other))
+            .any(|other| other.opened_in == Some(room.generation));
+        match failure {
+            Failure::Unreachable(reason) if !others_open => {
+                self.avoid.insert(node, (t.now + AVOID_MS, format!("not reached a moment ago: {reason}")));
+            }
+            Failure::Refused(reason) if !others_open => {
+                if let Some(room) = self.rooms.get_mut(&room.id) {
+                    room.tried.insert(node, format!("refused the session: {reason}"));
+                }
+            }
+            // The room is well where it is; whether an unreachable node is lost, its watch decides.
+            _ => {
+                if let Some(join) = self.joins.remove(&id) {
+                    t.reply(join.call, Err(Refusal::MediaNodeFailed(failure.to_string())));
+                    self.end(t, id, "the media node failed", None);
+                } else {
+                    self.end(t, id, "the media node failed", Some(&format!("the media node failed: {failure}")));
+                }
+                return;
+            }
+        }
+        self.move_away(t, &room.id, &format!("media node failed: {failure}"), true);
+    }
+
+    /// Opens a session anew on the room's node, which no longer has it: its client has to make a new peer connection.
+    pub(super) fn reopen(&mut self, t: &mut Turn<'_>, id: SessionId, reason: &str) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        // Nobody is to blame for a session that timed out before its client had anything to negotiate.
+        session.mends += u32::from(session.negotiated);
+        if session.mends > MAX_MENDS {
+            self.end(t, id, reason, Some(reason));
+            return;
+        }
+        info!(session = %id, reason, "a session is opened anew");
+        session.reopened = session.reopened.saturating_add(1);
+        session.mending = Some(reason.to_owned());
+        session.forget_media();
+        t.sessions.insert(id);
+        self.open(t, id);
+    }
+}

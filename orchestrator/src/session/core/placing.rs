@@ -1,0 +1,230 @@
+//! Where rooms are: finding a place, moving away, and what stays behind.
+
+use super::{
+    super::{
+        error::Refusal,
+        exchange::Command,
+        ids::{Fence, Generation, RoomId, SessionId, TrackId},
+    },
+    AVOID_MS, Core, Leftover, Turn,
+};
+use crate::allocation::{self, Explanation, Search};
+use chroom_primitives::{NodeId, UnixMs};
+use std::collections::{BTreeMap, BTreeSet};
+use tracing::{info, warn};
+
+/// How often a room without a node looks for one, in milliseconds.
+const RETRY_MS: u64 = 1_000;
+/// How often a room on a draining node looks for another, in milliseconds.
+const DRAIN_RETRY_MS: u64 = 5_000;
+/// How long a draining node keeps a room that moved away, so that clients can change over, in milliseconds.
+const CHANGE_OVER_MS: u64 = 20_000;
+/// How long a lost node's rooms are remembered, so that they are closed if it comes back, in milliseconds.
+const LEFTOVER_MS: u64 = 600_000;
+
+impl Core {
+    /// A fencing epoch greater than all before, over restarts too: it is the time, or one more than the last.
+    pub(super) fn next_fence(&mut self, now: UnixMs) -> Fence {
+        self.last_fence = Fence(self.last_fence.0.saturating_add(1).max(now));
+        self.last_fence
+    }
+
+    /// Looks for a place for a room and opens its sessions there. Where there is none, pending joins are refused; the
+    /// sessions that the room has wait.
+    pub(super) fn place(&mut self, t: &mut Turn<'_>, id: &RoomId) {
+        let Some(room) = self.rooms.get(id) else { return };
+        let rules = self.rules(&room.application);
+        let mut avoid: BTreeMap<NodeId, String> =
+            self.avoid.iter().map(|(node, (_, reason))| (*node, reason.clone())).collect();
+        avoid.extend(room.tried.iter().map(|(node, reason)| (*node, reason.clone())));
+        let search =
+            Search { cell: room.cell, constraints: rules.profile.constraints(&room.name, rules.constraints), avoid };
+        let decision = allocation::allocate(&search, &t.nodes.media_nodes(), &self.reservations, t.now, t.rng);
+        let Some(node) = decision.node else {
+            self.no_place(t, id, &decision.explanation);
+            return;
+        };
+        let fence = self.next_fence(t.now);
+        let Some(room) = self.rooms.get_mut(id) else { return };
+        let previous = room.node.replace(node);
+        room.generation = Generation(room.generation.0.saturating_add(1));
+        room.fence = fence;
+        info!(
+            room = %id, %node, generation = room.generation.0, because = %room.moved_because,
+            considered = %decision.explanation.summary(), "room placed"
+        );
+        let sessions = room.sessions.clone();
+        t.rooms.insert(id.clone());
+        if let Some(previous) = previous.filter(|previous| *previous != node) {
+            self.leave_behind(t, previous, id, Some(t.now + CHANGE_OVER_MS));
+        }
+        for session in sessions {
+            if let Some(session) = self.sessions.get_mut(&session) {
+                session.forget_media();
+                session.mending = None;
+                t.sessions.insert(session.id);
+            }
+            self.open(t, session);
+        }
+        // What was left there of an earlier stay is replaced by what is opened now.
+        if let Some(leftovers) = self.leftovers.get_mut(&node) {
+            leftovers.retain(|leftover| leftover.room != *id);
+        }
+    }
+
+    pub(super) fn no_place(&mut self, t: &mut Turn<'_>, id: &RoomId, explanation: &Explanation) {
+        warn!(room = %id, considered = %explanation.summary(), "no media node can take the room");
+        let Some(room) = self.rooms.get_mut(id) else { return };
+        room.tried.clear();
+        if room.node.is_none() {
+            room.homeless_since.get_or_insert(t.now);
+            room.retry_at = t.now + RETRY_MS;
+            t.rooms.insert(id.clone());
+        } else {
+            room.retry_at = t.now + DRAIN_RETRY_MS;
+            return;
+        }
+        let waiting: Vec<SessionId> =
+            room.sessions.iter().copied().filter(|session| self.joins.contains_key(session)).collect();
+        for session in waiting {
+            if let Some(join) = self.joins.remove(&session) {
+                t.reply(join.call, Err(Refusal::NoMediaNode(Box::new(explanation.clone()))));
+            }
+            self.end(t, session, "no media node", None);
+        }
+    }
+
+    /// Moves a room to another node. From a lost one it goes at once; on a draining one it stays until it finds another.
+    pub(super) fn move_away(&mut self, t: &mut Turn<'_>, id: &RoomId, reason: &str, lost: bool) {
+        let Some(room) = self.rooms.get_mut(id) else { return };
+        room.moved_because = reason.to_owned();
+        let node = room.node;
+        if lost {
+            room.node = None;
+            for session in room.sessions.clone() {
+                if let Some(session) = self.sessions.get_mut(&session) {
+                    session.opened_in = None;
+                }
+            }
+            if let Some(node) = node {
+                self.leave_behind(t, node, id, None);
+            }
+        }
+        t.rooms.insert(id.clone());
+        self.place(t, id);
+    }
+
+    pub(super) fn rooms_on(&self, node: NodeId) -> Vec<RoomId> {
+        self.rooms.values().filter(|room| room.node == Some(node)).map(|room| room.id.clone()).collect()
+    }
+
+    pub(super) fn node_lost(&mut self, t: &mut Turn<'_>, node: NodeId, reason: &str) {
+        warn!(%node, reason, "contact with a media node is lost");
+        self.avoid.insert(node, (t.now + AVOID_MS, format!("contact lost: {reason}")));
+        let sessions: BTreeSet<SessionId> =
+            self.operations.values().filter(|op| op.node == node).map(|op| op.session).collect();
+        self.fail_calls(t, |operation| operation.node == node, &|| {
+            Refusal::MediaNodeFailed("contact with the media node is lost; wait for `moved`, then negotiate".to_owned())
+        });
+        self.operations.retain(|_, operation| operation.node != node);
+        for id in sessions {
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.in_flight = 0;
+            }
+        }
+        for room in self.rooms_on(node) {
+            self.move_away(t, &room, &format!("the media node is lost: {reason}"), true);
+        }
+    }
+
+    pub(super) fn node_reached(&mut self, t: &mut Turn<'_>, node: NodeId, there: &BTreeMap<SessionId, RoomId>) {
+        info!(%node, sessions = there.len(), "contact with a media node");
+        self.avoid.remove(&node);
+        for leftover in self.leftovers.get_mut(&node).into_iter().flatten() {
+            leftover.due.get_or_insert(t.now);
+        }
+        self.close_strays(t, node, there);
+        for id in self.rooms_on(node) {
+            let Some(room) = self.rooms.get(&id).cloned() else { continue };
+            let expected: Vec<SessionId> = room
+                .sessions
+                .iter()
+                .copied()
+                .filter(|s| self.sessions.get(s).is_some_and(|s| s.opened_in == Some(room.generation)))
+                .collect();
+            if !expected.is_empty() && expected.iter().all(|session| !there.contains_key(session)) {
+                self.move_away(t, &id, "the media node restarted", true);
+                continue;
+            }
+            for session in expected.iter().filter(|session| !there.contains_key(session)) {
+                self.reopen(t, *session, "the media connection ended");
+            }
+            // First packets may have come while nobody listened.
+            for session in &expected {
+                let missed: Vec<TrackId> = self
+                    .sessions
+                    .get(session)
+                    .into_iter()
+                    .flat_map(|s| &s.tracks)
+                    .filter(|(_, track)| track.known_in == Some(room.generation) && !track.announced)
+                    .map(|(id, _)| id.clone())
+                    .collect();
+                for track in missed {
+                    self.announce(t, *session, &track);
+                }
+            }
+        }
+    }
+
+    /// Ends this orchestrator's sessions on a node that have no business there: what ended or moved while the node was out
+    /// of reach, or while the orchestrator was down.
+    pub(super) fn close_strays(&mut self, t: &mut Turn<'_>, node: NodeId, there: &BTreeMap<SessionId, RoomId>) {
+        let strays: Vec<(SessionId, RoomId)> = there
+            .iter()
+            .filter(|(id, _)| id.is_of(self.tag))
+            .filter(|(id, _)| {
+                let room = self.sessions.get(id).and_then(|session| self.rooms.get(&session.room));
+                room.is_none_or(|room| room.node != Some(node))
+            })
+            .map(|(id, room)| (*id, room.clone()))
+            .collect();
+        for (session, room) in strays {
+            let fence = match self.rooms.get(&room) {
+                Some(room) => room.fence,
+                None => self.next_fence(t.now),
+            };
+            let command = Command::CloseSession { session, fence, reason: "over".to_owned() };
+            self.send_off(t, node, &room, fence, command);
+        }
+    }
+
+    /// Remembers that a node may still have a room.
+    pub(super) fn leave_behind(&mut self, t: &Turn<'_>, node: NodeId, room: &RoomId, due: Option<UnixMs>) {
+        let fence = self.rooms.get(room).map_or(self.last_fence, |room| room.fence);
+        let leftovers = self.leftovers.entry(node).or_default();
+        leftovers.retain(|leftover| leftover.room != *room);
+        leftovers.push(Leftover { room: room.clone(), fence, due, until: t.now + LEFTOVER_MS });
+    }
+
+    pub(super) fn close_leftovers(&mut self, t: &mut Turn<'_>) {
+        let now = t.now;
+        let mut due = Vec::new();
+        for (node, leftovers) in &mut self.leftovers {
+            leftovers.retain(|leftover| {
+                let is_due = leftover.due.is_some_and(|at| at <= now);
+                if is_due {
+                    due.push((*node, leftover.room.clone(), leftover.fence));
+                }
+                !is_due && leftover.until > now
+            });
+        }
+        self.leftovers.retain(|_, leftovers| !leftovers.is_empty());
+        for (node, id, fence) in due {
+            if self.rooms.get(&id).is_some_and(|room| room.node == Some(node)) {
+                continue;
+            }
+            let command = Command::CloseRoom { room: id.clone(), fence, reason: "moved".to_owned() };
+            self.send_off(t, node, &id, fence, command);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What media nodes and publishers say of tracks.
+
+use super::{
+    super::{
+        error::Refusal,
+        exchange::{DRAINING, MediaEvent, OPENED_ANEW, Reply},
+        ids::{ParticipantId, RoomId, SessionId, TrackId},
+        wire::{Event, TrackInfo},
+    },
+    AVOID_MS, Core, NO_SESSION, Turn,
+};
+use chroom_primitives::NodeId;
+use std::collections::BTreeSet;
+use tracing::debug;
+
+impl Core {
+    pub(super) fn media_event(&mut self, t: &mut Turn<'_>, node: NodeId, id: SessionId, event: MediaEvent) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(room) = self.rooms.get(&session.room).cloned() else { return };
+        if room.node != Some(node) {
+            // From the place that the room left.
+            return;
+        }
+        match event {
+            MediaEvent::Connected => {
+                debug!(session = %id, %node, "media connected");
+                session.mends = 0;
+            }
+            MediaEvent::Closed(reason) if reason == OPENED_ANEW => {}
+            MediaEvent::Closed(reason) if reason == DRAINING => {
+                // It waited long enough for us, and ends now.
+                self.avoid.insert(node, (t.now + AVOID_MS, "it goes out of service".to_owned()));
+                self.move_away(t, &room.id, "the media node goes out of service", true);
+            }
+            MediaEvent::Closed(reason) => {
+                if session.opened_in == Some(room.generation) {
+                    self.reopen(t, id, &format!("the media connection ended: {reason}"));
+                }
+            }
+            MediaEvent::TrackStarted { track, layers } => {
+                let Some(entry) = session.tracks.get_mut(&track) else { return };
+                entry.known_in = Some(room.generation);
+                entry.live_in = Some(room.generation);
+                entry.layers = layers;
+                t.sessions.insert(id);
+                self.announce(t, id, &track);
+                self.connect_withheld(t, &room, &BTreeSet::from([track]));
+            }
+            MediaEvent::TrackStopped(track) => {
+                let Some(entry) = session.tracks.get_mut(&track) else { return };
+                entry.live_in = None;
+                t.sessions.insert(id);
+                if std::mem::take(&mut entry.announced) {
+                    let participant = session.participant.clone();
+                    self.tell_others(t, &room.id, Some(id), &Event::TrackUnpublished { participant, track });
+                }
+            }
+        }
+    }
+
+    /// Tells the others of a track, once.
+    pub(super) fn announce(&mut self, t: &mut Turn<'_>, id: SessionId, track: &TrackId) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(entry) = session.tracks.get_mut(track) else { return };
+        if std::mem::replace(&mut entry.announced, true) {
+            return;
+        }
+        let event =
+            Event::TrackPublished { participant: session.participant.clone(), track: TrackInfo::of(track, entry) };
+        let room = session.room.clone();
+        t.sessions.insert(id);
+        self.tell_others(t, &room, Some(id), &event);
+    }
+
+    pub(super) fn speakers(&mut self, t: &mut Turn<'_>, node: NodeId, id: &RoomId, participants: Vec<ParticipantId>) {
+        let Some(room) = self.rooms.get(id).filter(|room| room.node == Some(node)) else { return };
+        let known: BTreeSet<&ParticipantId> = room
+            .sessions
+            .iter()
+            .filter_map(|session| self.sessions.get(session))
+            .filter(|session| session.joined)
+            .map(|session| &session.participant)
+            .collect();
+        let participants = participants.into_iter().filter(|participant| known.contains(participant)).collect();
+        self.tell_others(t, id, None, &Event::ActiveSpeakers { participants });
+    }
+
+    pub(super) fn mute(
+        &mut self,
+        t: &mut Turn<'_>,
+        id: SessionId,
+        track: &TrackId,
+        muted: bool,
+    ) -> Result<Reply, Refusal> {
+        let session = self.sessions.get_mut(&id).ok_or(NO_SESSION)?;
+        if !session.rights.publish {
+            return Err(Refusal::NotPermitted { needs: "publish" });
+        }
+        let entry = session.tracks.get_mut(track).ok_or_else(|| not_yours(track))?;
+        let changed = entry.muted != muted;
+        entry.muted = muted;
+        let (announced, participant, room) = (entry.announced, session.participant.clone(), session.room.clone());
+        t.sessions.insert(id);
+        if changed && announced {
+            self.tell_others(t, &room, Some(id), &Event::TrackMuted { participant, track: track.clone(), muted });
+        }
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn unpublish(&mut self, t: &mut Turn<'_>, id: SessionId, track: &TrackId) -> Result<Reply, Refusal> {
+        let session = self.sessions.get_mut(&id).ok_or(NO_SESSION)?;
+        let removed = session.tracks.remove(track).ok_or_else(|| not_yours(track))?;
+        let (participant, room) = (session.participant.clone(), session.room.clone());
+        t.sessions.insert(id);
+        if removed.announced {
+            self.tell_others(t, &room, Some(id), &Event::TrackUnpublished { participant, track: track.clone() });
+        }
+        Ok(Reply::Done)
+    }
+}
+
+fn not_yours(track: &TrackId) -> Refusal {
+    Refusal::InvalidParams(format!("{track} is not a track of this session"))
+}
