@@ -1,6 +1,6 @@
 //! Figures for Prometheus.
 
-use crate::{health::Load, sfu::Traffic};
+use crate::{health::Load, qos::reporter::ReportCounts, sfu::Traffic};
 use prometheus_client::{
     metrics::{counter::Counter, gauge::Gauge},
     registry::{Registry, Unit},
@@ -28,8 +28,8 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Makes the metrics and names them in `registry`.
-    pub fn new(registry: &mut Registry) -> Self {
+    /// Makes the metrics and names them in `registry`, with the counts that others keep.
+    pub fn new(registry: &mut Registry, reports: &ReportCounts) -> Self {
         let metrics = Self {
             sessions: Gauge::default(),
             rooms: Gauge::default(),
@@ -78,6 +78,13 @@ impl Metrics {
             metrics.injected.clone(),
         );
         registry.register("datagrams_unknown", "Datagrams that belong to no session", metrics.unknown.clone());
+        registry.register("reports_taken", "Session reports taken by committee members", reports.taken.clone());
+        registry.register("reports_refused", "Session reports refused by committee members", reports.refused.clone());
+        registry.register(
+            "reports_dropped",
+            "Session reports that members didn't take in time",
+            reports.dropped.clone(),
+        );
         metrics
     }
 

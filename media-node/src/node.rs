@@ -10,7 +10,7 @@ use crate::{
         load::LoadMeter,
         publisher::{Known, Presence, Publisher},
         record::{Author, Profile},
-        reporter::Reporter,
+        reporter::{ReportCounts, Reporter},
     },
     rpc::{Admission, MediaService},
     sfu::{Sfu, SfuConfig, StartError, event::CloseReason},
@@ -159,7 +159,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
     // Ends in this order: the servers and streams last, so that orchestrators learn what happens.
     let (leaving, ending) = (CancellationToken::new(), CancellationToken::new());
     let mut registry = Registry::default();
-    let metrics = Metrics::new(&mut registry);
+    let counts = ReportCounts::default();
+    let metrics = Metrics::new(&mut registry, &counts);
     let registry = Arc::new(registry);
 
     let mut background = JoinSet::new();
@@ -174,6 +175,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
         sfu: sfu.clone(),
         chain: chain.clone(),
         membership: membership.clone(),
+        counts,
     };
     background.spawn(reporter.run(leaving.clone()));
     let publisher = Publisher {

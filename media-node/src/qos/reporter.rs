@@ -10,6 +10,7 @@ use chroom_chain_client::{ChainClient, Membership};
 use chroom_primitives::{NodeId, QosEpoch, Role};
 use chroom_rpc::{channel, registry::QosClient, tls::Identity, v1};
 use parking_lot::Mutex;
+use prometheus_client::metrics::counter::Counter;
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::Arc,
@@ -46,6 +47,19 @@ pub struct Reporter {
     pub chain: ChainClient,
     /// For epochs and endpoints.
     pub membership: watch::Receiver<Arc<Membership>>,
+    /// What became of the reports.
+    pub counts: ReportCounts,
+}
+
+/// Counts of reports, one per report and committee member.
+#[derive(Clone, Debug, Default)]
+pub struct ReportCounts {
+    /// Taken by a member.
+    pub taken: Counter,
+    /// Refused by a member.
+    pub refused: Counter,
+    /// Dropped because a member didn't take them in time.
+    pub dropped: Counter,
 }
 
 struct Waiting {
@@ -135,7 +149,9 @@ impl Reporter {
         let State { queues, clients, .. } = state;
         let now = now_ms();
         queues.retain(|_, queue| {
+            let before = queue.len();
             queue.retain(|waiting| now.saturating_sub(waiting.made_ms) < TOO_OLD_MS);
+            self.counts.dropped.inc_by((before - queue.len()) as u64);
             !queue.is_empty()
         });
         let mut calls = Vec::new();
@@ -174,6 +190,9 @@ impl Reporter {
         for (member, count, answer) in futures::future::join_all(calls).await {
             match answer {
                 Ok(response) => {
+                    let refused = response.refused.len().min(count) as u64;
+                    self.counts.refused.inc_by(refused);
+                    self.counts.taken.inc_by(count as u64 - refused);
                     for refusal in response.refused.iter().take(3) {
                         tracing::warn!(%member, reason = refusal.reason, "a committee member refused a report");
                     }

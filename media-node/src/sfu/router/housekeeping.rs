@@ -1,0 +1,72 @@
+//! What time brings.
+
+use super::*;
+
+impl Router {
+    /// Lets time pass; to be called each [`TICK`]. Returns sessions that must be closed, with the reason.
+    pub fn tick(&mut self, now: Instant, out: &mut impl Outbox) -> Vec<(SessionKey, CloseReason)> {
+        let mut over = Vec::new();
+        let all = self.chosen.is_none_or(|chosen| now.saturating_duration_since(chosen) >= CHOICE_INTERVAL);
+        if all {
+            self.chosen = Some(now);
+        }
+        let tell = self.limited.is_none_or(|limited| now.saturating_duration_since(limited) >= LIMIT_INTERVAL);
+        if tell {
+            self.limited = Some(now);
+        }
+        let keys: Vec<SessionKey> = self.sessions.iter().map(|(key, _)| SessionKey(key)).collect();
+        for key in keys {
+            let Some(session) = self.sessions.get(key.0) else { continue };
+            if !session.connected && now.saturating_duration_since(session.opened) >= limits::CONNECT_TIMEOUT {
+                over.push((key, CloseReason::ConnectTimeout));
+                continue;
+            }
+            if session.lost_at.is_some_and(|lost| now.saturating_duration_since(lost) >= limits::DISCONNECT_GRACE) {
+                over.push((key, CloseReason::ConnectionLost));
+                continue;
+            }
+            if tell && session.uplink_told && session.connected {
+                for (mid, track) in &session.up {
+                    for layer in self.tracks.get(track.0).map(|track| track.layers.as_slice()).unwrap_or_default() {
+                        out.limit_uplink(key, *mid, layer.rid, session.uplink_kbps);
+                    }
+                }
+            }
+            if session.connected && (all || session.stale_choice) {
+                self.choose(now, key, out);
+            }
+        }
+        // Requests that fell into a gate's interval and are still open.
+        for (_, track) in &mut self.tracks {
+            let (owner, mid) = (track.owner, track.mid);
+            for layer in &mut track.layers {
+                if layer.gate.due(now) {
+                    out.request_keyframe(owner, mid, layer.rid);
+                }
+            }
+        }
+        let Self { rooms, tracks, sessions, .. } = self;
+        for (_, room) in rooms {
+            if !room.speakers.due(now) {
+                continue;
+            }
+            let mut speaking: Vec<(ParticipantId, f32)> = Vec::new();
+            for track in room.tracks.values().filter_map(|track| tracks.get(track.0)) {
+                if track.kind != Kind::Audio || track.source == "screen-audio" {
+                    continue;
+                }
+                let (Some(loudness), Some(session)) = (track.level.speaking(now), sessions.get(track.owner.0)) else {
+                    continue;
+                };
+                match speaking.iter_mut().find(|(who, _)| *who == session.participant) {
+                    Some((_, known)) => *known = known.max(loudness),
+                    None => speaking.push((session.participant.clone(), loudness)),
+                }
+            }
+            if let Some(list) = room.speakers.update(now, speaking) {
+                out.event(Event { room: room.id.clone(), session: None, occurrence: Occurrence::Speakers(list) });
+            }
+        }
+        over
+    }
+}

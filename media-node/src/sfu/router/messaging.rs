@@ -1,0 +1,59 @@
+//! Data messages.
+
+use super::*;
+
+impl Router {
+    /// A client's data channel is open.
+    pub fn channel_open(&mut self, key: SessionKey, channel: Channel) {
+        if let Some(session) = self.sessions.get_mut(key.0) {
+            session.channels.open(channel);
+        }
+    }
+
+    /// A client's data channel takes data again.
+    pub fn channel_ready(&mut self, key: SessionKey, channel: Channel, out: &mut impl Outbox) {
+        if let (Channel::Reliable, Some(session)) = (channel, self.sessions.get_mut(key.0)) {
+            session.backlog.drain(|message| out.send(key, Channel::Reliable, message));
+        }
+    }
+
+    /// A data message from a client: it goes to everyone else in the room, with the sender's id before it. Returns those that can't
+    /// keep up.
+    pub fn message(
+        &mut self,
+        now: Instant,
+        from: SessionKey,
+        channel: Channel,
+        data: &[u8],
+        out: &mut impl Outbox,
+    ) -> Vec<SessionKey> {
+        let Some(sender) = self.sessions.get_mut(from.0) else { return Vec::new() };
+        if !sender.publish || data.len() > limits::MAX_MESSAGE || !sender.messages.take(now, 1) {
+            tracing::debug!(session = %sender.id, bytes = data.len(), "data message dropped: no right, too large or too many");
+            return Vec::new();
+        }
+        let name = sender.participant.as_str().as_bytes();
+        let mut framed = Vec::with_capacity(1 + name.len() + data.len());
+        framed.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
+        framed.extend_from_slice(name);
+        framed.extend_from_slice(data);
+        let framed: Arc<[u8]> = framed.into();
+        let Some(room) = self.rooms.get(sender.room) else { return Vec::new() };
+        let mut slow = Vec::new();
+        for to in room.sessions.iter().filter(|to| **to != from) {
+            let Some(session) = self.sessions.get_mut(to.0) else { continue };
+            let listens = session.subscribe && session.channels.has(channel);
+            match channel {
+                _ if !listens => {}
+                Channel::Lossy => drop(out.send(*to, channel, &framed)),
+                Channel::Reliable => {
+                    let taken = session.backlog.offer(&framed, |message| out.send(*to, channel, message));
+                    if taken.is_err() {
+                        slow.push(*to);
+                    }
+                }
+            }
+        }
+        slow
+    }
+}

@@ -1,0 +1,343 @@
+//! Rooms, tracks and who receives what: a state machine without I/O, sockets or engine.
+//!
+//! What comes in are commands, packets and reports with the time; what goes out goes through an [`Outbox`]. All of a room
+//! lives in one router, which one thread owns, so there are no locks.
+
+mod choosing;
+mod forwarding;
+mod housekeeping;
+mod messaging;
+mod publishing;
+mod session;
+mod subscribing;
+
+use super::{
+    backlog::Backlog,
+    codec::{self, Description, Format},
+    engine::{Line, LineKind, PathReport},
+    event::{CloseReason, Event, Occurrence},
+    id::{Mid, ParticipantId, Rid, RoomId, SessionId, TrackId},
+    keyframe, layer, limits,
+    meter::{Bucket, Meter},
+    packet::{Channel, Forward, Kind, Packet},
+    rewrite::{Rewriter, Source},
+    speakers::{Level, Speakers},
+    stats::{self, SessionStats, Totals},
+};
+use slab::Slab;
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// A session's place in its router, for as long as it lives.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SessionKey(pub usize);
+
+/// A track's place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct TrackKey(usize);
+
+/// Where the router's results go.
+pub trait Outbox {
+    /// The payload type by which the session's client knows the format on this m-line.
+    fn payload_type(&self, to: SessionKey, mid: Mid, format: &Format) -> Option<u8>;
+    /// Sends a packet to a session's client.
+    fn forward(&mut self, to: SessionKey, forward: Forward<'_>);
+    /// Asks a publisher for a key frame.
+    fn request_keyframe(&mut self, of: SessionKey, mid: Mid, rid: Option<Rid>);
+    /// Tells a publisher how much it may send.
+    fn limit_uplink(&mut self, of: SessionKey, mid: Mid, rid: Option<Rid>, kbps: u32);
+    /// Writes a data message; `false` if the channel doesn't take it now.
+    fn send(&mut self, to: SessionKey, channel: Channel, message: &[u8]) -> bool;
+    /// Says what the session's media would take.
+    fn want_bitrate(&mut self, to: SessionKey, kbps: u32);
+    /// Tells the orchestrator.
+    fn event(&mut self, event: Event);
+}
+
+/// A session to be opened.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// Its room.
+    pub room: RoomId,
+    /// Its id.
+    pub session: SessionId,
+    /// Its participant.
+    pub participant: ParticipantId,
+    /// Whether it may publish.
+    pub publish: bool,
+    /// Whether it may subscribe.
+    pub subscribe: bool,
+    /// What it may send, in kb/s; 0: the default.
+    pub uplink_kbps: u32,
+}
+
+/// What a client publishes on an m-line.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Publish {
+    /// The m-line.
+    pub mid: Mid,
+    /// The track.
+    pub track: TrackId,
+    /// What it shows: camera, microphone, screen or screen-audio.
+    pub source: String,
+}
+
+/// What a client wants on an m-line.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Subscribe {
+    /// The m-line.
+    pub mid: Mid,
+    /// The track; `None`: nothing for now.
+    pub track: Option<TrackId>,
+    /// Tallest picture that is of use, in pixels; 0: no bound.
+    pub max_height: u32,
+}
+
+/// Why something is refused.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum RouteError {
+    /// Unknown session.
+    #[error("no such session: open it first, or it is over")]
+    NoSession,
+    /// The session is in use.
+    #[error("the session is open already: close it first")]
+    SessionTaken,
+    /// The room is full.
+    #[error("the room has {max} sessions already", max = limits::MAX_ROOM_SESSIONS)]
+    RoomFull,
+    /// No right to publish.
+    #[error("the session was opened without the right to publish")]
+    MayNotPublish,
+    /// No right to subscribe.
+    #[error("the session was opened without the right to subscribe")]
+    MayNotSubscribe,
+    /// Too many tracks.
+    #[error("at most {max} tracks per session", max = limits::MAX_TRACKS)]
+    TooManyTracks,
+    /// A track id in use.
+    #[error("track {0} belongs to another session")]
+    TrackTaken(TrackId),
+    /// The m-line can't be used so.
+    #[error("m-line {0} is not one on which the client {1}")]
+    WrongLine(Mid, &'static str),
+}
+
+/// Which data channels a client has opened.
+#[derive(Clone, Copy, Default)]
+struct Channels {
+    reliable: bool,
+    lossy: bool,
+}
+
+impl Channels {
+    fn has(self, channel: Channel) -> bool {
+        match channel {
+            Channel::Reliable => self.reliable,
+            Channel::Lossy => self.lossy,
+        }
+    }
+
+    fn open(&mut self, channel: Channel) {
+        match channel {
+            Channel::Reliable => self.reliable = true,
+            Channel::Lossy => self.lossy = true,
+        }
+    }
+}
+
+struct Room {
+    id: RoomId,
+    sessions: Vec<SessionKey>,
+    tracks: HashMap<TrackId, TrackKey>,
+    speakers: Speakers<ParticipantId>,
+}
+
+struct Layer {
+    rid: Option<Rid>,
+    meter: Meter,
+    height: Option<u16>,
+    gate: keyframe::Gate,
+}
+
+impl Layer {
+    fn new(rid: Option<Rid>, now: Instant) -> Self {
+        Self { rid, meter: Meter::new(now), height: None, gate: keyframe::Gate::default() }
+    }
+
+    fn alive(&self, now: Instant) -> bool {
+        self.meter.last().is_some_and(|last| now.saturating_duration_since(last) < LAYER_ALIVE)
+    }
+}
+
+struct Track {
+    id: TrackId,
+    owner: SessionKey,
+    mid: Mid,
+    kind: Kind,
+    source: String,
+    layers: Vec<Layer>,
+    /// Receivers: session and m-line key.
+    receivers: Vec<(SessionKey, usize)>,
+    level: Level,
+    started: bool,
+}
+
+/// A receiving m-line of a client.
+struct Down {
+    mid: Mid,
+    kind: Kind,
+    wanted: Option<(TrackId, u32)>,
+    track: Option<TrackKey>,
+    /// The layer that is forwarded.
+    current: Option<usize>,
+    /// The layer that shall be.
+    target: Option<usize>,
+    rewriter: Rewriter,
+    payload_type: Option<(Format, Option<u8>)>,
+    /// Whether the client still receives on it.
+    open: bool,
+}
+
+struct Session {
+    id: SessionId,
+    room: usize,
+    participant: ParticipantId,
+    publish: bool,
+    subscribe: bool,
+    uplink_kbps: u32,
+    /// Whether the orchestrator set the limit, so that the client is told.
+    uplink_told: bool,
+    opened: Instant,
+    connected: bool,
+    lost_at: Option<Instant>,
+    up: Vec<(Mid, TrackKey)>,
+    down: Slab<Down>,
+    lines: Vec<Line>,
+    uplink: Bucket,
+    messages: Bucket,
+    channels: Channels,
+    backlog: Backlog,
+    estimate: Option<u32>,
+    desired: u32,
+    stale_choice: bool,
+    sent_packets: u64,
+    sent_bytes: u64,
+    received_packets: u64,
+    received_bytes: u64,
+    path: PathReport,
+    /// The sums of the last seconds' reports.
+    history: VecDeque<(u64, u64)>,
+}
+
+/// A layer is dead when nothing came for this long: the publisher paused it.
+const LAYER_ALIVE: Duration = Duration::from_millis(1_500);
+/// How often layers are chosen anew without cause.
+const CHOICE_INTERVAL: Duration = Duration::from_millis(500);
+/// How often publishers are told their limit.
+const LIMIT_INTERVAL: Duration = Duration::from_secs(1);
+/// Share of the estimate that is left for sound and data, in kb/s per forwarded audio track.
+const AUDIO_KBPS: u32 = 40;
+/// Seconds of reports that the shown loss covers.
+const LOSS_SECONDS: usize = 10;
+/// How often [`Router::tick`] should be called.
+pub const TICK: Duration = Duration::from_millis(100);
+
+/// Rooms of one shard.
+pub struct Router {
+    rooms: Slab<Room>,
+    by_room: HashMap<RoomId, usize>,
+    sessions: Slab<Session>,
+    by_session: HashMap<SessionId, SessionKey>,
+    tracks: Slab<Track>,
+    random: u64,
+    chosen: Option<Instant>,
+    limited: Option<Instant>,
+}
+
+impl Router {
+    /// An empty router; `seed` feeds the first sequence numbers.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            rooms: Slab::new(),
+            by_room: HashMap::new(),
+            sessions: Slab::new(),
+            by_session: HashMap::new(),
+            tracks: Slab::new(),
+            random: seed,
+            chosen: None,
+            limited: None,
+        }
+    }
+
+    /// What the router carries.
+    pub fn totals(&self) -> Totals {
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Totals {
+            rooms: count(self.rooms.len()),
+            sessions: count(self.sessions.len()),
+            tracks: count(self.tracks.len()),
+        }
+    }
+
+    /// The session's key.
+    pub fn key(&self, session: &SessionId) -> Option<SessionKey> {
+        self.by_session.get(session).copied()
+    }
+
+    /// The session's id.
+    pub fn id(&self, key: SessionKey) -> Option<SessionId> {
+        self.sessions.get(key.0).map(|session| session.id)
+    }
+
+    /// The sessions of a room.
+    pub fn room_sessions(&self, room: &RoomId) -> Vec<SessionKey> {
+        self.by_room
+            .get(room)
+            .and_then(|room| self.rooms.get(*room))
+            .map(|room| room.sessions.clone())
+            .unwrap_or_default()
+    }
+
+    /// Figures of one session or of all.
+    pub fn stats(&self, only: Option<&SessionId>) -> Vec<SessionStats> {
+        self.sessions
+            .iter()
+            .filter(|(_, session)| only.is_none_or(|only| session.id == *only))
+            .filter_map(|(_, session)| {
+                let room = self.rooms.get(session.room)?;
+                let (expected, lost) = session.history.front().copied().unwrap_or_default();
+                Some(SessionStats {
+                    session: session.id,
+                    room: room.id.clone(),
+                    participant: session.participant.clone(),
+                    connected: session.connected && session.lost_at.is_none(),
+                    sent_packets: session.sent_packets,
+                    sent_bytes: session.sent_bytes,
+                    received_packets: session.received_packets,
+                    received_bytes: session.received_bytes,
+                    expected: session.path.expected,
+                    lost: session.path.lost,
+                    loss: stats::loss(
+                        session.path.expected.saturating_sub(expected),
+                        session.path.lost.saturating_sub(lost),
+                    ),
+                    rtt: session.path.rtt,
+                    jitter: session.path.jitter,
+                    estimate_kbps: session.estimate.unwrap_or(0),
+                })
+            })
+            .collect()
+    }
+
+    /// A number for a rewriter's beginning: a linear congruential step is enough, it need not be secret.
+    fn next_random(&mut self) -> u16 {
+        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.random >> 48) as u16
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! What clients publish.
+
+use super::{subscribing::check_subscriptions, *};
+
+impl Router {
+    /// Whether a negotiation with these lines and wishes may be made. Called before the engine takes the offer, so that a refusal
+    /// leaves both sides as they were.
+    pub fn check(
+        &self,
+        key: SessionKey,
+        lines: &[Line],
+        publish: &[Publish],
+        subscribe: &[Subscribe],
+    ) -> Result<(), RouteError> {
+        let session = self.sessions.get(key.0).ok_or(RouteError::NoSession)?;
+        let room = self.rooms.get(session.room).ok_or(RouteError::NoSession)?;
+        if !publish.is_empty() && !session.publish {
+            return Err(RouteError::MayNotPublish);
+        }
+        if publish.len() > limits::MAX_TRACKS {
+            return Err(RouteError::TooManyTracks);
+        }
+        for wish in publish {
+            let fits =
+                |line: &&Line| line.mid == wish.mid && line.client_sends && matches!(line.kind, LineKind::Media(_));
+            if !lines.iter().any(|line| fits(&line)) {
+                return Err(RouteError::WrongLine(wish.mid, "sends"));
+            }
+            let owner =
+                room.tracks.get(&wish.track).and_then(|track| self.tracks.get(track.0)).map(|track| track.owner);
+            if owner.is_some_and(|owner| owner != key) {
+                return Err(RouteError::TrackTaken(wish.track.clone()));
+            }
+        }
+        check_subscriptions(session, lines, subscribe)
+    }
+
+    /// Takes over the result of a negotiation.
+    pub fn negotiated(
+        &mut self,
+        now: Instant,
+        key: SessionKey,
+        lines: Vec<Line>,
+        publish: &[Publish],
+        subscribe: &[Subscribe],
+        out: &mut impl Outbox,
+    ) {
+        let Some(session) = self.sessions.get_mut(key.0) else { return };
+        session.lines = lines;
+        // Payload types may have changed.
+        for (_, down) in &mut session.down {
+            down.payload_type = None;
+        }
+        let still_sends = |mid: &Mid| session.lines.iter().any(|line| line.mid == *mid && line.client_sends);
+        let named = |mid: &Mid| publish.iter().find(|wish| wish.mid == *mid).map(|wish| &wish.track);
+        let over: Vec<TrackKey> = session
+            .up
+            .iter()
+            .filter(|(mid, track)| {
+                let renamed = named(mid).is_some_and(|name| self.tracks.get(track.0).is_none_or(|t| t.id != *name));
+                !still_sends(mid) || renamed
+            })
+            .map(|(_, track)| *track)
+            .collect();
+        over.into_iter().for_each(|track| self.unpublish(track, out));
+        for wish in publish {
+            self.publish(now, key, wish, out);
+        }
+        let Some(session) = self.sessions.get_mut(key.0) else { return };
+        let gone: Vec<usize> = session
+            .down
+            .iter()
+            .filter(|(_, down)| !session.lines.iter().any(|line| line.mid == down.mid && line.client_receives))
+            .map(|(index, _)| index)
+            .collect();
+        for index in gone {
+            self.unbind(key, index);
+            if let Some(down) = self.sessions.get_mut(key.0).and_then(|session| session.down.get_mut(index)) {
+                down.wanted = None;
+                down.open = false;
+            }
+        }
+        self.want(now, key, subscribe, out);
+    }
+
+    pub(super) fn publish(&mut self, now: Instant, key: SessionKey, wish: &Publish, out: &mut impl Outbox) {
+        let Some(session) = self.sessions.get_mut(key.0) else { return };
+        let Some((kind, rids)) =
+            session.lines.iter().find(|line| line.mid == wish.mid).and_then(|line| match line.kind {
+                LineKind::Media(kind) => Some((kind, line.layers.clone())),
+                LineKind::Data => None,
+            })
+        else {
+            return;
+        };
+        if session.up.iter().any(|(mid, _)| *mid == wish.mid) {
+            return;
+        }
+        let Some(room) = self.rooms.get_mut(session.room) else { return };
+        // The same track on another m-line of the same client moves there.
+        let moved = room.tracks.get(&wish.track).copied();
+        let layers = if rids.is_empty() {
+            vec![Layer::new(None, now)]
+        } else {
+            rids.into_iter().map(|rid| Layer::new(Some(rid), now)).collect()
+        };
+        let track_key = TrackKey(self.tracks.insert(Track {
+            id: wish.track.clone(),
+            owner: key,
+            mid: wish.mid,
+            kind,
+            source: wish.source.clone(),
+            layers,
+            receivers: Vec::new(),
+            level: Level::default(),
+            started: false,
+        }));
+        session.up.push((wish.mid, track_key));
+        room.tracks.insert(wish.track.clone(), track_key);
+        let members = room.sessions.clone();
+        if let Some(old) = moved {
+            self.drop_track(old);
+        }
+        for member in members {
+            let waiting: Vec<usize> = self
+                .sessions
+                .get(member.0)
+                .map(|session| {
+                    let waits = |down: &Down| {
+                        down.track.is_none() && down.wanted.as_ref().is_some_and(|(track, _)| *track == wish.track)
+                    };
+                    session.down.iter().filter(|(_, down)| waits(down)).map(|(index, _)| index).collect()
+                })
+                .unwrap_or_default();
+            for index in waiting {
+                self.bind(now, member, index, out);
+            }
+        }
+    }
+
+    /// Ends a track: its receivers wait for another of its name.
+    pub(super) fn unpublish(&mut self, key: TrackKey, out: &mut impl Outbox) {
+        let Some(track) = self.tracks.get(key.0) else { return };
+        let (id, owner, started) = (track.id.clone(), track.owner, track.started);
+        let Some(session) = self.sessions.get(owner.0) else { return };
+        let session_id = session.id;
+        if let Some(room) = self.rooms.get_mut(session.room) {
+            if room.tracks.get(&id) == Some(&key) {
+                room.tracks.remove(&id);
+            }
+            if started {
+                out.event(Event {
+                    room: room.id.clone(),
+                    session: Some(session_id),
+                    occurrence: Occurrence::TrackStopped(id),
+                });
+            }
+        }
+        self.drop_track(key);
+    }
+
+    pub(super) fn drop_track(&mut self, key: TrackKey) {
+        let Some(track) = self.tracks.try_remove(key.0) else { return };
+        if let Some(session) = self.sessions.get_mut(track.owner.0) {
+            session.up.retain(|(_, up)| *up != key);
+        }
+        for (receiver, index) in track.receivers {
+            let Some(session) = self.sessions.get_mut(receiver.0) else { continue };
+            session.stale_choice = true;
+            if let Some(down) = session.down.get_mut(index) {
+                down.track = None;
+                down.current = None;
+                down.target = None;
+                down.rewriter.pause();
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Sessions come, come up, and go.
+
+use super::*;
+
+impl Router {
+    /// Opens a session. Opening it again before its first negotiation, for the same room and participant, gives the same key, so a
+    /// retry does no harm; the flag says whether it is new.
+    pub fn open(&mut self, now: Instant, opening: Opening) -> Result<(SessionKey, bool), RouteError> {
+        if let Some(key) = self.key(&opening.session) {
+            let same = self.sessions.get(key.0).is_some_and(|session| {
+                session.lines.is_empty()
+                    && session.participant == opening.participant
+                    && self.rooms.get(session.room).is_some_and(|room| room.id == opening.room)
+            });
+            return if same { Ok((key, false)) } else { Err(RouteError::SessionTaken) };
+        }
+        let room_key = match self.by_room.get(&opening.room) {
+            Some(key) => *key,
+            None => {
+                let room = Room {
+                    id: opening.room.clone(),
+                    sessions: Vec::new(),
+                    tracks: HashMap::new(),
+                    speakers: Speakers::default(),
+                };
+                let key = self.rooms.insert(room);
+                self.by_room.insert(opening.room, key);
+                key
+            }
+        };
+        let Some(room) = self.rooms.get_mut(room_key) else { return Err(RouteError::NoSession) };
+        if room.sessions.len() >= limits::MAX_ROOM_SESSIONS {
+            return Err(RouteError::RoomFull);
+        }
+        let uplink_kbps = if opening.uplink_kbps == 0 { limits::DEFAULT_UPLINK_KBPS } else { opening.uplink_kbps };
+        // A quarter above the limit: the client's own controller settles around it, and repairs come on top.
+        let bytes = uplink_kbps.saturating_mul(125).saturating_add(uplink_kbps.saturating_mul(125) / 4);
+        let key = SessionKey(self.sessions.insert(Session {
+            id: opening.session,
+            room: room_key,
+            participant: opening.participant,
+            publish: opening.publish,
+            subscribe: opening.subscribe,
+            uplink_kbps,
+            uplink_told: opening.uplink_kbps != 0,
+            opened: now,
+            connected: false,
+            lost_at: None,
+            up: Vec::new(),
+            down: Slab::new(),
+            lines: Vec::new(),
+            uplink: Bucket::new(bytes, bytes, now),
+            messages: Bucket::new(limits::MESSAGES_PER_SECOND, limits::MESSAGES_PER_SECOND * 2, now),
+            channels: Channels::default(),
+            backlog: Backlog::default(),
+            estimate: None,
+            desired: 0,
+            stale_choice: false,
+            sent_packets: 0,
+            sent_bytes: 0,
+            received_packets: 0,
+            received_bytes: 0,
+            path: PathReport::default(),
+            history: VecDeque::from([(0, 0)]),
+        }));
+        room.sessions.push(key);
+        self.by_session.insert(opening.session, key);
+        Ok((key, true))
+    }
+
+    /// Ends a session and says so.
+    pub fn close(&mut self, key: SessionKey, reason: CloseReason, out: &mut impl Outbox) {
+        let Some(session) = self.sessions.get(key.0) else { return };
+        let tracks: Vec<TrackKey> = session.up.iter().map(|(_, track)| *track).collect();
+        let downs: Vec<usize> = session.down.iter().map(|(index, _)| index).collect();
+        tracks.into_iter().for_each(|track| self.unpublish(track, out));
+        downs.into_iter().for_each(|index| self.unbind(key, index));
+        let Some(session) = self.sessions.try_remove(key.0) else { return };
+        self.by_session.remove(&session.id);
+        let Some(room) = self.rooms.get_mut(session.room) else { return };
+        room.sessions.retain(|member| *member != key);
+        out.event(Event { room: room.id.clone(), session: Some(session.id), occurrence: Occurrence::Closed(reason) });
+        if room.sessions.is_empty() {
+            let room = self.rooms.remove(session.room);
+            self.by_room.remove(&room.id);
+        }
+    }
+
+    /// A session's transport is up.
+    pub fn connected(&mut self, now: Instant, key: SessionKey, out: &mut impl Outbox) {
+        let Some(session) = self.sessions.get_mut(key.0) else { return };
+        session.lost_at = None;
+        session.stale_choice = true;
+        if !std::mem::replace(&mut session.connected, true)
+            && let Some(room) = self.rooms.get(session.room)
+        {
+            let milliseconds = now.saturating_duration_since(session.opened).as_millis();
+            tracing::info!(session = %session.id, milliseconds, "session connected");
+            out.event(Event { room: room.id.clone(), session: Some(session.id), occurrence: Occurrence::Connected });
+        }
+        self.choose(now, key, out);
+    }
+
+    /// A session's transport lost consent, or has it again.
+    pub fn consent(&mut self, now: Instant, key: SessionKey, has: bool) {
+        if let Some(session) = self.sessions.get_mut(key.0) {
+            session.lost_at = if has { None } else { session.lost_at.or(Some(now)) };
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! The control interface over real mutual TLS: who is admitted, what is fenced, what is told.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use chroom_chain_client::Membership;
+use chroom_media_node::{
+    health::{Health, Registered},
+    rpc::{Admission, MediaService},
+    sfu::{Sfu, SfuConfig, event::CloseReason},
+};
+use chroom_primitives::{
+    AccountId, CapacityClass, Endpoint, H3Cell, Hash, NodeId, NodeStatus, QosEpoch, Role, epoch::EpochInfo,
+    record::Registration,
+};
+use chroom_rpc::{
+    channel,
+    media::MediaClient,
+    server,
+    tls::Identity,
+    v1::{self, media_event},
+};
+use chroom_wallet::Wallet;
+use std::{sync::Arc, time::Duration};
+use tokio::{net::TcpListener, sync::watch};
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, Streaming, transport::Channel};
+
+struct Node {
+    sfu: Arc<Sfu>,
+    health: Arc<Health>,
+    endpoint: Endpoint,
+    id: NodeId,
+    membership: watch::Sender<Arc<Membership>>,
+    stop: CancellationToken,
+}
+
+fn registration(node: NodeId, role: Role, status: NodeStatus) -> Registration {
+    Registration {
+        node,
+        owner: AccountId::new([9; 32]),
+        role,
+        status,
+        cell: H3Cell(0),
+        class: CapacityClass::Small,
+        endpoint: "127.0.0.1:1".parse().unwrap(),
+        bond: 1,
+        price_per_gib: 0,
+    }
+}
+
+fn membership(nodes: &[Registration]) -> Arc<Membership> {
+    Arc::new(Membership {
+        block: 1,
+        block_hash: Hash::zero(),
+        epoch: EpochInfo {
+            current: QosEpoch(0),
+            started_at: 1,
+            started_ms: 0,
+            length: 8,
+            submit_window: 4,
+            committee_size: 3,
+        },
+        generation: 0,
+        nodes: nodes.iter().map(|node| (node.node, node.clone())).collect(),
+    })
+}
+
+impl Node {
+    async fn start(nodes: &[Registration]) -> Self {
+        let wallet = Wallet::generate();
+        let config =
+            SfuConfig { listen: "127.0.0.1:0".parse().unwrap(), advertise: None, shards: 1, egress_loss: None };
+        let sfu = Arc::new(Sfu::start(&config).unwrap());
+        let health = Arc::new(Health::new(Registered::Active, 1_000_000, 10));
+        let (membership, receiver) = watch::channel(membership(nodes));
+        let stop = CancellationToken::new();
+        let service = MediaService::new(sfu.clone(), health.clone(), Admission::new(receiver), stop.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = listener.local_addr().unwrap().to_string().parse().unwrap();
+        let identity = Identity::new(&wallet).unwrap();
+        let stopped = stop.clone();
+        tokio::spawn(async move {
+            server::serve(listener, &identity, service.routes(), async move { stopped.cancelled().await })
+                .await
+                .unwrap();
+        });
+        Self { sfu, health, endpoint, id: wallet.node_id(), membership, stop }
+    }
+
+    fn client(&self, wallet: &Wallet) -> MediaClient<Channel> {
+        let identity = Identity::new(wallet).unwrap();
+        MediaClient::new(channel::connect(&identity, &self.endpoint, Some(self.id)).unwrap())
+    }
+}
+
+fn open(room: &str, fence: u64, session: u8) -> v1::OpenSessionRequest {
+    v1::OpenSessionRequest {
+        room: room.into(),
+        fence,
+        session: vec![session; 16],
+        participant: format!("p{session}"),
+        can_publish: true,
+        can_subscribe: true,
+        max_uplink_kbps: 0,
+    }
+}
+
+fn close(session: u8, fence: u64) -> v1::CloseSessionRequest {
+    v1::CloseSessionRequest { session: vec![session; 16], fence, reason: "enough".into() }
+}
+
+/// The next event that isn't a heartbeat.
+async fn next(stream: &mut Streaming<v1::MediaEvent>) -> v1::MediaEvent {
+    let told = async {
+        loop {
+            let event = stream.message().await.unwrap().unwrap();
+            if !matches!(event.event, Some(media_event::Event::Heartbeat(_))) {
+                return event;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), told).await.unwrap()
+}
+
+async fn heartbeat(stream: &mut Streaming<v1::MediaEvent>) -> v1::Heartbeat {
+    let told = async {
+        loop {
+            if let Some(media_event::Event::Heartbeat(beat)) = stream.message().await.unwrap().unwrap().event {
+                return beat;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), told).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_orchestrators_in_service_are_served() {
+    let (known, stranger, registry) = (Wallet::generate(), Wallet::generate(), Wallet::generate());
+    let registry_entry = registration(registry.node_id(), Role::Registry, NodeStatus::Active);
+    let active = registration(known.node_id(), Role::Orchestrator, NodeStatus::Active);
+    let node = Node::start(&[active.clone(), registry_entry.clone()]).await;
+    for (wallet, word) in [(&stranger, "not registered"), (&registry, "not an orchestrator")] {
+        let status = node.client(wallet).open_session(open("r", 1, 1)).await.unwrap_err();
+        assert_eq!(status.code(), Code::PermissionDenied);
+        assert!(status.message().contains(word), "{status}");
+        assert_eq!(node.client(wallet).events(v1::EventsRequest {}).await.unwrap_err().code(), Code::PermissionDenied);
+    }
+    let mut client = node.client(&known);
+    let candidates = client.open_session(open("r", 1, 1)).await.unwrap().into_inner().candidates;
+    assert_eq!(candidates, [node.sfu.candidate().to_string()]);
+
+    node.membership.send_replace(membership(&[Registration { status: NodeStatus::Draining, ..active.clone() }]));
+    assert_eq!(client.open_session(open("r", 1, 2)).await.unwrap_err().code(), Code::PermissionDenied);
+    client.close_session(close(1, 1)).await.unwrap();
+    node.membership.send_replace(membership(&[]));
+    assert_eq!(client.stats(v1::StatsRequest::default()).await.unwrap_err().code(), Code::PermissionDenied);
+
+    // An identity that is another's is refused before anything is said.
+    let wrong = channel::connect(&Identity::new(&known).unwrap(), &node.endpoint, Some(NodeId([1; 20]))).unwrap();
+    let status = MediaClient::new(wrong).stats(v1::StatsRequest::default()).await.unwrap_err();
+    assert!(status.message().contains("answers there, not"), "{status}");
+    node.stop.cancel();
+    node.sfu.stop(CloseReason::Draining).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_room_is_fenced_and_events_go_to_who_has_it() {
+    let (first, second) = (Wallet::generate(), Wallet::generate());
+    let entry = |wallet: &Wallet| registration(wallet.node_id(), Role::Orchestrator, NodeStatus::Active);
+    let node = Node::start(&[entry(&first), entry(&second)]).await;
+    let (mut one, mut two) = (node.client(&first), node.client(&second));
+    let mut told_one = one.events(v1::EventsRequest {}).await.unwrap().into_inner();
+    let mut told_two = two.events(v1::EventsRequest {}).await.unwrap().into_inner();
+    one.open_session(open("r", 5, 1)).await.unwrap();
+    one.open_session(open("r", 5, 2)).await.unwrap();
+    one.open_session(open("r", 5, 1)).await.expect("a retry does no harm");
+    one.close_session(close(2, 5)).await.unwrap();
+    let closed = next(&mut told_one).await;
+    assert_eq!((closed.room.as_str(), closed.session.as_slice()), ("r", [2; 16].as_slice()));
+    assert_eq!(closed.event, Some(media_event::Event::Closed(v1::SessionClosed { reason: "enough".into() })));
+
+    two.open_session(open("r", 6, 3)).await.unwrap();
+    for status in [
+        one.open_session(open("r", 5, 4)).await.unwrap_err(),
+        one.close_session(close(1, 5)).await.unwrap_err(),
+        one.close_room(v1::CloseRoomRequest { room: "r".into(), fence: 5, reason: String::new() }).await.unwrap_err(),
+    ] {
+        assert_eq!(status.code(), Code::FailedPrecondition);
+        assert!(status.message().contains("behind 6"), "{status}");
+    }
+    let stats = two.stats(v1::StatsRequest::default()).await.unwrap().into_inner();
+    assert_eq!((stats.rooms, stats.sessions, stats.session_stats.len()), (1, 2, 2));
+    two.close_room(v1::CloseRoomRequest { room: "r".into(), fence: 6, reason: "over".into() }).await.unwrap();
+    let mut closed = vec![next(&mut told_two).await.session, next(&mut told_two).await.session];
+    closed.sort();
+    assert_eq!(closed, [vec![1; 16], vec![3; 16]]);
+    assert_eq!(two.close_session(close(3, 6)).await.unwrap_err().code(), Code::NotFound);
+    node.stop.cancel();
+    node.sfu.stop(CloseReason::Draining).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopping_node_says_so_and_takes_nothing_new() {
+    let wallet = Wallet::generate();
+    let node = Node::start(&[registration(wallet.node_id(), Role::Orchestrator, NodeStatus::Active)]).await;
+    let mut client = node.client(&wallet);
+    let mut told = client.events(v1::EventsRequest {}).await.unwrap().into_inner();
+    assert!(heartbeat(&mut told).await.accepting);
+    client.open_session(open("r", 1, 1)).await.unwrap();
+    node.health.stop();
+    assert!(!heartbeat(&mut told).await.accepting);
+    let status = client.open_session(open("r", 1, 2)).await.unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert!(status.message().contains("stopping"), "{status}");
+    node.sfu.stop(CloseReason::Draining).await;
+    let closed = next(&mut told).await;
+    assert_eq!(closed.event, Some(media_event::Event::Closed(v1::SessionClosed { reason: "draining".into() })));
+    node.stop.cancel();
+    let end = loop {
+        match told.message().await {
+            Ok(Some(_)) => {}
+            end => break end,
+        }
+    };
+    assert!(end.is_err() || end.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_requests_are_refused_with_a_reason() {
+    let wallet = Wallet::generate();
+    let node = Node::start(&[registration(wallet.node_id(), Role::Orchestrator, NodeStatus::Active)]).await;
+    let mut client = node.client(&wallet);
+    let invalid = |request: v1::OpenSessionRequest| {
+        let mut client = client.clone();
+        async move { client.open_session(request).await.unwrap_err() }
+    };
+    for request in [
+        v1::OpenSessionRequest { room: "r".repeat(200), ..open("r", 1, 1) },
+        v1::OpenSessionRequest { session: vec![1; 3], ..open("r", 1, 1) },
+        v1::OpenSessionRequest { participant: String::new(), ..open("r", 1, 1) },
+    ] {
+        assert_eq!(invalid(request).await.code(), Code::InvalidArgument);
+    }
+    client.open_session(open("r", 1, 1)).await.unwrap();
+    let negotiate = v1::NegotiateRequest {
+        session: vec![1; 16],
+        fence: 1,
+        offer_sdp: "v=0\r\n".into(),
+        publish: vec![],
+        subscribe: vec![],
+    };
+    let status = client.negotiate(negotiate.clone()).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert!(status.message().contains("no m-lines"), "{status}");
+    let large = v1::NegotiateRequest { offer_sdp: "x".repeat(70_000), ..negotiate };
+    assert!(client.negotiate(large).await.unwrap_err().message().contains("70000 bytes"));
+    // The session is as it was.
+    client.close_session(close(1, 1)).await.unwrap();
+    node.stop.cancel();
+    node.sfu.stop(CloseReason::Draining).await;
+}
