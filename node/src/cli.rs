@@ -74,3 +74,26 @@ pub enum Subcommand {
     /// Show what the database holds.
     ChainInfo(sc_cli::ChainInfoCmd),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory, Parser};
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn networks_and_databases_are_chosen_by_flags() {
+        let cli =
+            Cli::try_parse_from(["chroom-node", "--chain", "local", "--alice", "--database", "paritydb"]).unwrap();
+        assert_eq!(cli.run.shared_params.chain.as_deref(), Some("local"));
+        assert!(cli.subcommand.is_none());
+        let cli =
+            Cli::try_parse_from(["chroom-node", "build-spec", "--chain", "dev", "--disable-default-bootnode"]).unwrap();
+        assert!(matches!(cli.subcommand, Some(Subcommand::BuildSpec(_))));
+        assert!(Cli::try_parse_from(["chroom-node", "new-network", "--name", "x"]).is_err());
+    }
+}

@@ -110,3 +110,18 @@ pub fn run() -> sc_cli::Result<()> {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[test]
+    fn a_network_that_has_no_specification_is_explained() {
+        let cli = Cli::try_parse_from(["chroom-node"]).unwrap();
+        for (id, hint) in [("live", "new-network"), ("", "--chain"), ("/nonexistent.json", "nonexistent")] {
+            let error = cli.load_spec(id).err().unwrap();
+            assert!(error.contains(hint), "{id}: {error}");
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 // The errors of Substrate's own interfaces, which this code passes on, are large.
 #![allow(clippy::result_large_err)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing))]
 
 mod chain_spec;
 mod cli;

@@ -107,3 +107,44 @@ impl NewNetworkCmd {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(patch: &str) -> Result<(), NewNetworkError> {
+        let folder = tempfile::tempdir().unwrap();
+        let genesis = folder.path().join("founders.json");
+        fs::write(&genesis, patch).unwrap();
+        NewNetworkCmd { genesis, name: "Test".into(), id: "test".into(), raw: false }.run()
+    }
+
+    #[test]
+    fn a_genesis_without_validators_is_refused() {
+        for patch in
+            ["{}", r#"{"session": {"keys": []}, "validators": {"validators": []}}"#, r#"{"session": {"keys": [1]}}"#]
+        {
+            assert!(matches!(run(patch), Err(NewNetworkError::NoValidators)), "{patch}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_is_refused_with_its_place() {
+        let error = run("{").unwrap_err().to_string();
+        assert!(error.contains("founders.json is not JSON") && error.contains("line 1"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let command = NewNetworkCmd { genesis: "/nonexistent".into(), name: "T".into(), id: "t".into(), raw: false };
+        assert!(command.run().unwrap_err().to_string().contains("/nonexistent"));
+    }
+
+    #[test]
+    fn ids_are_short_and_plain() {
+        assert_eq!(parse_id("chroom_2-a"), Ok("chroom_2-a".into()));
+        for id in ["", "Chroom", "a b", "../x", &"a".repeat(33)] {
+            assert!(parse_id(id).is_err(), "{id}");
+        }
+    }
+}
