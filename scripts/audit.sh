@@ -11,7 +11,7 @@ if ! command -v cargo-deny >/dev/null 2>&1; then
     rm -rf "$tools/target"
 fi
 
-cargo deny --all-features check licenses bans sources
+cargo deny --all-features check --hide-inclusion-graph licenses bans sources
 
 # One version of each native library: cargo refuses two crates with one `links` value, so what is left to see is the list.
 echo "native libraries:"
