@@ -76,6 +76,7 @@ fn wrong_usage_exits_with_2_and_a_dead_network_with_1() {
         &["rewards", "show", "0x12"],
         &["up", "--media", "0"],
         &["up", "--base-port", "80"],
+        &["up", "--web", "."],
     ] {
         assert_eq!(chroom(dir.path(), wrong).status.code(), Some(2), "{wrong:?}");
     }

@@ -13,15 +13,19 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use std::str::FromStr;
 
+const EXAMPLES: &str = "Examples:
+  chroom escrow show 5FLSigC9…
+  chroom escrow deposit 5FLSigC9… 250 --suri-file payer.suri";
+
 /// What applications pay from
 #[derive(Debug, Subcommand)]
-#[command(after_help = "Examples:
-  chroom escrow show 5FLSigC9…
-  chroom escrow deposit 5FLSigC9… 250 --suri-file payer.suri")]
+#[command(after_help = EXAMPLES)]
 pub enum Command {
     /// Add to an application's escrow
+    #[command(after_help = EXAMPLES)]
     Deposit(Deposit),
     /// Show an application's escrow
+    #[command(after_help = EXAMPLES)]
     Show(Show),
 }
 

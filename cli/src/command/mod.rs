@@ -1,5 +1,6 @@
 //! The commands.
 
+pub mod account;
 pub mod escrow;
 pub mod network;
 pub mod node;
@@ -19,6 +20,7 @@ use std::{ffi::OsString, path::PathBuf};
     name = "chroom",
     version,
     propagate_version = true,
+    term_width = 120,
     after_help = "Examples:
   chroom up --web web/dist                                   a whole network on this machine
   chroom wallet create --out media.json                      the key of a new node
@@ -27,8 +29,8 @@ use std::{ffi::OsString, path::PathBuf};
   chroom rewards claim 0x8f3c… --all --dev charlie           claim it
   chroom registry near 1.35,103.82 --json                    media nodes around a place
 
-Exit codes: 0 done, 1 failed, 2 called wrongly. With --json, results are one JSON document on stdout, and failures
-one on stderr: { \"error\", \"hint\" }. Amounts in JSON are decimal texts in the smallest unit (1 CHR = 10^12)."
+Exit codes: 0 done, 1 failed, 2 called wrongly. With --json, a result is one JSON document on stdout, a failure is one
+on stderr: { \"error\", \"hint\" }. Amounts in JSON are decimal texts in the smallest unit (1 CHR = 10^12)."
 )]
 pub struct Cli {
     /// Print one JSON document instead of text
@@ -51,6 +53,9 @@ pub enum Command {
     /// Validators: bond, leave, session keys
     #[command(subcommand)]
     Validator(validator::Command),
+    /// Accounts: what they own, and sending it
+    #[command(subcommand)]
+    Account(account::Command),
     /// What nodes earn
     #[command(subcommand)]
     Rewards(rewards::Command),
@@ -64,8 +69,10 @@ pub enum Command {
     #[command(subcommand)]
     Token(token::Command),
     /// The current QoS epoch
+    #[command(after_help = "Example:\n  chroom epoch --chain ws://127.0.0.1:9944 --json")]
     Epoch(network::Epoch),
     /// The network at a glance
+    #[command(after_help = "Example:\n  chroom network --chain ws://127.0.0.1:9944 --json")]
     Network(network::Network),
     /// Run a whole network on this machine
     #[command(after_long_help = up::HELP, after_help = "chroom up --help lists ports, files and examples.")]
@@ -93,6 +100,7 @@ pub async fn run(cli: &Cli, output: Output) -> Result<(), Failure> {
         Command::Wallet(command) => wallet::run(command, output),
         Command::Node(command) => node::run(command, output).await,
         Command::Validator(command) => validator::run(command, output).await,
+        Command::Account(command) => account::run(command, output).await,
         Command::Rewards(command) => rewards::run(command, output).await,
         Command::Escrow(command) => escrow::run(command, output).await,
         Command::Registry(command) => registry::run(command, output).await,

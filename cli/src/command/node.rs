@@ -15,9 +15,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
-/// Nodes on the chain
-#[derive(Debug, Subcommand)]
-#[command(after_help = "Examples:
+const EXAMPLES: &str = "Examples:
   chroom node register --owner cold.json --wallet media.json --role media --class medium --endpoint 203.0.113.7:7400 \\
       --cell 50.11,8.68 --price 0.5 --bond 400
   chroom node status 0x8f3c…
@@ -27,21 +25,32 @@ use std::path::PathBuf;
   chroom node unbond 0x8f3c… --owner cold.json            (leave; the bond is free after the unbonding period)
   chroom node withdraw 0x8f3c… --owner cold.json
 
-On a local network, --dev charlie signs as the development account //Charlie.")]
+On a local network, --dev charlie signs as the development account //Charlie.";
+
+/// Nodes on the chain
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub enum Command {
     /// Register a node and bond for it
+    #[command(after_help = EXAMPLES)]
     Register(Register),
     /// Show one node, or all
+    #[command(after_help = EXAMPLES)]
     Status(Status),
     /// Change a node's attributes
+    #[command(after_help = EXAMPLES)]
     Update(Update),
     /// Take a node out of allocation; what it carries goes on
+    #[command(after_help = EXAMPLES)]
     Drain(Change),
     /// Put a draining node, or one whose jail period is over, back into service
+    #[command(after_help = EXAMPLES)]
     Resume(Change),
     /// Take a node out of service for good; its bond stays held until the unbonding period is over
+    #[command(after_help = EXAMPLES)]
     Unbond(Change),
     /// Take back the bond of a node whose unbonding period is over
+    #[command(after_help = EXAMPLES)]
     Withdraw(Change),
 }
 
@@ -275,20 +284,19 @@ async fn run_register(register: &Register, output: Output) -> Result<(), Failure
         bond,
     };
     output.step(format_args!("registering {node}, a bond of {} goes on hold", Amount(bond)));
-    let fund = async {
-        if register.fund.0 == 0 {
-            Ok(None)
-        } else {
-            chain.transfer(&signer, &node.account(), register.fund.0).await.map(Some)
-        }
+    let registered = chain.register(&signer, &wallet, new).await.map_err(|error| refused(&error))?;
+    let funded = if register.fund.0 == 0 {
+        None
+    } else {
+        let sent = chain.transfer(&signer, &node.account(), register.fund.0).await.map_err(|error| {
+            Failure::new(format_args!(
+                "{node} is registered, but its account could not be funded: {}",
+                chain_of(&error)
+            ))
+            .hint("send it some CHR (chroom account send): without, it cannot pay for its transactions")
+        })?;
+        Some(sent)
     };
-    // Both go out at once; the chain takes them in order.
-    let (registered, funded) = tokio::join!(chain.register(&signer, &wallet, new), fund);
-    let registered = registered.map_err(|error| refused(&error))?;
-    let funded = funded.map_err(|error| {
-        Failure::new(format_args!("{node} is registered, but its account could not be funded: {}", chain_of(&error)))
-            .hint("send it some CHR: without, it cannot pay for its transactions")
-    })?;
     let fee = registered.fee + funded.as_ref().map_or(0, |outcome| outcome.fee);
     let result = json!({
         "node": node,

@@ -13,25 +13,32 @@ use chroom_primitives::{H3Cell, NodeId, QosEpoch};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-/// The register of nodes
-#[derive(Debug, Subcommand)]
-#[command(after_help = "Examples:
+const EXAMPLES: &str = "Examples:
   chroom registry ls
   chroom registry ls --role media --registry-url http://127.0.0.1:7300 --json
   chroom registry get 0x8f3c…
   chroom registry near 1.35,103.82 --limit 5
   chroom registry summary
-  chroom registry snapshot --epoch 17 --verify        (recompute the root and compare it with the chain's anchor)")]
+  chroom registry snapshot --epoch 17 --verify        (recompute the root and compare it with the chain's anchor)";
+
+/// The register of nodes
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub enum Command {
     /// List entries
+    #[command(after_help = EXAMPLES)]
     Ls(List),
     /// Show one node's entry
+    #[command(after_help = EXAMPLES)]
     Get(Get),
     /// Entries around a place, the nearest first
+    #[command(after_help = EXAMPLES)]
     Near(Near),
     /// Figures by region
+    #[command(after_help = EXAMPLES)]
     Summary(Summary),
     /// The register as it was cut at an epoch's end
+    #[command(after_help = EXAMPLES)]
     Snapshot(Cut),
 }
 

@@ -14,21 +14,25 @@ use chroom_primitives::{Balance, NodeId, QosEpoch, Score, runtime_api::Payout};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-/// What nodes earn
-#[derive(Debug, Subcommand)]
-#[command(after_help = "Examples:
-  chroom rewards show 0x8f3c…                              all epochs that the node could claim, with what each would pay
+const EXAMPLES: &str = "Examples:
+  chroom rewards show 0x8f3c…                              what each epoch would pay
   chroom rewards show 0x8f3c… --epoch 17 --json
   chroom rewards claim 0x8f3c… --all --owner cold.json     the node's owner signs
-  chroom rewards claim 0x8f3c… --all --owner node.json     the node itself signs: its float pays the fee, the owner gets the pay
+  chroom rewards claim 0x8f3c… --all --owner node.json     the node itself signs; the owner is paid
   chroom rewards claim 0x8f3c… --epoch 17 --dev charlie
 
 The owner is paid whoever signs. Until half of the time for claims is over only the owner and the node itself may.
-Proofs come from the registry nodes of the epoch's committee. Where they are is learnt from any registry (--registry-url).")]
+Proofs come from the registry nodes of the epoch's committee; any registry (--registry-url) knows where they are.";
+
+/// What nodes earn
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub enum Command {
     /// Foretell what claims would pay
+    #[command(after_help = EXAMPLES)]
     Show(Show),
     /// Claim: fetch the committee's proofs and submit them
+    #[command(after_help = EXAMPLES)]
     Claim(Claim),
 }
 

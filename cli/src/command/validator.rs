@@ -24,27 +24,32 @@ use sp_crypto_hashing::{blake2_128, twox_128};
 use std::time::Duration;
 use subxt::{tx::dynamic, utils::Static};
 
+const EXAMPLES: &str = "Examples (keys: the validator's node runs on this machine with --rpc-methods unsafe):
+  chroom validator keys --chain ws://127.0.0.1:9944 --owner stash.json    make and register session keys
+  chroom validator bond 5000 --owner stash.json                   stand for election with this much more
+  chroom validator status 5Grw…
+  chroom validator unbond 1000 --owner stash.json                 take part of the bond back
+  chroom validator unbond --all --owner stash.json                give up candidacy
+  chroom validator withdraw --owner stash.json                    when the unbonding period is over";
+
 /// Validators
 #[derive(Debug, Subcommand)]
-#[command(
-    after_help = "Examples, for a node whose JSON-RPC listens on the same machine (started with --rpc-methods unsafe for keys):
-  chroom validator keys --chain ws://127.0.0.1:9944 --owner stash.json     make session keys in the node and put them in charge
-  chroom validator bond 5000 --owner stash.json                            stand for election with this bond more
-  chroom validator status 5Grw…
-  chroom validator unbond 1000 --owner stash.json                          take part of the bond back
-  chroom validator unbond --all --owner stash.json                         give up candidacy
-  chroom validator withdraw --owner stash.json                             when the unbonding period is over"
-)]
+#[command(after_help = EXAMPLES)]
 pub enum Command {
     /// Stand for election with more bond
+    #[command(after_help = EXAMPLES)]
     Bond(Bond),
     /// Show a candidate
+    #[command(after_help = EXAMPLES)]
     Status(Status),
     /// Take back part of the bond, or all of it and leave
+    #[command(after_help = EXAMPLES)]
     Unbond(Unbond),
     /// Free what has finished unbonding
+    #[command(after_help = EXAMPLES)]
     Withdraw(Withdraw),
     /// Have the node make new session keys, and register them
+    #[command(after_help = EXAMPLES)]
     Keys(Keys),
 }
 

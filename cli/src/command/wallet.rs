@@ -11,24 +11,30 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// Keystore files (Ethereum's version 3, which any EVM wallet opens)
-#[derive(Debug, Subcommand)]
-#[command(after_help = "Examples:
+const EXAMPLES: &str = "Examples:
   chroom wallet create --out node.json
   chroom wallet create --out node.json --passphrase-file pass.txt --json
   chroom wallet import --secret-file key.hex --out node.json
   chroom wallet show node.json
 
 The passphrase comes from --passphrase-file, from the variable CHROOM_PASSPHRASE or from the terminal, never from the
-command line.")]
+command line.";
+
+/// Keystore files (Ethereum's version 3, which any EVM wallet opens)
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub enum Command {
     /// Make a new key
+    #[command(after_help = EXAMPLES)]
     Create(Create),
     /// Take over an existing secp256k1 key
+    #[command(after_help = EXAMPLES)]
     Import(Import),
     /// Open a keystore and show whose it is
+    #[command(after_help = EXAMPLES)]
     Show(Show),
     /// Show a keystore's address without opening it
+    #[command(after_help = EXAMPLES)]
     ExportAddress(ExportAddress),
 }
 

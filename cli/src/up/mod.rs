@@ -33,32 +33,48 @@ use tokio::{
 
 /// What `chroom up --help` says after the options.
 pub const HELP: &str = "\
-Starts validators, registry nodes, media nodes and orchestrators on 127.0.0.1, each with a wallet of its own, registers and
-bonds them through extrinsics, and serves the demo. Ctrl-C ends all of it; the next start goes on with the same data.
+Starts validators, registry nodes, media nodes and orchestrators on 127.0.0.1, each with a wallet of its own, registers
+and bonds them through extrinsics, and serves the demo. Ctrl-C ends all of it; the next start goes on with the same data.
 
 Examples:
   chroom up --web web/dist
   chroom up --registries 4 --media 3 --orchestrators 2
   chroom up --data /tmp/net --base-port 11000 --clean --json
-  chroom up --media-args media-2=--fault-egress-loss=0.1      (tests: media-2 drops a tenth of what it sends)
+  chroom up --media-args media-2=--fault-egress-loss=0.1    tests: media-2 drops a tenth of what it sends
 
 Ports, from --base-port (9900):
-   +0       demo and network pages, POST /token, GET /network
-   +1..+8   orchestrators: signalling (WebSocket), /health, /metrics, /v1/network
-  +10..+17  registries: gRPC           +20..+27  registries: libp2p       +60..+67  registries: JSON-RPC, /health, /metrics
-  +30..+37  validators: libp2p         +44..+51  validators: JSON-RPC     +52..+59  validators: metrics
-  +70..+77  media nodes: gRPC          +80..+87  media nodes: UDP         +90..+97  media nodes: public API, /health, /metrics
+   +0        demo and network pages, POST /token, GET /network
+   +1..+8    orchestrators: signalling (WebSocket), /health, /metrics, /v1/network
+  +10..+17   registries: gRPC
+  +20..+27   registries: libp2p
+  +30..+37   validators: libp2p
+  +44..+51   validators: JSON-RPC
+  +52..+59   validators: metrics
+  +60..+67   registries: JSON-RPC, /health, /metrics
+  +70..+77   media nodes: gRPC
+  +80..+87   media nodes: media over UDP
+  +90..+97   media nodes: public API, /health, /metrics
 
 Who pays: //Eve bonds for registries, //Charlie and //Dave for media nodes, //Ferdie for orchestrators and for the demo
-application's escrow; //Alice and //Bob validate. In the data folder: one folder per node with its keystore and passphrase,
-logs/<name>.log, apps/ (the demo application), processes.json (what runs now), network.json (what --json prints; other
-commands take their defaults from it).
+application's escrow; //Alice and //Bob validate.
 
-With --json one line is printed on stdout once all is up: { ready, demo, explorer, orchestrators, registries, mediaNodes,
-validators, operator, logs, apps, chain }. The programs are looked for beside this one, or in CHROOM_BIN_DIR.";
+In the data folder: a folder for each node with its keystore and passphrase; logs/<name>.log; apps/ with the demo
+application's secret; processes.json, what runs now; network.json, what --json prints, where other commands take their
+defaults from.
+
+With --json, one line is printed on stdout once all is up:
+  { ready, demo, explorer, orchestrators, registries, mediaNodes, validators, operator, logs, processes, apps, chain }
+
+The programs are looked for beside this one, or in the folder that CHROOM_BIN_DIR names.";
 
 /// Runs the network until a signal comes or the start fails.
 pub async fn run(options: &Options, output: Output) -> Result<(), Failure> {
+    if let Some(web) = &options.web
+        && !web.join("index.html").is_file()
+    {
+        return Err(Failure::usage(format_args!("{} holds no built web pages", web.display()))
+            .hint("build them first: npm --prefix web run build"));
+    }
     let data = prepare(options)?;
     let _lock = Lock::take(&data)?;
     let plan = Plan::new(options, &data)?;
