@@ -236,10 +236,9 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
     }
     let stopping = async {
         leaving.cancel();
-        let _ = publishing.await;
         sfu.stop(CloseReason::Draining).await;
         // The events of the closed sessions get out before their streams end.
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        let _ = publishing.await;
         ending.cancel();
         while servers.join_next().await.is_some() {}
         while background.join_next().await.is_some() {}

@@ -46,7 +46,8 @@ pub struct MediaService {
     admission: Admission,
     directory: Arc<Mutex<Directory>>,
     events: broadcast::Sender<Owned>,
-    stop: CancellationToken,
+    /// All that happened before the stop was passed on.
+    told: CancellationToken,
 }
 
 impl MediaService {
@@ -55,8 +56,9 @@ impl MediaService {
     pub fn new(sfu: Arc<Sfu>, health: Arc<Health>, admission: Admission, stop: CancellationToken) -> Self {
         let directory = Arc::new(Mutex::new(Directory::default()));
         let (events, _) = broadcast::channel(4_096);
-        tokio::spawn(follow(sfu.events(), directory.clone(), events.clone(), stop.clone()));
-        Self { sfu, health, admission, directory, events, stop }
+        let told = CancellationToken::new();
+        tokio::spawn(follow(sfu.events(), directory.clone(), events.clone(), stop, told.clone()));
+        Self { sfu, health, admission, directory, events, told }
     }
 
     /// The service as routes of a server.
@@ -100,7 +102,9 @@ async fn follow(
     directory: Arc<Mutex<Directory>>,
     to: broadcast::Sender<Owned>,
     stop: CancellationToken,
+    told: CancellationToken,
 ) {
+    let _told = told.drop_guard();
     loop {
         let event = tokio::select! {
             biased;
@@ -269,7 +273,7 @@ impl Media for MediaService {
             return Err(Status::resource_exhausted("too many streams of events are open"));
         }
         let (sender, receiver) = mpsc::channel(events::QUEUE);
-        tokio::spawn(events::pump(caller, self.health.clone(), self.events.subscribe(), sender, self.stop.clone()));
+        tokio::spawn(events::pump(caller, self.health.clone(), self.events.subscribe(), sender, self.told.clone()));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 

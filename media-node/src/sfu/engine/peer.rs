@@ -352,6 +352,9 @@ impl Str0mConnection {
             let sender = stream.map(|stream| {
                 if kind == Kind::Video && known != Some(stream.ssrc()) {
                     stream.set_rtx_cache(VIDEO_CACHE, VIDEO_CACHE_AGE, Some(MAX_RESENT));
+                    // Publishers pace what they send; to pace it again would only hold it back, up to seconds where the estimate
+                    // lies below the lowest layer. The estimate chooses layers instead.
+                    stream.set_unpaced(true);
                 }
                 stream.ssrc()
             });
