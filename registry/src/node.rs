@@ -29,9 +29,9 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 /// How long this node's own record is valid, in milliseconds.
-const RECORD_LIFETIME_MS: u64 = 60 * 60 * 1_000;
+const RECORD_LIFETIME_MS: u64 = 10 * 60 * 1_000;
 /// When it is renewed, in milliseconds before it expires.
-const RENEW_BEFORE_MS: u64 = 40 * 60 * 1_000;
+const RENEW_BEFORE_MS: u64 = 5 * 60 * 1_000;
 /// Sweeps and looks at its own record.
 const TICK: Duration = Duration::from_secs(1);
 

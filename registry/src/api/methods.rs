@@ -50,6 +50,10 @@ pub trait PublicApi {
     #[method(name = "registry_snapshot")]
     fn snapshot(&self, epoch: Option<u32>) -> RpcResult<SnapshotJson>;
 
+    /// Pairs of contradicting records that a node signed: SCALE `RecordEquivocation`, hex with 0x.
+    #[method(name = "registry_evidence")]
+    fn evidence(&self, node: NodeId) -> RpcResult<Vec<String>>;
+
     /// Registry nodes that this one is connected to.
     #[method(name = "registry_peers")]
     async fn peers(&self) -> RpcResult<Vec<PeerJson>>;
@@ -204,6 +208,11 @@ impl PublicApiServer for Methods {
         let snapshot = snapshot
             .ok_or_else(|| not_found(format!("no snapshot of epoch {} here: the last 64 are kept", epoch.0)))?;
         Ok(SnapshotJson::from(&snapshot))
+    }
+
+    fn evidence(&self, node: NodeId) -> RpcResult<Vec<String>> {
+        let evidence = self.intake.register().store().evidence(&node).map_err(failed)?;
+        Ok(evidence.iter().map(|pair| format!("0x{}", hex::encode(pair.encode()))).collect())
     }
 
     async fn peers(&self) -> RpcResult<Vec<PeerJson>> {

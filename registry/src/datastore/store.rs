@@ -142,6 +142,18 @@ fn session_key(session: &[u8; 16], node: &NodeId) -> [u8; 36] {
     key
 }
 
+/// Slots as runs of neighbours: a node that is always there takes a few bytes.
+fn runs(slots: &BTreeSet<u64>) -> Vec<(u64, u32)> {
+    let mut runs: Vec<(u64, u32)> = Vec::new();
+    for slot in slots {
+        match runs.last_mut() {
+            Some((first, count)) if first.checked_add(u64::from(*count)) == Some(*slot) => *count += 1,
+            _ => runs.push((*slot, 1)),
+        }
+    }
+    runs
+}
+
 fn be_u64(bytes: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(bytes.try_into().ok()?))
 }
@@ -436,7 +448,7 @@ impl Store {
     /// Keeps the slots in which a node was alive.
     pub fn put_liveness(&self, node: &NodeId, slots: &BTreeSet<u64>) -> Result<(), StoreError> {
         let family = self.family(LIVENESS)?;
-        Ok(self.db.put_cf(&family, node.0, slots.encode())?)
+        Ok(self.db.put_cf(&family, node.0, runs(slots).encode())?)
     }
 
     /// Slots in which nodes were alive.
@@ -444,7 +456,11 @@ impl Store {
         let mut all = Vec::new();
         self.scan(LIVENESS, &[], |key, value| {
             let node = NodeId(key.try_into().map_err(|_| StoreError::Corrupt { family: LIVENESS })?);
-            all.push((node, decode(LIVENESS, value)?));
+            let runs: Vec<(u64, u32)> = decode(LIVENESS, value)?;
+            all.push((
+                node,
+                runs.into_iter().flat_map(|(first, count)| first..first.saturating_add(count.into())).collect(),
+            ));
             Ok(true)
         })?;
         Ok(all)
@@ -658,6 +674,16 @@ mod tests {
         assert!(store.attestation(QosEpoch(0)).unwrap().is_some());
         store.mark_submitted(QosEpoch(69)).unwrap();
         assert!(store.last_attestation().unwrap().unwrap().submitted);
+    }
+
+    #[test]
+    fn liveness_survives_in_few_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder);
+        let slots: BTreeSet<u64> = (100..900).chain([1_000]).chain(2_000..2_002).collect();
+        assert_eq!(runs(&slots), [(100, 800), (1_000, 1), (2_000, 2)]);
+        store.put_liveness(&NodeId([1; 20]), &slots).unwrap();
+        assert_eq!(store.all_liveness().unwrap(), [(NodeId([1; 20]), slots)]);
     }
 
     #[test]

@@ -276,9 +276,15 @@ fn observe(intake: &Intake, node: &NodeId, from: UnixMs, to: UnixMs) -> Result<O
         receipts: store.receipts(node, from, to)?,
         probes: store.probes(node, from, to)?,
         uptime: register.uptime(node, from, to),
-        node_reports: u32::try_from(store.reports(node, from, to)?.len()).unwrap_or(u32::MAX),
         ..Default::default()
     };
+    let reports = store.reports(node, from, to)?;
+    observed.node_reports = u32::try_from(reports.len()).unwrap_or(u32::MAX);
+    let reported = reports.iter().map(|r| r.sent_bytes.saturating_add(r.received_bytes)).fold(0, u64::saturating_add);
+    let claimed = observed.receipts.iter().map(|(_, r)| r.bytes()).fold(0, u64::saturating_add);
+    if !reports.is_empty() && scoring::claims_exceed_reports(claimed, reported) {
+        tracing::warn!(%node, claimed, reported, "callers' receipts claim more bytes than the node reports");
+    }
     for (session, _) in &observed.receipts {
         if observed.sessions.contains_key(session) {
             continue;

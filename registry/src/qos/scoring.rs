@@ -82,6 +82,12 @@ pub fn leaves(epoch: QosEpoch, node: NodeId, observed: &Observed) -> Vec<Leaf> {
     leaves
 }
 
+/// Whether callers claim clearly more bytes than the node itself reported for them: a tenth and a mebibyte are left to the edges of intervals.
+/// It changes no leaf (the node's word may not lower what it is owed either), but someone should look at it.
+pub fn claims_exceed_reports(claimed: u64, reported: u64) -> bool {
+    claimed > reported.saturating_add(reported / 10).saturating_add(1 << 20)
+}
+
 fn receipts_score(observed: &Observed) -> Option<u64> {
     // Per session: score × milliseconds, and milliseconds.
     let mut sessions: BTreeMap<&[u8; 16], (u64, u64)> = BTreeMap::new();
@@ -165,6 +171,13 @@ mod tests {
         let usage: Vec<u64> =
             all.iter().filter_map(|l| if let Leaf::Usage(u) = l { Some(u.bytes) } else { None }).collect();
         assert_eq!(usage, [3 * 1_500_000, 6 * 1_500_000]);
+    }
+
+    #[test]
+    fn only_clear_excess_is_noted() {
+        assert!(!claims_exceed_reports(11 << 20, 10 << 20));
+        assert!(claims_exceed_reports(20 << 20, 10 << 20));
+        assert!(!claims_exceed_reports(0, u64::MAX));
     }
 
     #[test]
