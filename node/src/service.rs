@@ -19,7 +19,9 @@ use sp_runtime::traits::Block as BlockT;
 use sp_timestamp::InherentDataProvider as TimestampInherent;
 use std::{error::Error, sync::Arc, time::Duration};
 
-pub use chroom_runtime::Block;
+/// A block as the node handles it: its transactions are bytes, which only the runtime understands. So the node outlives
+/// changes of their format, and its RPC gives them as hex.
+pub type Block = sp_runtime::generic::Block<chroom_runtime::Header, sp_runtime::OpaqueExtrinsic>;
 
 type Hash = <Block as BlockT>::Hash;
 
