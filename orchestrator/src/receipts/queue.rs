@@ -21,8 +21,8 @@ use tokio::sync::Notify;
 pub const MAX_WAITING: usize = 200_000;
 /// Oldest end of an interval that is taken, in milliseconds ago.
 const MAX_AGE_MS: u64 = 120_000;
-/// How far an interval may reach into the one before, in milliseconds: timers are not exact.
-const MAX_OVERLAP_MS: u64 = 250;
+/// How far an interval may reach into the one before, in milliseconds: clocks are set now and then. Registries allow as much.
+const MAX_OVERLAP_MS: u64 = 2_000;
 /// How far the first interval may begin before the session did, in milliseconds: clients' clocks differ.
 const MAX_BEFORE_START_MS: u64 = 60_000;
 /// How long a grant is good, in milliseconds.
@@ -184,7 +184,7 @@ impl Queue {
                 if body.seq <= last.seq {
                     return Err(QueueError::Replayed { seq: body.seq, last: last.seq });
                 }
-                if body.from + MAX_OVERLAP_MS < last.to {
+                if body.from + MAX_OVERLAP_MS < last.to || body.to <= last.to {
                     return Err(QueueError::Overlap);
                 }
             }

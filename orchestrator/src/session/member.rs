@@ -97,6 +97,7 @@ impl Session {
         for track in self.tracks.values_mut() {
             track.known_in = None;
             track.live_in = None;
+            track.stopped_ms = None;
         }
     }
 

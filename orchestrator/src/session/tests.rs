@@ -641,6 +641,47 @@ fn media_that_ends_is_made_anew_but_not_for_ever() {
 }
 
 #[test]
+fn a_stopped_track_is_told_of_unless_its_session_was_lost_with_it() {
+    let mut world = World::new(2, 1);
+    let (ada, bob) = (world.join(1, "ada"), world.join(2, "bob"));
+    let old = world.serving();
+    let track = world.publish(1, Source::Camera);
+    world.flow(old, ada.session, &track);
+    world.ask(2, Request::Subscribe(vec![want("5", &track)])).unwrap();
+    world.events(2);
+    let stopped = |world: &mut World| {
+        let event = MediaEvent::TrackStopped(track.clone());
+        world.input(Input::Media { node: old, session: ada.session, event });
+    };
+    // A short gap: the subscription is made again, and nobody is told.
+    stopped(&mut world);
+    world.media.get_mut(&old).unwrap().subscriptions.clear();
+    world.flow(old, ada.session, &track);
+    world.settle();
+    world.pass(3_000);
+    assert_eq!(world.media[&old].subscriptions.get(&(bob.session, "5".into())), Some(&track));
+    assert!(world.events(2).is_empty());
+    // The session is lost and comes back: the same.
+    stopped(&mut world);
+    world.media.get_mut(&old).unwrap().subscriptions.clear();
+    let event = MediaEvent::Closed("connection-lost".into());
+    world.input(Input::Media { node: old, session: ada.session, event });
+    world.settle();
+    world.pass(3_000);
+    let publish = vec![Publish { mid: "0".into(), track: Some(track.clone()), source: Source::Camera }];
+    world.ask(1, Request::Negotiate { offer: "offer".into(), publish, subscribe: Vec::new() }).unwrap();
+    assert_eq!(world.media[&old].subscriptions.get(&(bob.session, "5".into())), Some(&track));
+    world.flow(old, ada.session, &track);
+    assert!(world.events(2).is_empty());
+    // It really stops.
+    stopped(&mut world);
+    world.pass(2_000);
+    assert!(matches!(&world.events(2)[..], [Event::TrackUnpublished { track: gone, .. }] if *gone == track));
+    world.flow(old, ada.session, &track);
+    assert!(matches!(&world.events(2)[..], [Event::TrackPublished { .. }]));
+}
+
+#[test]
 fn a_node_that_goes_out_of_service_hands_its_rooms_on() {
     let mut world = World::new(2, 1);
     let ada = world.join(1, "ada");

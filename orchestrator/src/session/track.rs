@@ -1,6 +1,7 @@
 //! Published tracks.
 
 use super::ids::Generation;
+use chroom_primitives::UnixMs;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
@@ -82,4 +83,8 @@ pub struct Track {
     pub live_in: Option<Generation>,
     /// Whether the others were told of it. It stays so when the room moves: ids don't change.
     pub announced: bool,
+    /// When its media stopped, Unix ms. The others are told a moment later, if it has not begun again and its session was
+    /// not lost with it: a node that stops ends all tracks, and clients should not care.
+    #[serde(skip)]
+    pub stopped_ms: Option<UnixMs>,
 }

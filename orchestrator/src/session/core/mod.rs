@@ -390,6 +390,7 @@ impl Core {
             }
         }
 
+        self.tell_stopped(t);
         self.close_leftovers(t);
         self.unwatch(t);
     }

@@ -104,6 +104,7 @@ impl Core {
                     known_in: None,
                     live_in: None,
                     announced: false,
+                    stopped_ms: None,
                 });
                 entry.source = *source;
             }
@@ -221,6 +222,20 @@ impl Core {
         let command = Command::Subscribe { session: id, fence: room.fence, subscribe };
         self.command(t, OperationKind::Subscribe { call: Some(call) }, id, &room, node, command);
         Ok(None)
+    }
+
+    /// Notes that the media node lost these tracks: who receives them is connected again when they are back.
+    pub(super) fn withhold(&mut self, t: &mut Turn<'_>, room: &Room, tracks: &BTreeSet<TrackId>) {
+        for id in &room.sessions {
+            let Some(session) = self.sessions.get_mut(id) else { continue };
+            let lost =
+                session.wants.iter().filter(|(_, want)| tracks.contains(&want.track)).map(|(mid, _)| mid.clone());
+            let before = session.withheld.len();
+            session.withheld.extend(lost);
+            if session.withheld.len() != before {
+                t.sessions.insert(*id);
+            }
+        }
     }
 
     /// Connects m-lines that waited for tracks which the media node knows now.

@@ -129,7 +129,11 @@ impl Core {
         session.reopened = session.reopened.saturating_add(1);
         session.mending = Some(reason.to_owned());
         session.forget_media();
+        let (tracks, room) = (session.tracks.keys().cloned().collect(), session.room.clone());
         t.sessions.insert(id);
+        if let Some(room) = self.rooms.get(&room).cloned() {
+            self.withhold(t, &room, &tracks);
+        }
         self.open(t, id);
     }
 }

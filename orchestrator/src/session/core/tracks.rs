@@ -13,6 +13,9 @@ use chroom_primitives::NodeId;
 use std::collections::BTreeSet;
 use tracing::debug;
 
+/// How long after its media stopped a track is still on show, in milliseconds.
+const STOPPED_MS: u64 = 1_000;
+
 impl Core {
     pub(super) fn media_event(&mut self, t: &mut Turn<'_>, node: NodeId, id: SessionId, event: MediaEvent) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
@@ -41,6 +44,7 @@ impl Core {
                 let Some(entry) = session.tracks.get_mut(&track) else { return };
                 entry.known_in = Some(room.generation);
                 entry.live_in = Some(room.generation);
+                entry.stopped_ms = None;
                 entry.layers = layers;
                 t.sessions.insert(id);
                 self.announce(t, id, &track);
@@ -49,12 +53,29 @@ impl Core {
             MediaEvent::TrackStopped(track) => {
                 let Some(entry) = session.tracks.get_mut(&track) else { return };
                 entry.live_in = None;
+                entry.stopped_ms = Some(t.now);
                 t.sessions.insert(id);
-                if std::mem::take(&mut entry.announced) {
-                    let participant = session.participant.clone();
-                    self.tell_others(t, &room.id, Some(id), &Event::TrackUnpublished { participant, track });
+                self.withhold(t, &room, &BTreeSet::from([track]));
+            }
+        }
+    }
+
+    /// Tells of tracks whose media stopped and did not begin again.
+    pub(super) fn tell_stopped(&mut self, t: &mut Turn<'_>) {
+        let mut over = Vec::new();
+        for session in self.sessions.values_mut() {
+            for (id, track) in &mut session.tracks {
+                if track.stopped_ms.is_some_and(|at| at + STOPPED_MS <= t.now) {
+                    track.stopped_ms = None;
+                    if std::mem::take(&mut track.announced) {
+                        t.sessions.insert(session.id);
+                        over.push((session.room.clone(), session.id, session.participant.clone(), id.clone()));
+                    }
                 }
             }
+        }
+        for (room, session, participant, track) in over {
+            self.tell_others(t, &room, Some(session), &Event::TrackUnpublished { participant, track });
         }
     }
 
