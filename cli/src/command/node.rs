@@ -9,15 +9,21 @@ use crate::{
     place,
 };
 use chroom_chain_client::{ChainClient, NewNode, NodeUpdate, Signer, SubmitError, TxOutcome};
-use chroom_primitives::{Balance, CHR, CapacityClass, Endpoint, H3Cell, NodeId, Role, record::Registration};
+use chroom_primitives::{
+    AccountId, Balance, CHR, CapacityClass, Endpoint, EthereumSignature, H3Cell, NodeId, Role, Signed,
+    record::{KeyProof, Registration},
+};
 use chroom_wallet::{Wallet, passphrase};
 use clap::{Args, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "Examples:
   chroom node register --owner cold.json --wallet media.json --role media --class medium --endpoint 203.0.113.7:7400 \\
       --cell 50.11,8.68 --price 0.5 --bond 400
+  chroom node prove --wallet media.json --role media --owner-account 0x51ab… --json > proof.json
+  chroom node register --owner cold.json --proof proof.json --role media --endpoint 203.0.113.7:7400 --cell 50.11,8.68
   chroom node status 0x8f3c…
   chroom node status                                      (all nodes)
   chroom node update 0x8f3c… --owner cold.json --price 0.4
@@ -31,6 +37,9 @@ On a local network, --dev charlie signs as the development account //Charlie.";
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub enum Command {
+    /// Have a node's key sign that an owner may register it, where the owner's key is on another machine
+    #[command(after_help = EXAMPLES)]
+    Prove(Prove),
     /// Register a node and bond for it
     #[command(after_help = EXAMPLES)]
     Register(Register),
@@ -96,6 +105,25 @@ impl From<ClassName> for CapacityClass {
     }
 }
 
+/// Arguments of `prove`.
+#[derive(Debug, Args)]
+pub struct Prove {
+    #[command(flatten)]
+    chain: Chain,
+    /// The node's keystore
+    #[arg(long, value_name = "KEYSTORE")]
+    wallet: PathBuf,
+    /// File with the passphrase of the node's keystore
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+    /// The account that will register it (SS58, or an EVM address)
+    #[arg(long, value_name = "ACCOUNT", value_parser = super::escrow::account)]
+    owner_account: AccountId,
+    /// What the node does
+    #[arg(long)]
+    role: RoleName,
+}
+
 /// Arguments of `register`.
 #[derive(Debug, Args)]
 pub struct Register {
@@ -104,8 +132,11 @@ pub struct Register {
     #[command(flatten)]
     owner: Owner,
     /// The node's keystore: its key proves that it agrees to be registered
-    #[arg(long, value_name = "KEYSTORE")]
-    wallet: PathBuf,
+    #[arg(long, value_name = "KEYSTORE", required_unless_present = "proof", conflicts_with = "proof")]
+    wallet: Option<PathBuf>,
+    /// What `chroom node prove` printed on the node's machine, instead of --wallet
+    #[arg(long, value_name = "FILE")]
+    proof: Option<PathBuf>,
     /// File with the passphrase of the node's keystore
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
@@ -181,6 +212,7 @@ pub struct Change {
 /// Runs the command.
 pub async fn run(command: &Command, output: Output) -> Result<(), Failure> {
     match command {
+        Command::Prove(prove) => run_prove(prove, output).await,
         Command::Register(register) => run_register(register, output).await,
         Command::Status(status) => run_status(status, output).await,
         Command::Update(update) => run_update(update, output).await,
@@ -255,6 +287,58 @@ pub fn transaction(outcome: &TxOutcome) -> Value {
     })
 }
 
+fn open_node(keystore: &Path, passphrase_file: Option<&Path>) -> Result<Wallet, Failure> {
+    let what = "cannot open the node's keystore";
+    let passphrase = passphrase::read(passphrase_file).context(what)?;
+    Wallet::open(keystore, &passphrase).context(what)
+}
+
+/// A key proof as it travels from the node's machine to the owner's: nothing in it is secret.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ProofFile {
+    node: NodeId,
+    owner: AccountId,
+    role: Role,
+    nonce: u32,
+    expires_at: u32,
+    signature: EthereumSignature,
+}
+
+async fn run_prove(prove: &Prove, output: Output) -> Result<(), Failure> {
+    let wallet = open_node(&prove.wallet, prove.passphrase_file.as_deref())?;
+    let chain = prove.chain.connect().await?;
+    let Signed { payload, signature } = chain
+        .key_proof(&wallet, prove.owner_account.clone(), prove.role.into())
+        .await
+        .map_err(|error| refused(&error))?;
+    let KeyProof { node, owner, role, nonce, expires_at } = payload;
+    let file = ProofFile { node, owner, role, nonce, expires_at, signature };
+    let json = serde_json::to_value(&file).context("cannot write the proof")?;
+    output.step(format_args!(
+        "valid up to block {expires_at}, a few minutes from now: register with --proof on the owner's machine"
+    ));
+    output.show(&json, Value::to_string);
+    Ok(())
+}
+
+fn read_proof(path: &Path, owner: &AccountId, role: Role) -> Result<Signed<KeyProof>, Failure> {
+    let what = format!("cannot read the key proof in {}", path.display());
+    let text = std::fs::read(path).context(&what)?;
+    let file: ProofFile = serde_json::from_slice(&text).context(&what)?;
+    if file.owner != *owner || file.role != role {
+        return Err(Failure::new(format_args!(
+            "the key proof is for the owner {} and the role {}, not for {owner} and {}",
+            file.owner,
+            word(&file.role),
+            word(&role)
+        ))
+        .hint("make one for this owner and role with chroom node prove"));
+    }
+    let ProofFile { node, owner, role, nonce, expires_at, signature } = file;
+    Ok(Signed { payload: KeyProof { node, owner, role, nonce, expires_at }, signature })
+}
+
 fn default_bond(role: Role, class: CapacityClass) -> Balance {
     match role {
         Role::Media => 100 * CHR * Balance::from(class.weight()),
@@ -269,11 +353,16 @@ async fn run_register(register: &Register, output: Output) -> Result<(), Failure
         return Err(Failure::usage("only media nodes have a price").hint("leave --price out"));
     }
     let signer = register.owner.signer()?;
-    let passphrase =
-        passphrase::read(register.passphrase_file.as_deref()).context("cannot open the node's keystore")?;
-    let wallet = Wallet::open(&register.wallet, &passphrase).context("cannot open the node's keystore")?;
-    let node = wallet.node_id();
     let chain = register.chain.connect().await?;
+    let proof = match (&register.wallet, &register.proof) {
+        (Some(keystore), _) => {
+            let wallet = open_node(keystore, register.passphrase_file.as_deref())?;
+            chain.key_proof(&wallet, signer.account(), role).await.map_err(|error| refused(&error))?
+        }
+        (None, Some(file)) => read_proof(file, &signer.account(), role)?,
+        (None, None) => return Err(Failure::usage("neither --wallet nor --proof was given")),
+    };
+    let node = proof.payload.node;
     let bond = register.bond.map_or_else(|| default_bond(role, class), |bond| bond.0);
     let new = NewNode {
         role,
@@ -284,7 +373,7 @@ async fn run_register(register: &Register, output: Output) -> Result<(), Failure
         bond,
     };
     output.step(format_args!("registering {node}, a bond of {} goes on hold", Amount(bond)));
-    let registered = chain.register(&signer, &wallet, new).await.map_err(|error| refused(&error))?;
+    let registered = chain.register_with_proof(&signer, new, &proof).await.map_err(|error| refused(&error))?;
     let funded = if register.fund.0 == 0 {
         None
     } else {

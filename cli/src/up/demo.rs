@@ -73,11 +73,12 @@ struct TokenAnswer {
 pub fn routes(demo: Demo) -> Router {
     let web = demo.web.clone();
     let router = Router::new()
-        .route("/token", routing::post(issue))
         .route("/network", routing::get(network))
         .route("/config", routing::get(config))
-        .layer(DefaultBodyLimit::max(16 * 1_024))
+        // Others' pages may look at the network, but get no tokens.
         .layer(CorsLayer::permissive())
+        .route("/token", routing::post(issue))
+        .layer(DefaultBodyLimit::max(16 * 1_024))
         .with_state(Arc::new(demo));
     match web {
         Some(dir) => {
