@@ -5,20 +5,26 @@ use chroom_rpc::telemetry;
 use clap::Parser;
 use std::process::ExitCode;
 
+/// What is logged unless `RUST_LOG` says otherwise; the engine's crates speak of clients' addresses at lower levels.
+const FILTER: &str = "info,str0m=warn,is=warn,dimpl=warn,sctp_proto=warn";
+
 fn main() -> ExitCode {
     let config = Config::parse();
+    if let Err(error) = telemetry::init(config.log_format, FILTER) {
+        eprintln!("chroom-media-node: {error}");
+        return ExitCode::FAILURE;
+    }
     match start(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{error:#}");
-            eprintln!("chroom-media-node: {error:#}");
+            // Messages name their causes, so the chain below would only repeat them.
+            tracing::error!("{error}");
             ExitCode::FAILURE
         }
     }
 }
 
 fn start(config: Config) -> anyhow::Result<()> {
-    telemetry::init(config.log_format, "info,str0m=warn,is=warn,dimpl=warn,sctp_proto=warn")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(node::run(config, telemetry::shutdown_signal()))?;
     Ok(())

@@ -458,13 +458,15 @@ impl<E: Engine> Shard<E> {
         if let Some(session) = self.router.id(key) {
             tracing::info!(%session, %reason, "session closed");
         }
-        let failed = matches!(reason, CloseReason::EngineFault(_));
+        // A failed engine can't say good-bye; a draining node doesn't: its clients are being moved, and shall not take their connection
+        // for closed before they are told where to go.
+        let silent = matches!(reason, CloseReason::EngineFault(_) | CloseReason::Draining);
         self.router.close(key, reason, &mut self.connections);
         self.by_ufrag.remove(&slot.ufrag);
         for address in &slot.addresses {
             self.by_address.remove(address);
         }
-        if failed {
+        if silent {
             return;
         }
         slot.connection.close();

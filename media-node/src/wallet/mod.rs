@@ -12,7 +12,7 @@ pub enum WalletError {
     #[error(transparent)]
     Passphrase(#[from] PassphraseError),
     /// The keystore is no good, or the passphrase wrong.
-    #[error("cannot open the wallet {path}: {source}; `chroom wallet new` makes one")]
+    #[error("cannot open the wallet {path}: {source}; `chroom wallet create --out <file>` makes one")]
     Open {
         /// The file.
         path: String,

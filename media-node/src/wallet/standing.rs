@@ -34,7 +34,7 @@ pub enum StandingError {
     Unregistered(Box<Declared>),
     /// Registered as something else.
     #[error(
-        "node {node} is registered as {role:?}, not as a media node: use a wallet of its own for each node (chroom wallet new)"
+        "node {node} is registered as {role:?}, not as a media node: use a wallet of its own for each node (chroom wallet create --out <file>)"
     )]
     WrongRole {
         /// The node.
