@@ -43,8 +43,6 @@ async fn start(options: Options) -> anyhow::Result<()> {
     let listener = TcpListener::bind(options.ws_listen)
         .await
         .with_context(|| format!("cannot listen on {} (--ws-listen)", options.ws_listen))?;
-    let client = ChainClient::connect(&options.chain).await.context("cannot connect to the chain (--chain)")?;
-
     let stop = CancellationToken::new();
     tokio::spawn({
         let stop = stop.clone();
@@ -53,6 +51,10 @@ async fn start(options: Options) -> anyhow::Result<()> {
             stop.cancel();
         }
     });
+    let client = tokio::select! {
+        client = ChainClient::connect_when_up(&options.chain) => client.context("cannot connect to the chain (--chain)")?,
+        () = stop.cancelled() => return Ok(()),
+    };
     let metrics = match options.metrics {
         Some(address) => {
             Some(TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} (--metrics)"))?)
