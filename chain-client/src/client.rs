@@ -2,7 +2,7 @@
 
 use crate::{ConnectError, Membership, QueryError, follower, link::Link, nonce::Nonces};
 use chroom_primitives::{AccountId, Hash};
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use tokio::{
     sync::{Mutex, watch},
     task::AbortHandle,
@@ -39,6 +39,20 @@ impl ChainClient {
         let (sender, membership) = watch::channel(Arc::new(first));
         let follower = tokio::spawn(follower::follow(link.clone(), sender)).abort_handle();
         Ok(Self { shared: Arc::new(Shared { link, membership, follower, accounts: Default::default() }) })
+    }
+
+    /// Connects like [`ChainClient::connect`], and tries again every two seconds while no node answers: services and chain
+    /// nodes may start in any order. Fails only where waiting cannot help.
+    pub async fn connect_when_up(urls: &[String]) -> Result<Self, ConnectError> {
+        loop {
+            match Self::connect(urls).await {
+                Err(error @ ConnectError::Unreachable { .. }) => {
+                    tracing::warn!(%error, "waiting for the chain");
+                    tokio::time::sleep(Duration::from_secs(2)).await;
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Hash of block 0: names the network, and is part of all that nodes sign.

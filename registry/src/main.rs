@@ -148,7 +148,7 @@ async fn serve(run: Run) -> anyhow::Result<()> {
     drop(secret);
     tracing::info!(node = %wallet.node_id(), "wallet is open");
     let client = tokio::select! {
-        client = connect(&run.chain) => client,
+        client = ChainClient::connect_when_up(&run.chain) => client?,
         () = &mut signal => return Ok(()),
     };
     let chain = LiveChain::new(client, Signer::Wallet(wallet.clone()), &run.chain);
@@ -172,19 +172,6 @@ async fn serve(run: Run) -> anyhow::Result<()> {
     node.stop().await;
     anyhow::ensure!(!failed, "a part of the node failed; see the log");
     Ok(())
-}
-
-/// Waits for the chain: registry nodes and chain nodes may start in any order.
-async fn connect(urls: &[String]) -> ChainClient {
-    loop {
-        match ChainClient::connect(urls).await {
-            Ok(client) => return client,
-            Err(error) => {
-                tracing::warn!(%error, "waiting for the chain");
-                tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-            }
-        }
-    }
 }
 
 fn snapshot(data: &std::path::Path, epoch: Option<u32>, json: bool) -> anyhow::Result<()> {
