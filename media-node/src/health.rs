@@ -60,7 +60,7 @@ pub enum Registered {
 /// What is measured of the machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Load {
-    /// CPU share of the process, parts per 10,000 of the machine.
+    /// The greater of the process's share of the machine's CPU and the busiest media thread's share of its time, parts per 10,000.
     pub cpu: u16,
     /// Ingress in kb/s.
     pub ingress_kbps: u32,

@@ -52,7 +52,11 @@ impl Metrics {
         registry.register("sessions", "Live sessions", metrics.sessions.clone());
         registry.register("rooms", "Live rooms", metrics.rooms.clone());
         registry.register("tracks", "Published tracks", metrics.tracks.clone());
-        registry.register("cpu_ratio", "Share of the machine's CPU that the process uses", metrics.cpu.clone());
+        registry.register(
+            "cpu_ratio",
+            "Share of what the node can compute: of the machine, or of its busiest media thread",
+            metrics.cpu.clone(),
+        );
         registry.register("loss_ratio", "Fraction lost towards receivers, before repair", metrics.loss.clone());
         registry.register_with_unit(
             "round_trip_time",

@@ -120,7 +120,11 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
     let version: ShortText = env!("CARGO_PKG_VERSION").as_bytes().to_vec().try_into().unwrap_or_default();
     tracing::info!(%node, endpoint = %rpc, cell = format_args!("{:x}", config.cell.0), "starting");
 
-    let chain = ChainClient::connect(&config.chain).await?;
+    let mut shutdown = Box::pin(shutdown);
+    let chain = tokio::select! {
+        chain = ChainClient::connect_when_up(&config.chain) => chain?,
+        () = &mut shutdown => return Ok(()),
+    };
     let declared =
         Declared { node, cell: config.cell, class, endpoint: rpc.clone(), wallet: config.wallet.display().to_string() };
     let registered = if config.fault_skip_registration {

@@ -112,7 +112,11 @@ fn chromium(url: &str, profile: &std::path::Path) -> Option<Chromium> {
     })
 }
 
+/// One browser at a time: they are what is slow here.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 async fn call(codec: &str, loss: Option<f64>) -> Option<Value> {
+    let _turn = TURN.lock().await;
     let config = SfuConfig { listen: "127.0.0.1:0".parse().unwrap(), advertise: None, shards: 1, egress_loss: loss };
     let sfu = Arc::new(Sfu::start(&config).unwrap());
     let (results, mut got) = mpsc::channel(4);

@@ -26,7 +26,7 @@ use str0m::{
 use tokio::sync::broadcast;
 
 /// Longest time that anything may take here.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Client {
     rtc: Rtc,
@@ -449,10 +449,47 @@ fn lost_pictures_are_repaired_and_the_loss_is_measured() {
     );
     let sound = clients[1].unique(&audio);
     let share = missing(&sound) as f64 / (missing(&sound) + sound.len()) as f64;
-    assert!((0.05..0.16).contains(&share), "sound isn't repaired: {share}");
+    assert!((0.04..0.18).contains(&share), "sound isn't repaired: {share}");
     let (_, stats) = call.runtime.block_on(call.sfu.stats(Some(clients[1].session))).unwrap();
-    assert!((400..1_700).contains(&stats[0].loss), "{:?}", stats[0]);
+    assert!((300..2_000).contains(&stats[0].loss), "{:?}", stats[0]);
     assert!(call.sfu.traffic().injected > 20);
+    call.stop();
+}
+
+#[test]
+fn a_client_that_restarts_ice_from_elsewhere_goes_on() {
+    let mut call = Call::new(1, None);
+    let (mut publisher, mut source, mut receiver, lines) = connect(&mut call, 180);
+    let audio = lines.mids[0].clone();
+    let mut clients = [&mut publisher, &mut receiver];
+    call.until(
+        "sound",
+        &mut clients,
+        |clients| source.send(clients[0]),
+        |clients, _| clients[1].unique(&audio).len() > 20,
+    );
+    // Another network: a new address, and ICE anew.
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_nonblocking(true).unwrap();
+    let candidate = Candidate::host(socket.local_addr().unwrap(), "udp").unwrap();
+    receiver.socket = socket;
+    let restart = |api: &mut str0m::change::SdpApi<'_>| {
+        api.ice_restart(false);
+        Lines::default()
+    };
+    receiver.rtc.add_local_candidate(candidate.clone());
+    call.negotiate(&mut receiver, restart, &[], &[]).unwrap();
+    receiver.rtc.add_local_candidate(candidate);
+    let before = receiver.unique(&audio).len();
+    let mut clients = [&mut publisher, &mut receiver];
+    call.until(
+        "sound at the new address",
+        &mut clients,
+        |clients| source.send(clients[0]),
+        |clients, _| clients[1].unique(&audio).len() > before + 50,
+    );
+    let closed = call.seen.iter().any(|event| matches!(event.occurrence, Occurrence::Closed(_)));
+    assert!(!closed, "{:?}", call.seen);
     call.stop();
 }
 

@@ -56,7 +56,7 @@ pub struct Usage {
     pub sessions: u32,
     /// Published tracks.
     pub tracks: u32,
-    /// Share of the machine's CPU, 0 to 1.
+    /// Share of what it can compute, 0 to 1: of the machine, or of the busiest media thread if that is more.
     pub cpu: f64,
 }
 

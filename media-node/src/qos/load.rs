@@ -24,7 +24,8 @@ pub struct LoadMeter {
 impl LoadMeter {
     /// The load since the last call.
     pub fn measure(&mut self, now: Instant, traffic: &Traffic, totals: Totals, sessions: &[SessionStats]) -> Load {
-        let cpu = self.cpu.measure(now);
+        // A media thread can be at its end while other cores idle: the node can do no more then.
+        let cpu = self.cpu.measure(now).max(traffic.busy);
         let (ingress_kbps, egress_kbps) = self.last.map_or((0, 0), |(then, before)| {
             let passed = now.saturating_duration_since(then);
             (

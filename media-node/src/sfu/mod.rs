@@ -111,6 +111,8 @@ pub struct Traffic {
     pub unknown: u64,
     /// Longest turn of a media thread since this was last read, in microseconds.
     pub longest_turn_us: u64,
+    /// Share of the last second in which the busiest media thread had something to do, in parts per 10,000.
+    pub busy: u16,
 }
 
 /// The running SFU.
@@ -243,6 +245,7 @@ impl Sfu {
                 refused: sum.refused + get(&counters.refused),
                 injected: sum.injected + get(&counters.injected),
                 unknown: sum.unknown + get(&counters.unknown),
+                busy: sum.busy.max(u16::try_from(get(&counters.busy)).unwrap_or(10_000)),
                 longest_turn_us: sum.longest_turn_us.max(counters.longest_turn_us.swap(0, Ordering::Relaxed)),
             }
         })

@@ -52,6 +52,8 @@ pub struct Counters {
     pub unknown: AtomicU64,
     /// Longest turn of the loop since last read, in microseconds.
     pub longest_turn_us: AtomicU64,
+    /// Share of the last second in which the loop had something to do, in parts per 10,000.
+    pub busy: AtomicU64,
 }
 
 /// The shard is gone or has too much to do.
@@ -193,6 +195,8 @@ pub struct Shard<E: Engine> {
     commands: Receiver<Command>,
     poll: Poll,
     counters: Arc<Counters>,
+    /// Time worked since when.
+    worked: (Duration, Instant),
     unknown: u64,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
 }
@@ -222,6 +226,7 @@ impl<E: Engine> Shard<E> {
             commands,
             poll,
             counters,
+            worked: (Duration::ZERO, Instant::now()),
             unknown: 0,
             stop: None,
         };
@@ -262,7 +267,9 @@ impl<E: Engine> Shard<E> {
             }
             self.drain_dirty(now);
             self.socket.flush();
-            let turn = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+            let turn = begun.elapsed();
+            self.worked.0 += turn;
+            let turn = u64::try_from(turn.as_micros()).unwrap_or(u64::MAX);
             self.counters.longest_turn_us.fetch_max(turn, Ordering::Relaxed);
             if let Some(stop) = self.stop.take() {
                 self.publish_counters();
@@ -561,6 +568,13 @@ impl<E: Engine> Shard<E> {
     fn tick(&mut self, now: Instant) {
         for (key, reason) in self.router.tick(now, &mut self.connections) {
             self.close(now, key, reason);
+        }
+        let (worked, since) = self.worked;
+        let passed = now.saturating_duration_since(since);
+        if passed >= Duration::from_secs(1) {
+            let share = (worked.as_secs_f64() / passed.as_secs_f64() * 10_000.0).min(10_000.0);
+            self.counters.busy.store(share as u64, Ordering::Relaxed);
+            self.worked = (Duration::ZERO, now);
         }
         self.publish_counters();
     }
