@@ -131,7 +131,12 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
         tracing::warn!("TESTING ONLY: the registration isn't checked");
         Registered::Active
     } else {
-        match standing(&chain, &declared, Duration::from_secs(config.registration_wait)).await? {
+        let patience = Duration::from_secs(config.registration_wait);
+        let standing = tokio::select! {
+            standing = standing(&chain, &declared, patience) => standing?,
+            () = &mut shutdown => return Ok(()),
+        };
+        match standing {
             Standing::Active => Registered::Active,
             Standing::Draining => Registered::Draining,
         }
