@@ -55,9 +55,9 @@ export async function participants(suite: Context, t: TestContext): Promise<void
   // What the node says of each session, read as its orchestrator does, once everyone got a good number of packets. All leave
   // at once, so that nobody hears of the others' leaving.
   const orchestrator = nodeIdentity(suite.network, "orchestrator-1");
-  const latest = await until("the node has sent everyone 3,000 packets", 60_000, async () => {
+  const latest = await until("the node has sent everyone 6,000 packets", 90_000, async () => {
     const all = await sessionStats(node.rpc, orchestrator);
-    return all.length >= COUNT + 2 && all.every(({ sentPackets }) => sentPackets >= 3_000)
+    return all.length >= COUNT + 2 && all.every(({ sentPackets }) => sentPackets >= 6_000)
       ? new Map(all.map((stats) => [stats.session, stats]))
       : undefined;
   });
