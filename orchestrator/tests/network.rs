@@ -73,6 +73,8 @@ async fn a_call_from_join_to_leave() {
     let left = bob.event("participantLeft").await;
     assert_eq!((&left["participant"], &left["reason"]), (&a["participant"], &json!("left")));
     assert_eq!(ada.call("node.info", json!({})).await.unwrap_err().code, -32005);
+    let offer = json!({ "sdp": "bob's", "publish": [], "subscribe": [] });
+    bob.call("session.negotiate", offer).await.unwrap();
     // A connection that is lost is made anew on the same node.
     media.state().sessions.remove(&id(&b));
     media.say(&id(&b), Event::Closed(SessionClosed { reason: "connection-lost".into() }));

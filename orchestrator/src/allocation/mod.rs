@@ -21,7 +21,7 @@ pub const FRESH_MS: u64 = 15_000;
 /// Nodes that the draw is among.
 const BEST: usize = 3;
 /// A node takes part in the draw if its mark is at least this share of the best mark.
-const NEARLY_BEST: f64 = 0.85;
+const NEARLY_BEST: f64 = 0.92;
 /// Least headroom with which a node takes a new room.
 const MIN_HEADROOM: f64 = 0.05;
 /// Mark for quality of a node that was not scored yet: below a good node, above a bad one.

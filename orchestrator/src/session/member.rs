@@ -77,7 +77,7 @@ pub struct Session {
     #[serde(skip)]
     pub in_flight: u32,
     /// Whether it negotiated since it was opened last.
-    #[serde(skip)]
+    #[serde(default)]
     pub negotiated: bool,
     /// How often it was opened anew since its media connection was up last.
     #[serde(skip)]
@@ -85,6 +85,9 @@ pub struct Session {
     /// Why it is being opened anew, if it is.
     #[serde(skip)]
     pub mending: Option<String>,
+    /// Whether its client needn't know that it is being opened: it has nothing there yet.
+    #[serde(skip)]
+    pub quiet: bool,
 }
 
 impl Session {
@@ -92,6 +95,7 @@ impl Session {
     pub fn forget_media(&mut self) {
         self.opened_in = None;
         self.negotiated = false;
+        self.quiet = false;
         self.wants.clear();
         self.withheld.clear();
         for track in self.tracks.values_mut() {

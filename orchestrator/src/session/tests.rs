@@ -616,6 +616,17 @@ fn media_that_ends_is_made_anew_but_not_for_ever() {
         publish: vec![Publish { mid: "0".into(), track: Some(track.clone()), source: Source::Camera }],
         subscribe: Vec::new(),
     };
+    // Bob has not negotiated anything: that he timed out is not worth a word, however often.
+    let bob = world.core.sessions().find(|session| session.identity == "bob").unwrap().id;
+    for _ in 0..6 {
+        world.media.get_mut(&node(1)).unwrap().sessions.remove(&bob);
+        let event = MediaEvent::Closed("connect-timeout".into());
+        world.input(Input::Media { node: node(1), session: bob, event });
+        world.settle();
+    }
+    assert!(world.events(2).is_empty());
+    world.check();
+
     close(&mut world, "connection-lost");
     let events = world.events(1);
     assert!(

@@ -90,6 +90,7 @@ impl Core {
             negotiated: false,
             mends: 0,
             mending: None,
+            quiet: false,
         };
         room.sessions.push(id);
         let placed = room.node.is_some();

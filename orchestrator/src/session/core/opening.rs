@@ -80,6 +80,9 @@ impl Core {
     /// Tells a client that it has to make a new peer connection.
     pub(super) fn tell_moved(&mut self, t: &mut Turn<'_>, room: &Room, id: SessionId, node: NodeId) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
+        if std::mem::take(&mut session.quiet) {
+            return;
+        }
         let reason = session.mending.take().unwrap_or_else(|| room.moved_because.clone());
         let event = Event::Moved { node: info_of(t, node), generation: session.generation(room.generation), reason };
         t.notify(session.connection, event);
@@ -119,16 +122,20 @@ impl Core {
     /// Opens a session anew on the room's node, which no longer has it: its client has to make a new peer connection.
     pub(super) fn reopen(&mut self, t: &mut Turn<'_>, id: SessionId, reason: &str) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
-        // Nobody is to blame for a session that timed out before its client had anything to negotiate.
-        session.mends += u32::from(session.negotiated);
-        if session.mends > MAX_MENDS {
-            self.end(t, id, reason, Some(reason));
-            return;
+        // A session that timed out before its client had anything to negotiate: nobody is to blame, nobody needs to know.
+        let quiet = !session.negotiated;
+        if !quiet {
+            session.mends += 1;
+            if session.mends > MAX_MENDS {
+                self.end(t, id, reason, Some(reason));
+                return;
+            }
+            session.reopened = session.reopened.saturating_add(1);
+            session.mending = Some(reason.to_owned());
         }
         info!(session = %id, reason, "a session is opened anew");
-        session.reopened = session.reopened.saturating_add(1);
-        session.mending = Some(reason.to_owned());
         session.forget_media();
+        session.quiet = quiet;
         let (tracks, room) = (session.tracks.keys().cloned().collect(), session.room.clone());
         t.sessions.insert(id);
         if let Some(room) = self.rooms.get(&room).cloned() {
