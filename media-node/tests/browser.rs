@@ -176,3 +176,11 @@ async fn chromium_calls_with_vp9() {
         check(&result);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_goes_on_when_a_tenth_is_lost() {
+    if let Some(result) = call("VP8", Some(0.1)).await {
+        check(&result);
+        assert!(result["audioLost"].as_f64().unwrap() > 0.0, "{result}");
+    }
+}

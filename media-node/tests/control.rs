@@ -151,7 +151,15 @@ async fn only_orchestrators_in_service_are_served() {
     node.membership.send_replace(membership(&[Registration { status: NodeStatus::Draining, ..active.clone() }]));
     assert_eq!(client.open_session(open("r", 1, 2)).await.unwrap_err().code(), Code::PermissionDenied);
     client.close_session(close(1, 1)).await.unwrap();
+    let mut told = client.events(v1::EventsRequest {}).await.unwrap().into_inner();
+    heartbeat(&mut told).await;
     node.membership.send_replace(membership(&[]));
+    let end = loop {
+        if let Err(status) = told.message().await {
+            break status;
+        }
+    };
+    assert_eq!(end.code(), Code::PermissionDenied, "its stream ends with its service");
     assert_eq!(client.stats(v1::StatsRequest::default()).await.unwrap_err().code(), Code::PermissionDenied);
 
     // An identity that is another's is refused before anything is said.

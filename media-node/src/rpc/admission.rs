@@ -22,14 +22,18 @@ impl Admission {
     /// The caller, if it is an orchestrator in service. One that is draining may finish what it has, but open nothing.
     pub fn admit<T>(&self, request: &Request<T>, method: &'static str, opens: bool) -> Result<NodeId, Status> {
         let caller = Peer::of(request)?;
-        let reason = judge(&self.membership.borrow(), &caller, opens);
-        match reason {
+        match self.reason(&caller, opens) {
             None => Ok(caller),
             Some(reason) => {
                 tracing::warn!(%caller, method, reason, "call refused");
                 Err(Status::permission_denied(format!("{caller} {reason}")))
             }
         }
+    }
+
+    /// Why the node isn't admitted (any more).
+    pub fn reason(&self, caller: &NodeId, opens: bool) -> Option<&'static str> {
+        judge(&self.membership.borrow(), caller, opens)
     }
 }
 

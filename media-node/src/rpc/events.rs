@@ -1,5 +1,6 @@
 //! The stream of events to one orchestrator.
 
+use super::Admission;
 use crate::{
     health::Health,
     sfu::event::{Event, Occurrence},
@@ -58,10 +59,11 @@ pub fn message(event: &Event) -> v1::MediaEvent {
     }
 }
 
-/// Sends `caller` the events of its rooms and heartbeats, until it goes, falls behind, or the node stops. What is queued when the
+/// Sends `caller` the events of its rooms and heartbeats, until it goes, falls behind, is out of service, or the node stops. What is queued when the
 /// node stops is still sent.
 pub async fn pump(
     caller: NodeId,
+    admission: Admission,
     health: Arc<Health>,
     mut events: broadcast::Receiver<Owned>,
     out: mpsc::Sender<Result<v1::MediaEvent, Status>>,
@@ -82,7 +84,14 @@ pub async fn pump(
                 }
                 Err(broadcast::error::RecvError::Closed) => return,
             },
-            _ = beat.tick() => heartbeat(&health),
+            _ = beat.tick() => {
+                if let Some(reason) = admission.reason(&caller, false) {
+                    tracing::warn!(%caller, reason, "stream of events ended");
+                    let _ = out.try_send(Err(Status::permission_denied(format!("{caller} {reason}"))));
+                    return;
+                }
+                heartbeat(&health)
+            }
             () = out.closed() => return,
             () = stop.cancelled() => {
                 let _ = out.try_send(Err(Status::unavailable("the node is stopping")));

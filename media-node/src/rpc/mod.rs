@@ -273,7 +273,14 @@ impl Media for MediaService {
             return Err(Status::resource_exhausted("too many streams of events are open"));
         }
         let (sender, receiver) = mpsc::channel(events::QUEUE);
-        tokio::spawn(events::pump(caller, self.health.clone(), self.events.subscribe(), sender, self.told.clone()));
+        tokio::spawn(events::pump(
+            caller,
+            self.admission.clone(),
+            self.health.clone(),
+            self.events.subscribe(),
+            sender,
+            self.told.clone(),
+        ));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 
