@@ -40,6 +40,7 @@ export interface CallState {
   session: string;
   participant: string;
   receipts: number;
+  taken: { node: string; to: number }[];
   moves: number;
   messages: { from: string; name: string; text: string; mine: boolean }[];
   states: { at: number; state: string; reason: string }[];
@@ -61,6 +62,7 @@ interface DemoWindow {
     states: CallState["states"];
     warnings: CallState["warnings"];
     receipts: number;
+    taken: CallState["taken"];
     moves: number;
     messages: CallState["messages"];
     send(text: string): boolean;
@@ -161,6 +163,7 @@ export class DemoPage {
         session: demo.room.sessionId,
         participant: demo.room.participantId,
         receipts: demo.receipts,
+        taken: demo.taken,
         moves: demo.moves,
         messages: [...demo.messages],
         states: demo.states,

@@ -25,9 +25,9 @@ export async function beginMeasuring(suite: Context): Promise<void> {
   suite.measuredEpoch = (await suite.chain.epoch()) + 1;
 }
 
-/** Waits until the measured epoch is over and every committee member of the node has its root on chain. */
-export async function attested(suite: Context, node: string): Promise<string[]> {
-  const { chain, measuredEpoch: epoch } = suite;
+/** Waits until an epoch (the measured one unless told otherwise) is over and every committee member of the node has its root on chain. */
+export async function attested(suite: Context, node: string, epoch = suite.measuredEpoch): Promise<string[]> {
+  const { chain } = suite;
   await until(`epoch ${epoch} is over`, 180_000, async () => (await chain.epoch()) > epoch, 1_000);
   const committee = await chain.committee(epoch, node);
   assert.ok(committee.length > 0, `${node} has a committee in epoch ${epoch}`);
@@ -37,17 +37,17 @@ export async function attested(suite: Context, node: string): Promise<string[]> 
   return committee;
 }
 
-/** What a claim of the measured epoch would pay a node. */
-export async function foretold(suite: Context, node: string): Promise<Foretold> {
+/** What a claim of an epoch (the measured one unless told otherwise) would pay a node. */
+export async function foretold(suite: Context, node: string, number = suite.measuredEpoch): Promise<Foretold> {
   const registry = suite.network.ready.registries[0];
   assert.ok(registry);
-  return until(`a claim of epoch ${suite.measuredEpoch} is possible for ${node}`, 60_000, async () => {
+  return until(`a claim of epoch ${number} is possible for ${node}`, 60_000, async () => {
     const shown = await suite.network.ask<{ epochs: Foretold[] }>(
       registry.http,
       ...["rewards", "show", node],
-      ...["--epoch", String(suite.measuredEpoch)],
+      ...["--epoch", String(number)],
     );
-    const one = shown.epochs.find(({ epoch }) => epoch === suite.measuredEpoch);
+    const one = shown.epochs.find(({ epoch }) => epoch === number);
     if (one?.error !== undefined) throw new Error(one.error);
     return one?.total === undefined ? undefined : one;
   });

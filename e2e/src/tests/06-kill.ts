@@ -4,6 +4,7 @@ import type { DemoPage } from "../browser.js";
 import type { Context } from "../context.js";
 import { nodeIdentity } from "../identities.js";
 import { post } from "../json-rpc.js";
+import { attested, foretold } from "./02-epoch.js";
 import { sessionStats } from "../media-stats.js";
 import { Natives } from "../participant.js";
 import { until } from "../until.js";
@@ -60,6 +61,7 @@ export async function kill(suite: Context, t: TestContext): Promise<void> {
   const done: string[] = [];
   const watches = [new Continuity(suite.adaPage, "grace"), new Continuity(suite.gracePage, "ada")];
 
+  const firstEpoch = await chain.epoch();
   // A registry node: what it acknowledged and attested is still there afterwards.
   const proofBefore = await post<Proof>(registry.http, "registry_proof", [suite.measuredEpoch, nodeId]).catch(() => undefined);
   const snapshotBefore = await post<object>(registry.http, "registry_snapshot", [suite.measuredEpoch]);
@@ -125,7 +127,36 @@ export async function kill(suite: Context, t: TestContext): Promise<void> {
   const calls = await Promise.all([suite.adaPage.call(), suite.gracePage.call()]);
   for (const call of calls) assert.equal(call.node, nodeId, "the call stayed on its media node");
   done.push(`the call went on throughout, longest pause ${Math.max(...gaps)} ms`);
+  done.push(await nothingLost(suite, nodeId, firstEpoch, await chain.epoch()));
   t.diagnostic(done.join("; "));
+}
+
+/**
+ * Every receipt that the orchestrator took of the browsers while things were killed is in the tree of every committee member, and they all
+ * counted the same.
+ */
+async function nothingLost(suite: Context, node: string, first: number, last: number): Promise<string> {
+  let taken = 0;
+  let counted = 0;
+  for (let epoch = first; epoch <= last; epoch += 1) {
+    await attested(suite, node, epoch);
+    const { members, missing } = await foretold(suite, node, epoch);
+    assert.deepEqual(missing, [], `epoch ${epoch}: every member serves its proof`);
+    const [from, to] = await Promise.all([suite.chain.epochStart(epoch), suite.chain.epochStart(epoch + 1)]);
+    assert.ok(from !== undefined && to !== undefined);
+    const calls = await Promise.all([suite.adaPage.call(), suite.gracePage.call()]);
+    const ours = calls
+      .flatMap((call) => call.taken)
+      .filter((receipt) => receipt.node === node && receipt.to >= from && receipt.to < to).length;
+    assert.ok(ours > 0, `the browsers' receipts were taken in epoch ${epoch}`);
+    for (const { attestor, samples } of members) {
+      assert.ok(samples >= ours, `epoch ${epoch}: ${attestor} has ${samples} receipts, the browsers alone had ${ours} taken`);
+      assert.equal(samples, members[0]?.samples, `epoch ${epoch}: all members counted the same`);
+    }
+    taken += ours;
+    counted += members[0]?.samples ?? 0;
+  }
+  return `epochs ${first} to ${last}: all ${taken} receipts that were taken of the browsers are in every member's tree (of ${counted} in all)`;
 }
 
 async function killMedia(suite: Context, done: string[]): Promise<void> {

@@ -53,6 +53,8 @@ export interface RoomEvents {
   quality: Quality;
   /** A receipt was signed; it is sent as soon as the orchestrator can be reached. */
   receipt: SignedReceipt;
+  /** The orchestrator took a receipt: from here on it answers for it. */
+  receiptTaken: SignedReceipt;
   /** The serving media node, or what is known of it, changed. */
   node: NodeInfo;
   /** The session moved to another media node. */
@@ -807,6 +809,7 @@ export class Room extends Emitter<RoomEvents> {
     void ledger.flush(
       async (receipt) => {
         await signalling.call("session.receipt", { ...receipt });
+        this.emit("receiptTaken", receipt);
       },
       (error) => {
         if (error instanceof ReceiptError) this.#warn(error);

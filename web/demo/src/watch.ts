@@ -1,5 +1,8 @@
-import type { Quality, Room, RoomState } from "@chroom/client";
+import type { Quality, ReceiptBody, Room, RoomState } from "@chroom/client";
 import type { Chat, ChatMessage } from "./chat";
+
+/** Receipts that are remembered. */
+const MAX_TAKEN = 2_000;
 
 /** What a test can read of one received track. */
 export interface TrackFigures {
@@ -25,6 +28,8 @@ export interface Demo {
   states: { at: number; state: RoomState; reason: string }[];
   warnings: { at: number; slug: string; message: string; hint: string }[];
   receipts: number;
+  /** Ends of the intervals (Unix ms) of the receipts that the orchestrator took, with the node that they are about. */
+  taken: { node: string; to: number }[];
   moves: number;
   messages: readonly ChatMessage[];
   send(text: string): boolean;
@@ -61,6 +66,7 @@ export function watch(
     states: [],
     warnings: [],
     receipts: 0,
+    taken: [],
     moves: 0,
     messages: chat.messages,
     send: (text) => chat.send(text),
@@ -99,6 +105,11 @@ export function watch(
     demo.warnings.push({ at: Date.now(), slug, message, hint }),
   );
   room.on("receipt", () => (demo.receipts += 1));
+  room.on("receiptTaken", ({ payload }) => {
+    const { node, to } = JSON.parse(payload) as ReceiptBody;
+    demo.taken.push({ node, to });
+    if (demo.taken.length > MAX_TAKEN) demo.taken.shift();
+  });
   room.on("moved", () => (demo.moves += 1));
   room.on("quality", (quality) => {
     for (const [id, track] of quality.tracks) {
