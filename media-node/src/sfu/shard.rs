@@ -530,7 +530,7 @@ impl<E: Engine> Shard<E> {
             Happening::Closed => self.close(now, key, CloseReason::ClientClosed),
             Happening::KeyframeWanted(mid) => router.keyframe_wanted(now, key, mid, out),
             Happening::Estimate(kbps) => router.estimate(key, kbps),
-            Happening::ChannelOpen(channel) => router.channel_open(key, channel),
+            Happening::ChannelOpen(channel) => router.channel_open(now, key, channel, out),
             Happening::ChannelReady(channel) => router.channel_ready(key, channel, out),
             Happening::Message(channel, data) => {
                 for slow in router.message(now, key, channel, &data, out) {

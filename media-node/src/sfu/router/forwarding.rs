@@ -5,6 +5,9 @@ use super::*;
 impl Router {
     /// A media packet from a client.
     pub fn packet(&mut self, now: Instant, from: SessionKey, packet: &Packet, out: &mut impl Outbox) {
+        if self.sessions.get(from.0).is_some_and(|session| !session.ready) {
+            self.ready(now, from, out);
+        }
         let Self { sessions, tracks, rooms, .. } = self;
         let Some(sender) = sessions.get_mut(from.0) else { return };
         let size = packet.payload.len();
@@ -51,7 +54,7 @@ impl Router {
         let starts = track.kind == Kind::Audio || description.keyframe;
         for (receiver, line) in &track.receivers {
             let Some(session) = sessions.get_mut(receiver.0) else { continue };
-            if !session.connected {
+            if !session.ready {
                 continue;
             }
             let Some(down) = session.down.get_mut(*line) else { continue };

@@ -17,7 +17,7 @@ impl Router {
         let keys: Vec<SessionKey> = self.sessions.iter().map(|(key, _)| SessionKey(key)).collect();
         for key in keys {
             let Some(session) = self.sessions.get(key.0) else { continue };
-            if !session.connected && now.saturating_duration_since(session.opened) >= limits::CONNECT_TIMEOUT {
+            if session.connected.is_none() && now.saturating_duration_since(session.opened) >= limits::CONNECT_TIMEOUT {
                 over.push((key, CloseReason::ConnectTimeout));
                 continue;
             }
@@ -25,14 +25,18 @@ impl Router {
                 over.push((key, CloseReason::ConnectionLost));
                 continue;
             }
-            if tell && session.uplink_told && session.connected {
+            if tell && session.uplink_told && session.connected.is_some() {
                 for (mid, track) in &session.up {
                     for layer in self.tracks.get(track.0).map(|track| track.layers.as_slice()).unwrap_or_default() {
                         out.limit_uplink(key, *mid, layer.rid, session.uplink_kbps);
                     }
                 }
             }
-            if session.connected && (all || session.stale_choice) {
+            if !session.ready {
+                if session.connected.is_some_and(|at| now.saturating_duration_since(at) >= READY_WAIT) {
+                    self.ready(now, key, out);
+                }
+            } else if all || session.stale_choice {
                 self.choose(now, key, out);
             }
         }

@@ -4,10 +4,11 @@ use super::*;
 
 impl Router {
     /// A client's data channel is open.
-    pub fn channel_open(&mut self, key: SessionKey, channel: Channel) {
+    pub fn channel_open(&mut self, now: Instant, key: SessionKey, channel: Channel, out: &mut impl Outbox) {
         if let Some(session) = self.sessions.get_mut(key.0) {
             session.channels.open(channel);
         }
+        self.ready(now, key, out);
     }
 
     /// A client's data channel takes data again.

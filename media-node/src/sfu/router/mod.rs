@@ -211,7 +211,9 @@ struct Session {
     /// Whether the orchestrator set the limit, so that the client is told.
     uplink_told: bool,
     opened: Instant,
-    connected: bool,
+    connected: Option<Instant>,
+    /// Whether the client has shown that its side is up, too.
+    ready: bool,
     lost_at: Option<Instant>,
     up: Vec<(Mid, TrackKey)>,
     down: Slab<Down>,
@@ -234,6 +236,8 @@ struct Session {
 
 /// A layer is dead when nothing came for this long: the publisher paused it.
 const LAYER_ALIVE: Duration = Duration::from_millis(1_500);
+/// How long media waits, after the handshake's end here, for a sign that it has ended at the client: what came sooner would be lost there.
+const READY_WAIT: Duration = Duration::from_secs(1);
 /// How often layers are chosen anew without cause.
 const CHOICE_INTERVAL: Duration = Duration::from_millis(500);
 /// How often publishers are told their limit.
@@ -313,7 +317,7 @@ impl Router {
                     session: session.id,
                     room: room.id.clone(),
                     participant: session.participant.clone(),
-                    connected: session.connected && session.lost_at.is_none(),
+                    connected: session.connected.is_some() && session.lost_at.is_none(),
                     sent_packets: session.sent_packets,
                     sent_bytes: session.sent_bytes,
                     received_packets: session.received_packets,

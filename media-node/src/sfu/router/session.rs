@@ -44,7 +44,8 @@ impl Router {
             uplink_kbps,
             uplink_told: opening.uplink_kbps != 0,
             opened: now,
-            connected: false,
+            connected: None,
+            ready: false,
             lost_at: None,
             up: Vec::new(),
             down: Slab::new(),
@@ -90,15 +91,21 @@ impl Router {
     pub fn connected(&mut self, now: Instant, key: SessionKey, out: &mut impl Outbox) {
         let Some(session) = self.sessions.get_mut(key.0) else { return };
         session.lost_at = None;
-        session.stale_choice = true;
-        if !std::mem::replace(&mut session.connected, true)
+        if session.connected.replace(now).is_none()
             && let Some(room) = self.rooms.get(session.room)
         {
             let milliseconds = now.saturating_duration_since(session.opened).as_millis();
             tracing::info!(session = %session.id, milliseconds, "session connected");
             out.event(Event { room: room.id.clone(), session: Some(session.id), occurrence: Occurrence::Connected });
         }
-        self.choose(now, key, out);
+    }
+
+    /// The client has shown that its side is up: media may flow to it.
+    pub(super) fn ready(&mut self, now: Instant, key: SessionKey, out: &mut impl Outbox) {
+        let Some(session) = self.sessions.get_mut(key.0) else { return };
+        if session.connected.is_some() && !std::mem::replace(&mut session.ready, true) {
+            self.choose(now, key, out);
+        }
     }
 
     /// A session's transport lost consent, or has it again.

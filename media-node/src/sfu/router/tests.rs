@@ -101,6 +101,7 @@ impl Fixture {
         self.router.check(key, &lines, publish, subscribe).unwrap();
         self.router.negotiated(self.now, key, lines, publish, subscribe, &mut self.out);
         self.router.connected(self.now, key, &mut self.out);
+        self.router.ready(self.now, key, &mut self.out);
         key
     }
 
@@ -301,6 +302,29 @@ fn sessions_that_never_come_up_or_lose_consent_are_closed() {
 }
 
 #[test]
+fn media_waits_until_the_client_shows_that_it_is_up() {
+    let lines = || vec![line("a", Kind::Audio, true, &[]), line("0", Kind::Audio, false, &[])];
+    let mut f = Fixture::new();
+    let sender = f.join(1, lines(), &[publish("a", "mic")], &[]);
+    let mut waiting = |f: &mut Fixture, number: u8| {
+        let (key, _) = f.router.open(f.now, opening(number)).unwrap();
+        f.router.negotiated(f.now, key, lines(), &[], &[subscribe("0", "mic", 0)], &mut f.out);
+        f.router.connected(f.now, key, &mut f.out);
+        f.audio(sender, u64::from(number), 30);
+        assert!(f.received(key).is_empty(), "its handshake may not have ended");
+        key
+    };
+    let (opens, sends, silent) = (waiting(&mut f, 2), waiting(&mut f, 3), waiting(&mut f, 4));
+    f.router.channel_open(f.now, opens, Channel::Lossy, &mut f.out);
+    f.audio(sends, 1, 30);
+    f.audio(sender, 10, 30);
+    assert_eq!([opens, sends, silent].map(|key| f.received(key).len()), [1, 1, 0]);
+    f.pass(1_000);
+    f.audio(sender, 11, 30);
+    assert_eq!(f.received(silent).len(), 1, "not for ever");
+}
+
+#[test]
 fn opening_twice_is_harmless_until_something_was_negotiated() {
     let mut f = Fixture::new();
     let (key, _) = f.router.open(f.now, opening(1)).unwrap();
@@ -315,9 +339,9 @@ fn opening_twice_is_harmless_until_something_was_negotiated() {
 fn messages_reach_everyone_else_with_the_senders_name() {
     let mut f = Fixture::new();
     let keys: Vec<SessionKey> = (1..4).map(|n| f.join(n, vec![line("a", Kind::Audio, true, &[])], &[], &[])).collect();
-    f.router.channel_open(keys[1], Channel::Reliable);
-    f.router.channel_open(keys[2], Channel::Reliable);
-    f.router.channel_open(keys[2], Channel::Lossy);
+    f.router.channel_open(f.now, keys[1], Channel::Reliable, &mut f.out);
+    f.router.channel_open(f.now, keys[2], Channel::Reliable, &mut f.out);
+    f.router.channel_open(f.now, keys[2], Channel::Lossy, &mut f.out);
     assert!(f.router.message(f.now, keys[0], Channel::Reliable, b"hi", &mut f.out).is_empty());
     f.router.message(f.now, keys[0], Channel::Lossy, b"yo", &mut f.out);
     let expected = [
@@ -335,7 +359,7 @@ fn messages_reach_everyone_else_with_the_senders_name() {
 fn a_receiver_that_reads_nothing_is_named_and_a_flood_is_cut() {
     let mut f = Fixture::new();
     let keys: Vec<SessionKey> = (1..3).map(|n| f.join(n, vec![line("a", Kind::Audio, true, &[])], &[], &[])).collect();
-    f.router.channel_open(keys[1], Channel::Reliable);
+    f.router.channel_open(f.now, keys[1], Channel::Reliable, &mut f.out);
     f.out.full = true;
     let big = vec![0; limits::MAX_MESSAGE];
     let mut slow = Vec::new();
