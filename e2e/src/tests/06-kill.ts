@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
-import type { DemoPage } from "../browser.js";
+import { track, type DemoPage } from "../browser.js";
 import type { Context } from "../context.js";
 import { nodeIdentity } from "../identities.js";
 import { post } from "../json-rpc.js";
@@ -128,7 +128,28 @@ export async function kill(suite: Context, t: TestContext): Promise<void> {
   for (const call of calls) assert.equal(call.node, nodeId, "the call stayed on its media node");
   done.push(`the call went on throughout, longest pause ${Math.max(...gaps)} ms`);
   done.push(await nothingLost(suite, nodeId, firstEpoch, await chain.epoch()));
+  done.push(await ownNode(suite));
   t.diagnostic(done.join("; "));
+}
+
+/** The media node of the call itself: the browsers move, by themselves, and see each other again. */
+async function ownNode(suite: Context): Promise<string> {
+  const began = Date.now();
+  const old = await Promise.all([suite.adaPage.call(), suite.gracePage.call()]);
+  await suite.network.restarted("media-1", suite.network.kill("media-1"));
+  for (const [index, [page, other]] of ([[suite.adaPage, "grace"], [suite.gracePage, "ada"]] as const).entries()) {
+    await until(`${page.name} was moved and is connected`, 60_000, async () => {
+      const call = await page.call();
+      return call.moves > (old[index]?.moves ?? 0) && call.state === "connected";
+    });
+    const frames = await page.frames(other);
+    await until(`${page.name} sees ${other} again`, 30_000, async () => (await page.frames(other)) > frames + 15);
+    await until(`${page.name} hears ${other} again`, 30_000, async () => {
+      const sound = track(await page.call(), other, "microphone");
+      return sound !== undefined && sound.audioLevel > 0.02;
+    });
+  }
+  return `killed under the call, both see and hear each other again in ${seconds(began)}`;
 }
 
 /**
