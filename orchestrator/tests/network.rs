@@ -34,7 +34,9 @@ async fn a_call_from_join_to_leave() {
     assert_eq!(a["node"]["id"], media.node().to_hex());
     let opened = media.sessions();
     assert_eq!(opened.len(), 2);
-    assert!(opened.iter().all(|s| !s.room.contains("hall") && !s.participant.contains("ada")), "identities leak");
+    // Ids are hex digits, so they may well contain "ada", but not "bob".
+    let leaks = |text: &str| text == "ada" || text.contains("bob") || text.contains("hall");
+    assert!(!opened.iter().any(|session| leaks(&session.room) || leaks(&session.participant)), "identities leak");
 
     let offer = json!({ "sdp": "offer", "publish": [{ "mid": "0", "source": "camera" }], "subscribe": [] });
     let answer = ada.call("session.negotiate", offer).await.unwrap();
