@@ -305,6 +305,11 @@ impl Plan {
         Ok(plan)
     }
 
+    /// The genesis preset: `local` has Alice and Bob as authorities and finalises with both only, `dev` has Alice alone.
+    pub fn preset(&self) -> &'static str {
+        if self.validators.len() == 1 { "dev" } else { "local" }
+    }
+
     /// The folder of the logs.
     pub fn logs(&self) -> PathBuf {
         self.data.join("logs")
