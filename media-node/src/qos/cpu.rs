@@ -47,6 +47,25 @@ impl Cpu {
     }
 }
 
+/// Measures the calling thread, once a second at most.
+#[derive(Debug, Default)]
+pub struct ThreadCpu {
+    last: Option<(Instant, u64)>,
+}
+
+impl ThreadCpu {
+    /// The thread's share of a core since the last measurement, in parts per 10,000, when a second has passed. CPU time, not the time
+    /// that passed: on a machine that is busy with other things the thread isn't at its end.
+    pub fn measure(&mut self, now: Instant) -> Option<u16> {
+        if self.last.is_some_and(|(then, _)| now.saturating_duration_since(then) < Duration::from_secs(1)) {
+            return None;
+        }
+        let ticks = ticks(&std::fs::read_to_string("/proc/thread-self/stat").ok()?)?;
+        let (then, before) = self.last.replace((now, ticks))?;
+        Some(share(ticks.saturating_sub(before), now.saturating_duration_since(then), 1))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,5 +78,21 @@ mod tests {
         assert_eq!(share(200, Duration::from_secs(2), 2), 5_000);
         assert_eq!(share(900, Duration::from_secs(1), 1), 10_000);
         assert_eq!(share(1, Duration::ZERO, 1), 0);
+    }
+
+    #[test]
+    fn a_thread_that_computes_uses_cpu_time() {
+        let start = Instant::now();
+        let mut cpu = ThreadCpu::default();
+        assert_eq!(cpu.measure(start), None);
+        let mut sum = 0u64;
+        let ticks = || ticks(&std::fs::read_to_string("/proc/thread-self/stat").unwrap()).unwrap();
+        let first = ticks();
+        while ticks() < first + 3 {
+            sum = sum.wrapping_add(std::hint::black_box(1));
+        }
+        // 30 ms of CPU time, said to be within a second.
+        assert!(cpu.measure(start + Duration::from_secs(1)).unwrap() >= 300);
+        assert_eq!(cpu.measure(start + Duration::from_millis(1_500)), None);
     }
 }

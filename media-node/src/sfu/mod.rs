@@ -111,7 +111,7 @@ pub struct Traffic {
     pub unknown: u64,
     /// Longest turn of a media thread since this was last read, in microseconds.
     pub longest_turn_us: u64,
-    /// Share of the last second in which the busiest media thread had something to do, in parts per 10,000.
+    /// CPU share of the busiest media thread in the last second, in parts per 10,000 of a core.
     pub busy: u16,
 }
 

@@ -11,6 +11,7 @@ use super::{
     router::{Outbox, Publish, RouteError, Router, SessionKey, Subscribe, TICK},
     socket::BatchSocket,
 };
+use crate::qos::cpu::ThreadCpu;
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::{
     cmp::Reverse,
@@ -52,7 +53,7 @@ pub struct Counters {
     pub unknown: AtomicU64,
     /// Longest turn of the loop since last read, in microseconds.
     pub longest_turn_us: AtomicU64,
-    /// Share of the last second in which the loop had something to do, in parts per 10,000.
+    /// CPU share of the thread in the last second, in parts per 10,000 of a core.
     pub busy: AtomicU64,
 }
 
@@ -195,8 +196,7 @@ pub struct Shard<E: Engine> {
     commands: Receiver<Command>,
     poll: Poll,
     counters: Arc<Counters>,
-    /// Time worked since when.
-    worked: (Duration, Instant),
+    cpu: ThreadCpu,
     unknown: u64,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
 }
@@ -226,7 +226,7 @@ impl<E: Engine> Shard<E> {
             commands,
             poll,
             counters,
-            worked: (Duration::ZERO, Instant::now()),
+            cpu: ThreadCpu::default(),
             unknown: 0,
             stop: None,
         };
@@ -267,9 +267,7 @@ impl<E: Engine> Shard<E> {
             }
             self.drain_dirty(now);
             self.socket.flush();
-            let turn = begun.elapsed();
-            self.worked.0 += turn;
-            let turn = u64::try_from(turn.as_micros()).unwrap_or(u64::MAX);
+            let turn = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
             self.counters.longest_turn_us.fetch_max(turn, Ordering::Relaxed);
             if let Some(stop) = self.stop.take() {
                 self.publish_counters();
@@ -569,12 +567,8 @@ impl<E: Engine> Shard<E> {
         for (key, reason) in self.router.tick(now, &mut self.connections) {
             self.close(now, key, reason);
         }
-        let (worked, since) = self.worked;
-        let passed = now.saturating_duration_since(since);
-        if passed >= Duration::from_secs(1) {
-            let share = (worked.as_secs_f64() / passed.as_secs_f64() * 10_000.0).min(10_000.0);
-            self.counters.busy.store(share as u64, Ordering::Relaxed);
-            self.worked = (Duration::ZERO, now);
+        if let Some(share) = self.cpu.measure(now) {
+            self.counters.busy.store(share.into(), Ordering::Relaxed);
         }
         self.publish_counters();
     }
