@@ -156,8 +156,11 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        // To the end: a store that is still being closed when the test's process ends would abort it. A runtime may not
+        // be shut down from within another, so a thread does it.
         if let Some(process) = self.process.take() {
-            process.shutdown_background();
+            let ending = std::thread::spawn(move || process.shutdown_timeout(Duration::from_secs(5)));
+            let _ = ending.join();
         }
     }
 }
