@@ -306,7 +306,7 @@ fn media_waits_until_the_client_shows_that_it_is_up() {
     let lines = || vec![line("a", Kind::Audio, true, &[]), line("0", Kind::Audio, false, &[])];
     let mut f = Fixture::new();
     let sender = f.join(1, lines(), &[publish("a", "mic")], &[]);
-    let mut waiting = |f: &mut Fixture, number: u8| {
+    let waiting = |f: &mut Fixture, number: u8| {
         let (key, _) = f.router.open(f.now, opening(number)).unwrap();
         f.router.negotiated(f.now, key, lines(), &[], &[subscribe("0", "mic", 0)], &mut f.out);
         f.router.connected(f.now, key, &mut f.out);
