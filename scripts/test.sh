@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs every check in turn, goes on after a failure, and ends with a table that a person can read.
 #   scripts/test.sh            all stages
-#   scripts/test.sh STAGE...   some of: format clippy build unit web e2e (lint = format clippy web-lint)
+#   scripts/test.sh STAGE...   some of: format build unit live clippy web e2e (lint = format clippy web-lint)
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -35,7 +35,7 @@ stage() {
 
 kind() {
     case "$1" in
-    unit) echo cargo ;;
+    unit | live) echo cargo ;;
     web | e2e) echo tail ;;
     *) echo none ;;
     esac
@@ -47,11 +47,13 @@ summary_cargo() {
 summary_tail() { tail -n 24 "$1" | sed 's/^/   /'; }
 
 run_build() { cargo build --workspace --bins --locked && npm --prefix web run build; }
+# The same selection of packages as the other stages, so that nothing is compiled with other features.
+run_live() { CHROOM_TEST_NODE="$CARGO_TARGET_DIR/debug/chroom-node" cargo test --workspace --locked --test live -- --ignored; }
 run_web() { npm --prefix web run lint && npm --prefix web test; }
 run_e2e() { CHROOM_BIN_DIR="$CARGO_TARGET_DIR/debug" npm --prefix e2e test; }
 
 wanted=("$@")
-[ ${#wanted[@]} = 0 ] && wanted=(format build unit clippy web e2e)
+[ ${#wanted[@]} = 0 ] && wanted=(format build unit live clippy web e2e)
 [ "${wanted[*]}" = lint ] && wanted=(format clippy web-lint)
 
 for name in "${wanted[@]}"; do
@@ -59,6 +61,7 @@ for name in "${wanted[@]}"; do
     format) stage format cargo fmt --all --check ;;
     build) stage build run_build ;;
     unit) stage unit cargo test --workspace --locked --no-fail-fast ;;
+    live) stage live run_live ;;
     clippy) stage clippy cargo clippy --workspace --all-targets --locked -- -D warnings ;;
     web) stage web run_web ;;
     web-lint) stage web-lint npm --prefix web run lint ;;

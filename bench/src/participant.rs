@@ -58,6 +58,9 @@ pub enum ParticipantError {
     System(&'static str),
 }
 
+/// How long to wait before a failed negotiation is tried again.
+const SETTLE_EVERY: Duration = Duration::from_secs(2);
+
 fn now_us() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_micros() as u64)
 }
@@ -79,6 +82,8 @@ struct Participant {
     connection: Connection,
     incoming: mpsc::Receiver<Incoming>,
     connected: bool,
+    /// The last negotiation failed for a passing reason and is due again.
+    unsettled: bool,
     others: BTreeMap<String, (String, Track)>,
     receptions: BTreeMap<u32, Reception>,
     audio: AudioSource,
@@ -125,6 +130,7 @@ pub async fn run(plan: Plan, stop: CancellationToken) -> Result<Report, Particip
         connection,
         incoming,
         connected: false,
+        unsettled: false,
         others,
         receptions: BTreeMap::new(),
         audio: AudioSource::default(),
@@ -141,6 +147,8 @@ pub async fn run(plan: Plan, stop: CancellationToken) -> Result<Report, Particip
     let mut video_tick = tokio::time::interval(Duration::from_millis(VideoSource::INTERVAL_MS));
     let mut receipt_tick = tokio::time::interval_at(tokio::time::Instant::now() + receipt_every, receipt_every);
     receipt_tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut settle_tick = tokio::time::interval(SETTLE_EVERY);
+    settle_tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let end = tokio::time::sleep(me.plan.duration);
     tokio::pin!(end);
     loop {
@@ -156,6 +164,7 @@ pub async fn run(plan: Plan, stop: CancellationToken) -> Result<Report, Particip
             _ = audio_tick.tick(), if me.connected && me.plan.audio => me.send_audio().await?,
             _ = video_tick.tick(), if me.connected && me.video.is_some() => me.send_video().await?,
             _ = receipt_tick.tick(), if me.connected => me.send_receipt().await,
+            _ = settle_tick.tick(), if me.unsettled => me.negotiate().await?,
         }
     }
     me.send_receipt().await;
@@ -178,7 +187,21 @@ impl Participant {
         self.others.iter().filter_map(wants).collect()
     }
 
+    /// Offers what is published and wanted now. A media node that is just being lost may refuse: then `moved` follows, or
+    /// the same is offered again after a while.
     async fn negotiate(&mut self) -> Result<(), ParticipantError> {
+        let outcome = self.offer().await;
+        self.unsettled = matches!(&outcome, Err(ParticipantError::Signalling(error)) if error.is_passing());
+        match outcome {
+            Err(error) if self.unsettled => {
+                tracing::warn!(identity = self.plan.identity, %error, "negotiating again soon");
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn offer(&mut self) -> Result<(), ParticipantError> {
         let offer = self.connection.offer(&self.wanted()).await?;
         let params = json!({ "sdp": offer.sdp, "publish": offer.publish, "subscribe": offer.subscribe });
         let answer: Negotiated = self.signalling.call("session.negotiate", params).await?;

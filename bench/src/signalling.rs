@@ -145,6 +145,16 @@ pub enum SignallingError {
     },
 }
 
+impl SignallingError {
+    /// Whether the media node failed, or too much was asked at once: the same request may be taken later, or after `moved`.
+    pub fn is_passing(&self) -> bool {
+        const MEDIA_NODE_FAILED: i32 = -32_006;
+        const TOO_MANY_REQUESTS: i32 = -32_008;
+        let Self::Call { source, .. } = self;
+        matches!(&**source, ClientError::Call(error) if [MEDIA_NODE_FAILED, TOO_MANY_REQUESTS].contains(&error.code()))
+    }
+}
+
 /// A connection to an orchestrator.
 #[derive(Debug)]
 pub struct Signalling {
