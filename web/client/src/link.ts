@@ -2,7 +2,14 @@ import { LOSSY, RELIABLE, unframe, type Framed } from "./data.js";
 import type { Kind, PublishedMid, SubscribedMid } from "./protocol.js";
 import { prefer } from "./codecs.js";
 import { encodings } from "./simulcast.js";
+import { withStartBitrate } from "./start-bitrate.js";
 import type { LocalTrack } from "./local-track.js";
+
+/**
+ * Rate that sending begins with, kb/s. Always the same: the browser would begin anew with another one. Each encoding's own limit still holds, and
+ * congestion control corrects it within a second where the line gives less.
+ */
+const START_KBPS = 1_500;
 
 /** Makes peer connections; tests put something else in its place. */
 export type PeerFactory = (configuration: RTCConfiguration) => RTCPeerConnection;
@@ -219,7 +226,7 @@ export class Link {
       const given = published.find((one) => one.mid === transceiver.mid);
       if (given) track.id = given.track;
     }
-    await this.pc.setRemoteDescription({ type: "answer", sdp });
+    await this.pc.setRemoteDescription({ type: "answer", sdp: withStartBitrate(sdp, START_KBPS) });
     this.#negotiated = true;
   }
 

@@ -8,8 +8,12 @@ const LAYERS = [
 ] as const;
 
 const FULL_PIXELS = 1280 * 720;
-/** Lowest height that is worth a layer of its own. */
-const LEAST_HEIGHT = 90;
+/**
+ * Heights from which on there are three layers, and two. Chromium sends no more than that, whatever it is asked for, and would leave
+ * out the best ones.
+ */
+const THREE_LAYERS = 540;
+const TWO_LAYERS = 270;
 
 /** Bit rate follows the number of pixels to the power ¾: small pictures need more bits per pixel. */
 function scaled(bitrate: number, width: number, height: number): number {
@@ -32,8 +36,8 @@ export function encodings(
     case "screen":
       return [{ maxBitrate: 2_500_000, maxFramerate: 15 }];
     case "camera": {
-      const layers = LAYERS.filter((layer) => height / layer.divisor >= LEAST_HEIGHT);
-      return (layers.length > 0 ? layers : LAYERS.slice(2)).map((layer) => ({
+      const layers = LAYERS.slice(height >= THREE_LAYERS ? 0 : height >= TWO_LAYERS ? 1 : 2);
+      return layers.map((layer) => ({
         rid: layer.rid,
         scaleResolutionDownBy: layer.divisor,
         maxBitrate: scaled(layer.bitrate, width, height),

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { Backoff } from "../src/backoff";
 import { choose } from "../src/codecs";
 import { frame, unframe } from "../src/data";
+import { withStartBitrate } from "../src/start-bitrate";
 import { StallWatch } from "../src/stall-watch";
 import { encodings } from "../src/simulcast";
 
@@ -30,7 +31,7 @@ describe("simulcast", () => {
   });
 
   test("small pictures have fewer layers but always one", () => {
-    expect(encodings("camera", { width: 320, height: 180 }).map(({ rid }) => rid)).toEqual(["h", "f"]);
+    expect(encodings("camera", { width: 640, height: 360 }).map(({ rid }) => rid)).toEqual(["h", "f"]);
     expect(encodings("camera", { width: 160, height: 80 })).toHaveLength(1);
   });
 
@@ -97,4 +98,32 @@ test("a track on which nothing comes is asked for again, more and more rarely, a
   watch.due(new Map([["silent", true]]), 400_000);
   watch.due(new Map([["silent", false]]), 401_000);
   expect(watch.due(new Map([["silent", false]]), 405_000)).toEqual(["silent"]);
+});
+
+describe("start bit rate", () => {
+  const section = (direction: string) =>
+    `m=video 9 UDP/TLS/RTP/SAVPF 96 97 98\r\na=mid:1\r\na=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n` +
+    `a=rtpmap:98 H264/90000\r\na=fmtp:98 packetization-mode=1\r\na=${direction}\r\n`;
+  const head = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=rtpmap:111 opus/48000/2\r\na=recvonly\r\n";
+
+  test("is named on video that the far side receives, once per codec, and nowhere else", () => {
+    const sdp = withStartBitrate(head + section("recvonly") + section("sendonly"), 899.6);
+    expect(sdp.startsWith(head)).toBe(true);
+    expect(sdp.endsWith(section("sendonly"))).toBe(true);
+    expect(sdp.match(/x-google-start-bitrate=900/g)).toHaveLength(2);
+    expect(sdp).toContain("a=rtpmap:96 VP8/90000\r\na=fmtp:96 x-google-start-bitrate=900\r\na=rtpmap:97");
+    expect(sdp).toContain("a=fmtp:98 packetization-mode=1;x-google-start-bitrate=900\r\n");
+    expect(sdp).toContain("a=fmtp:97 apt=96\r\n");
+  });
+
+  test("line ends stay as they are", () => {
+    const plain = section("recvonly").replaceAll("\r\n", "\n");
+    expect(withStartBitrate(plain, 500)).not.toContain("\r");
+    expect(
+      withStartBitrate(section("recvonly"), 500)
+        .split("\n")
+        .slice(0, -1)
+        .every((line) => line.endsWith("\r")),
+    ).toBe(true);
+  });
 });

@@ -19,7 +19,8 @@ function ring(score: number | null): SVGElement {
       fill: "none",
       stroke: COLOURS[grade(score)],
       "stroke-width": 3,
-      "stroke-linecap": "round",
+      // A round end would show as a dot where there is nothing to show.
+      "stroke-linecap": share > 0 ? "round" : "butt",
       "stroke-dasharray": `${circle * share} ${circle}`,
       transform: "rotate(-90 18 18)",
     }),
