@@ -5,7 +5,9 @@ import { chromium, type BrowserContext, type Page } from "playwright-core";
 import { writePicture, writeTone, type Motion } from "./fake-media.js";
 import { until } from "./until.js";
 
-const CHROMIUM = process.env.CHROMIUM ?? ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
+const CHROMIUM =
+  process.env.CHROMIUM ??
+  ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
 
 /** What a page counted of one received track; see web/demo/src/watch.ts. */
 export interface TrackFigures {
@@ -80,7 +82,8 @@ export class Browser {
   ) {}
 
   static async open(motion: Motion, hertz: number): Promise<Browser> {
-    if (CHROMIUM === undefined) throw new Error("Chromium is missing: make test installs it, or set CHROMIUM");
+    if (CHROMIUM === undefined)
+      throw new Error("Chromium is missing: make test installs it, or set CHROMIUM");
     const folder = mkdtempSync(join(tmpdir(), "chroom-browser-"));
     const picture = join(folder, "picture.y4m");
     const tone = join(folder, "tone.wav");
@@ -193,7 +196,10 @@ export class DemoPage {
 
   /** Sends a chat message. */
   send(text: string): Promise<boolean> {
-    return this.page.evaluate((what) => (window as unknown as DemoWindow).chroomDemo?.send(what) ?? false, text);
+    return this.page.evaluate(
+      (what) => (window as unknown as DemoWindow).chroomDemo?.send(what) ?? false,
+      text,
+    );
   }
 
   /** Why the page is not in a call, once it says so, and what a person reads of it. */
@@ -209,14 +215,18 @@ export class DemoPage {
 
   /** Leaves the room and closes the tab. */
   async leave(): Promise<void> {
-    await this.page.evaluate(() => (window as unknown as DemoWindow).chroomDemo?.room.leave()).catch(() => undefined);
+    await this.page
+      .evaluate(() => (window as unknown as DemoWindow).chroomDemo?.room.leave())
+      .catch(() => undefined);
     await this.page.close().catch(() => undefined);
   }
 }
 
 /** The figures of one track of one participant. */
 export function track(call: CallState, identity: string, source: string): TrackFigures | undefined {
-  return call.others.find((other) => other.identity === identity)?.tracks.find((one) => one.source === source);
+  return call.others
+    .find((other) => other.identity === identity)
+    ?.tracks.find((one) => one.source === source);
 }
 
 const GRAB_WIDTH = 32;
@@ -227,7 +237,9 @@ export function bars(grab: number[]): { alongRows: number; alongColumns: number 
   const columnMeans = Array.from({ length: GRAB_WIDTH }, (_, x) =>
     mean(Array.from({ length: rows }, (_, y) => grab[y * GRAB_WIDTH + x] ?? 0)),
   );
-  const rowMeans = Array.from({ length: rows }, (_, y) => mean(grab.slice(y * GRAB_WIDTH, (y + 1) * GRAB_WIDTH)));
+  const rowMeans = Array.from({ length: rows }, (_, y) =>
+    mean(grab.slice(y * GRAB_WIDTH, (y + 1) * GRAB_WIDTH)),
+  );
   return { alongRows: deviation(columnMeans), alongColumns: deviation(rowMeans) };
 }
 

@@ -79,7 +79,9 @@ export class Chain {
   }
 
   async #call(method: string, args: Buffer): Promise<Buffer> {
-    return unhex(await post<string>(this.url, "state_call", [`ChroomApi_${method}`, hex(args), await this.head()]));
+    return unhex(
+      await post<string>(this.url, "state_call", [`ChroomApi_${method}`, hex(args), await this.head()]),
+    );
   }
 
   /** The current epoch's number. */
@@ -97,7 +99,9 @@ export class Chain {
   async committee(epoch: number, node: string): Promise<string[]> {
     const bytes = await this.#call("committee", Buffer.concat([u32(epoch), unhex(node)]));
     const { value, size } = compact(bytes);
-    return Array.from({ length: value }, (_, index) => hex(bytes.subarray(size + index * 20, size + index * 20 + 20)));
+    return Array.from({ length: value }, (_, index) =>
+      hex(bytes.subarray(size + index * 20, size + index * 20 + 20)),
+    );
   }
 
   /** The root that an attestor sent for an epoch. */

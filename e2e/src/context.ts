@@ -20,12 +20,18 @@ export class Context {
   measuredEpoch = 0;
   /** Native participants on each of the twin media nodes. */
   readonly twins: Natives[] = [];
+  /** Whether a test failed: then the network's data are kept. */
+  failed = false;
   readonly #endings: (() => Promise<unknown>)[] = [];
 
   /** Starts what all need. */
   async start(): Promise<void> {
     this.network = await Network.start();
-    this.onEnd(() => this.network.stop(process.env.CHROOM_E2E_KEEP === "1"));
+    this.onEnd(async () => {
+      const keep = this.failed || process.env.CHROOM_E2E_KEEP === "1";
+      await this.network.stop(keep);
+      if (keep) console.error(`the network's data and logs are kept in ${this.network.data}`);
+    });
     this.chain = new Chain(this.network.ready.chain);
     this.app = demoApp(this.network.ready);
     this.ada = await Browser.open("sideways", 440);
@@ -41,6 +47,7 @@ export class Context {
 
   /** Ends all of it. */
   async end(): Promise<void> {
-    for (const ending of this.#endings.splice(0)) await ending().catch((error: unknown) => console.error(error));
+    for (const ending of this.#endings.splice(0))
+      await ending().catch((error: unknown) => console.error(error));
   }
 }

@@ -37,7 +37,10 @@ export function writeTone(path: string, hertz: number): void {
   const samples = Buffer.alloc(rate * 2 * 2);
   for (let index = 0; index < rate * 2; index += 1) {
     const loudness = 0.35 + 0.25 * Math.sin((2 * Math.PI * 4 * index) / rate);
-    samples.writeInt16LE(Math.round(Math.sin((2 * Math.PI * hertz * index) / rate) * loudness * 32_000), index * 2);
+    samples.writeInt16LE(
+      Math.round(Math.sin((2 * Math.PI * hertz * index) / rate) * loudness * 32_000),
+      index * 2,
+    );
   }
   const head = Buffer.alloc(44);
   head.write("RIFF", 0);

@@ -2,7 +2,14 @@ import { connect } from "node:http2";
 import type { TlsIdentity } from "./node-identity.js";
 
 /** Codes of gRPC statuses that are used here. */
-export const STATUS = { ok: 0, invalidArgument: 3, notFound: 5, alreadyExists: 6, permissionDenied: 7, unauthenticated: 16 };
+export const STATUS = {
+  ok: 0,
+  invalidArgument: 3,
+  notFound: 5,
+  alreadyExists: 6,
+  permissionDenied: 7,
+  unauthenticated: 16,
+};
 
 /** An answer: its status, and its message if all was well. */
 export interface GrpcAnswer {
@@ -71,7 +78,12 @@ export function numberOf(message: Buffer, number: number): number {
 }
 
 /** Makes one unary call over HTTP/2 with mutual TLS, as the given node or, with none, without a certificate. */
-export function call(endpoint: string, path: string, message: Buffer, identity?: TlsIdentity): Promise<GrpcAnswer> {
+export function call(
+  endpoint: string,
+  path: string,
+  message: Buffer,
+  identity?: TlsIdentity,
+): Promise<GrpcAnswer> {
   return new Promise((resolve, reject) => {
     const session = connect(`https://${endpoint}`, {
       ...(identity ? { cert: identity.cert, key: identity.key } : {}),

@@ -17,7 +17,11 @@ interface Answer {
 function unwrap(answer: Answer): unknown {
   if (!answer.error) return answer.result;
   const data = answer.error.data;
-  throw new RpcError(answer.error.code, answer.error.message, typeof data === "object" && data !== null ? (data as Record<string, unknown>) : {});
+  throw new RpcError(
+    answer.error.code,
+    answer.error.message,
+    typeof data === "object" && data !== null ? (data as Record<string, unknown>) : {},
+  );
 }
 
 /** Calls a method over HTTP. */

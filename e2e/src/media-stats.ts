@@ -14,7 +14,12 @@ export interface SessionStats {
 
 /** Asks a media node for the figures of all its sessions, as one of its orchestrators. */
 export async function sessionStats(endpoint: string, orchestrator: TlsIdentity): Promise<SessionStats[]> {
-  const answer = await call(endpoint, "/chroom.v1.Media/Stats", bytesField(1, new Uint8Array()), orchestrator);
+  const answer = await call(
+    endpoint,
+    "/chroom.v1.Media/Stats",
+    bytesField(1, new Uint8Array()),
+    orchestrator,
+  );
   if (answer.status !== STATUS.ok) throw new Error(`the media node refuses its figures: ${answer.message}`);
   return fields(answer.body).flatMap(({ number, value }) => {
     if (number !== 6 || typeof value === "number") return [];

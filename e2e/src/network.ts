@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { basePort } from "./ports.js";
 import { chroom, Program } from "./programs.js";
 import { until } from "./until.js";
 
@@ -12,7 +13,15 @@ export interface Ready {
   chain: string;
   logs: string;
   processes: string;
-  orchestrators: { name: string; pid: number; ws: string; http: string; nodeId: string; region: string; cell: string }[];
+  orchestrators: {
+    name: string;
+    pid: number;
+    ws: string;
+    http: string;
+    nodeId: string;
+    region: string;
+    cell: string;
+  }[];
   registries: {
     name: string;
     pid: number;
@@ -51,7 +60,6 @@ export interface ProcessView {
   log: string;
 }
 
-const BASE_PORT = Number(process.env.CHROOM_E2E_PORT ?? 21_400);
 const WEB = resolve(import.meta.dirname, "../../web/dist");
 
 /** The local network that the whole suite uses: three media nodes, the third of which loses a tenth of what it sends. */
@@ -69,43 +77,35 @@ export class Network {
       const ready = JSON.parse(readFileSync(join(running, "network.json"), "utf8")) as Ready;
       return new Network(undefined, running, ready);
     }
-    if (!existsSync(join(WEB, "index.html"))) throw new Error(`${WEB} is missing: npm --prefix web run build`);
+    if (!existsSync(join(WEB, "index.html")))
+      throw new Error(`${WEB} is missing: npm --prefix web run build`);
     const data = mkdtempSync(join(tmpdir(), "chroom-e2e-"));
     const program = new Program("chroom", [
       "up",
       "--json",
       ...["--data", data],
-      ...["--base-port", String(BASE_PORT)],
+      ...["--base-port", String(await basePort())],
       ...["--media", "3"],
       ...["--web", WEB],
       ...["--media-args", "media-3=--fault-egress-loss=0.1"],
     ]);
-    let over = false;
-    const failed = program.ended.then(
-      ({ code }) => {
-        over = true;
-        throw new Error(`chroom up ended with ${code}:\n${program.stderr.slice(-4_000)}`);
-      },
-      (error: unknown) => {
-        over = true;
-        throw error;
-      },
+    let ended: string | undefined;
+    program.ended.then(
+      ({ code }) => (ended = `chroom up ended with ${code}`),
+      (error: unknown) => (ended = String(error)),
     );
-    failed.catch(() => undefined);
     try {
-      const ready = await Promise.race([
-        until("the network is up", 300_000, () => {
-          if (over) return undefined;
-          const line = program.stdout.split("\n").find((one) => one.includes('"ready"'));
-          return line === undefined ? undefined : (JSON.parse(line) as Ready);
-        }),
-        failed,
-      ]);
-      return new Network(program, data, ready);
+      const line = await until("the network is up", 300_000, () =>
+        ended === undefined ? program.stdout.split("\n").find((one) => one.includes('"ready"')) : ended,
+      );
+      if (ended !== undefined) throw new Error(ended);
+      return new Network(program, data, JSON.parse(line) as Ready);
     } catch (error) {
       await program.stop();
       const said = program.stderr.trim().split("\n").slice(-30).join("\n");
-      throw new Error(`${(error as Error).message}\nchroom up said:\n${said}\nlogs: ${join(data, "logs")}`, { cause: error });
+      throw new Error(`${(error as Error).message}\nchroom up said:\n${said}\nlogs: ${join(data, "logs")}`, {
+        cause: error,
+      });
     }
   }
 
@@ -135,7 +135,8 @@ export class Network {
 
   /** Where a process stands now. */
   process(name: string): ProcessView {
-    const file = JSON.parse(readFileSync(this.ready.processes, "utf8")) as ProcessView[] | Record<string, ProcessView>;
+    const file = JSON.parse(readFileSync(this.ready.processes, "utf8")) as
+      ProcessView[] | Record<string, ProcessView>;
     const view = (Array.isArray(file) ? file : Object.values(file)).find((one) => one.name === name);
     if (!view) throw new Error(`${this.ready.processes} has no ${name}`);
     return view;

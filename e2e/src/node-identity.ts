@@ -1,4 +1,11 @@
-import { createDecipheriv, createPublicKey, generateKeyPairSync, randomBytes, scryptSync, sign } from "node:crypto";
+import {
+  createDecipheriv,
+  createPublicKey,
+  generateKeyPairSync,
+  randomBytes,
+  scryptSync,
+  sign,
+} from "node:crypto";
 import { readFileSync } from "node:fs";
 import { keccak_256 } from "@noble/hashes/sha3.js";
 import { secp256k1 } from "@noble/curves/secp256k1.js";
@@ -28,7 +35,11 @@ export function openKeystore(file: string, passphraseFile: string): Buffer {
   const text = Buffer.from(crypto.ciphertext, "hex");
   const mac = Buffer.from(keccak_256(Buffer.concat([key.subarray(16, 32), text]))).toString("hex");
   if (mac !== crypto.mac) throw new Error(`wrong passphrase for ${file}`);
-  const decipher = createDecipheriv("aes-128-ctr", key.subarray(0, 16), Buffer.from(crypto.cipherparams.iv, "hex"));
+  const decipher = createDecipheriv(
+    "aes-128-ctr",
+    key.subarray(0, 16),
+    Buffer.from(crypto.cipherparams.iv, "hex"),
+  );
   return Buffer.concat([decipher.update(text), decipher.final()]);
 }
 
@@ -67,7 +78,9 @@ export function tlsIdentity(secret: Buffer = randomBytes(32)): TlsIdentity {
   // Protobuf PublicKey: type 2 (secp256k1), 33 bytes of data.
   const publicKey = Buffer.concat([Buffer.of(0x08, 0x02, 0x12, 33), compressed]);
   // The low of the two possible s: the other side takes no other.
-  const vouched = secp256k1.sign(Buffer.concat([Buffer.from("libp2p-tls-handshake:"), spki]), secret, { format: "der" });
+  const vouched = secp256k1.sign(Buffer.concat([Buffer.from("libp2p-tls-handshake:"), spki]), secret, {
+    format: "der",
+  });
   const extension = der(SEQUENCE, der(0x04, publicKey), der(0x04, vouched));
   const name = der(SEQUENCE);
   const body = der(

@@ -35,7 +35,15 @@ export class Natives {
   static start(
     ready: Ready,
     room: string,
-    options: { count: number; video: number; videos: number; seconds: number; name: string; kbps?: number; cell?: string },
+    options: {
+      count: number;
+      video: number;
+      videos: number;
+      seconds: number;
+      name: string;
+      kbps?: number;
+      cell?: string;
+    },
   ): Natives {
     const app = ready.apps[0];
     const orchestrator = ready.orchestrators[0];
@@ -76,7 +84,9 @@ export class Natives {
     if (!ended) throw new Error("the native participants could not be started");
     const line = ended.stdout.trim().split("\n").at(-1) ?? "";
     if (!line.startsWith("[")) {
-      throw new Error(`chroom-participant ended with ${ended.code} and no report:\n${ended.stderr.slice(-2_000)}`);
+      throw new Error(
+        `chroom-participant ended with ${ended.code} and no report:\n${ended.stderr.slice(-2_000)}`,
+      );
     }
     if (ended.code !== 0) {
       throw new Error(`a native participant failed (exit ${ended.code}):\n${ended.stderr.slice(-2_000)}`);

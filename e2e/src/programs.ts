@@ -23,9 +23,18 @@ export class Program {
   readonly ended: Promise<Ended>;
 
   constructor(name: string, args: string[], env: Record<string, string> = {}) {
-    this.child = spawn(join(BIN, name), args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
-    this.child.stdout?.on("data", (data: Buffer) => (this.stdout = (this.stdout + data.toString()).slice(-MOST)));
-    this.child.stderr?.on("data", (data: Buffer) => (this.stderr = (this.stderr + data.toString()).slice(-MOST)));
+    this.child = spawn(join(BIN, name), args, {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, ...env },
+    });
+    this.child.stdout?.on(
+      "data",
+      (data: Buffer) => (this.stdout = (this.stdout + data.toString()).slice(-MOST)),
+    );
+    this.child.stderr?.on(
+      "data",
+      (data: Buffer) => (this.stderr = (this.stderr + data.toString()).slice(-MOST)),
+    );
     this.ended = new Promise((resolve, reject) => {
       this.child.on("error", (error) => reject(new Error(`cannot run ${join(BIN, name)}: ${error.message}`)));
       this.child.on("close", (code) => resolve({ code, stdout: this.stdout, stderr: this.stderr }));
@@ -47,7 +56,12 @@ export class Program {
 }
 
 /** Runs a program to its end. */
-export async function run(name: string, args: string[], ms = 60_000, env: Record<string, string> = {}): Promise<Ended> {
+export async function run(
+  name: string,
+  args: string[],
+  ms = 60_000,
+  env: Record<string, string> = {},
+): Promise<Ended> {
   const program = new Program(name, args, env);
   const timer = setTimeout(() => program.child.kill("SIGKILL"), ms);
   try {

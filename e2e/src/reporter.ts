@@ -18,7 +18,16 @@ type Event =
   | { type: "test:fail"; data: EventData.TestFail }
   | { type: "test:diagnostic"; data: EventData.TestDiagnostic }
   | { type: "test:stderr" | "test:stdout"; data: { message: string } }
-  | { type: "test:start" | "test:plan" | "test:complete" | "test:enqueue" | "test:dequeue" | "test:coverage" | "test:summary" };
+  | {
+      type:
+        | "test:start"
+        | "test:plan"
+        | "test:complete"
+        | "test:enqueue"
+        | "test:dequeue"
+        | "test:coverage"
+        | "test:summary";
+    };
 
 function reasonOf(error: unknown): string {
   const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;

@@ -16,7 +16,10 @@ export class Signalling {
   /** The session's events so far. */
   readonly events: Record<string, unknown>[] = [];
   #next = 1;
-  readonly #pending = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
+  readonly #pending = new Map<
+    number,
+    { resolve: (value: unknown) => void; reject: (error: Error) => void }
+  >();
 
   private constructor(private readonly socket: WebSocket) {
     socket.on("message", (data: Buffer) => {
@@ -27,7 +30,8 @@ export class Signalling {
         result?: unknown;
         error?: { code: number; message: string; data?: Record<string, unknown> };
       };
-      if (message.method === "session.event" && message.params?.result) this.events.push(message.params.result);
+      if (message.method === "session.event" && message.params?.result)
+        this.events.push(message.params.result);
       const pending = message.id === undefined ? undefined : this.#pending.get(message.id);
       if (!pending) return;
       const { error } = message;
@@ -35,7 +39,8 @@ export class Signalling {
       else pending.resolve(message.result);
     });
     socket.on("close", () => {
-      for (const { reject } of this.#pending.values()) reject(new Error("the orchestrator closed the connection"));
+      for (const { reject } of this.#pending.values())
+        reject(new Error("the orchestrator closed the connection"));
     });
   }
 
@@ -71,7 +76,10 @@ export class Signalling {
 
   /** Joins with a fresh receipt key. */
   async join(token: string, cell?: string): Promise<Joined> {
-    const { publicKey } = await webcrypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign", "verify"]);
+    const { publicKey } = await webcrypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, [
+      "sign",
+      "verify",
+    ]);
     const point = new Uint8Array(await webcrypto.subtle.exportKey("raw", publicKey));
     const compressed = Uint8Array.of(2 | ((point[64] ?? 0) & 1), ...point.subarray(1, 33));
     return this.call<Joined>("session.join", {

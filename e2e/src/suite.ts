@@ -19,10 +19,21 @@ describe("end to end", { concurrency: 1 }, () => {
   before(() => suite.start(), { timeout: 360_000 });
   after(() => suite.end(), { timeout: 120_000 });
 
-  const promise = (name: string, run: (suite: Context, t: TestContext) => Promise<void>, ms = 240_000): void => {
+  const promise = (
+    name: string,
+    run: (suite: Context, t: TestContext) => Promise<void>,
+    ms = 240_000,
+  ): void => {
     // The first one sets up what the others look at.
-    const wanted = only.length === 0 || name.startsWith("01") || only.some((number) => name.startsWith(number));
-    if (wanted) void test(name, { timeout: ms }, (t) => run(suite, t));
+    const wanted =
+      only.length === 0 || name.startsWith("01") || only.some((number) => name.startsWith(number));
+    if (!wanted) return;
+    void test(name, { timeout: ms }, async (t) => {
+      const failed = suite.failed;
+      suite.failed = true;
+      await run(suite, t);
+      suite.failed = failed;
+    });
   };
 
   promise("01 two browsers see and hear each other", async (context, t) => {

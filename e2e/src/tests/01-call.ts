@@ -30,21 +30,27 @@ export async function call(suite: Context, t: TestContext): Promise<void> {
       const frames = await page.frames(other);
       return frames >= first + 30 ? frames : undefined;
     });
-    const moved = await until(`the picture of ${other} at ${page.name} moves, and is the right one`, 20_000, async () => {
-      const before = await page.grab(other);
-      await new Promise((resolve) => setTimeout(resolve, 250));
-      const after = await page.grab(other);
-      if (!before || !after) return undefined;
-      const spread = bars(after);
-      const across = varies === "alongRows" ? "alongColumns" : "alongRows";
-      const change = difference(before, after);
-      return change > 3 && spread[varies] > 3 * spread[across] ? change : undefined;
-    });
+    const moved = await until(
+      `the picture of ${other} at ${page.name} moves, and is the right one`,
+      20_000,
+      async () => {
+        const before = await page.grab(other);
+        await new Promise((resolve) => setTimeout(resolve, 250));
+        const after = await page.grab(other);
+        if (!before || !after) return undefined;
+        const spread = bars(after);
+        const across = varies === "alongRows" ? "alongColumns" : "alongRows";
+        const change = difference(before, after);
+        return change > 3 && spread[varies] > 3 * spread[across] ? change : undefined;
+      },
+    );
     const level = await until(`${page.name} hears ${other}`, 15_000, async () => {
       const sound = track(await page.call(), other, "microphone");
       return sound && sound.audioLevel > 0.02 ? sound.audioLevel : undefined;
     });
-    figures.push(`${page.name} decoded ${later} frames of ${other}, change ${moved.toFixed(0)}/255, level ${level.toFixed(2)}`);
+    figures.push(
+      `${page.name} decoded ${later} frames of ${other}, change ${moved.toFixed(0)}/255, level ${level.toFixed(2)}`,
+    );
   }
   for (const [from, to] of [
     [suite.adaPage, suite.gracePage],
@@ -53,7 +59,9 @@ export async function call(suite: Context, t: TestContext): Promise<void> {
     const text = `from ${from.name} at ${Date.now()}`;
     assert.ok(await from.send(text));
     await until(`${to.name} gets the message of ${from.name}`, 15_000, async () =>
-      (await to.call()).messages.some((message) => !message.mine && message.text === text && message.name === from.name),
+      (await to.call()).messages.some(
+        (message) => !message.mine && message.text === text && message.name === from.name,
+      ),
     );
   }
   figures.push("a message each way");

@@ -32,13 +32,22 @@ export async function attested(suite: Context, node: string, epoch = suite.measu
   const committee = await chain.committee(epoch, node);
   assert.ok(committee.length > 0, `${node} has a committee in epoch ${epoch}`);
   for (const member of committee) {
-    await until(`the root of ${member} for epoch ${epoch} is on chain`, 90_000, () => chain.attestation(epoch, member), 1_000);
+    await until(
+      `the root of ${member} for epoch ${epoch} is on chain`,
+      90_000,
+      () => chain.attestation(epoch, member),
+      1_000,
+    );
   }
   return committee;
 }
 
 /** What a claim of an epoch (the measured one unless told otherwise) would pay a node. */
-export async function foretold(suite: Context, node: string, number = suite.measuredEpoch): Promise<Foretold> {
+export async function foretold(
+  suite: Context,
+  node: string,
+  number = suite.measuredEpoch,
+): Promise<Foretold> {
   const registry = suite.network.ready.registries[0];
   assert.ok(registry);
   return until(`a claim of epoch ${number} is possible for ${node}`, 60_000, async () => {
@@ -73,7 +82,12 @@ export async function epoch(suite: Context, t: TestContext): Promise<void> {
 
   // The node itself claims and pays the transaction's fee, so that its owner's balance shows the pay alone.
   const folder = join(network.data, "media-1");
-  const signer = ["--owner", join(folder, "wallet.json"), "--owner-passphrase-file", join(folder, "passphrase")];
+  const signer = [
+    "--owner",
+    join(folder, "wallet.json"),
+    "--owner-passphrase-file",
+    join(folder, "passphrase"),
+  ];
   const before = await chain.free(ownerAccount);
   const registry = network.ready.registries[0];
   assert.ok(registry);
@@ -88,18 +102,36 @@ export async function epoch(suite: Context, t: TestContext): Promise<void> {
     const free = await chain.free(ownerAccount);
     return free === before ? undefined : { free };
   });
-  assert.equal(after.free - before, BigInt(promise.total ?? 0), "the balance grew by exactly what was foretold");
+  assert.equal(
+    after.free - before,
+    BigInt(promise.total ?? 0),
+    "the balance grew by exactly what was foretold",
+  );
   await assert.rejects(
     network.ask(registry.http, "rewards", "claim", nodeId, "--epoch", String(number), ...signer),
     "an epoch is paid once",
   );
 
   const anchored = await until("a registry root is final", 60_000, () => chain.snapshot(number), 1_000);
-  assert.ok(anchored.votes * 3 >= network.ready.registries.length * 2, `${anchored.votes} votes are two thirds`);
+  assert.ok(
+    anchored.votes * 3 >= network.ready.registries.length * 2,
+    `${anchored.votes} votes are two thirds`,
+  );
   for (const { name, http } of network.ready.registries) {
-    const verified = await network.ask<{ matches: boolean }>(http, "registry", "snapshot", "--epoch", String(number), "--verify");
+    const verified = await network.ask<{ matches: boolean }>(
+      http,
+      "registry",
+      "snapshot",
+      "--epoch",
+      String(number),
+      "--verify",
+    );
     assert.equal(verified.matches, true, `${name}: the records in its database give the final root`);
-    const snapshot = await post<{ leaves?: SnapshotLeaf[]; records?: SnapshotLeaf[] }>(http, "registry_snapshot", [number]);
+    const snapshot = await post<{ leaves?: SnapshotLeaf[]; records?: SnapshotLeaf[] }>(
+      http,
+      "registry_snapshot",
+      [number],
+    );
     const leaves = snapshot.leaves ?? snapshot.records ?? [];
     assert.deepEqual(snapshotRoot(leaves), anchored.root, `${name}: recomputed independently`);
   }

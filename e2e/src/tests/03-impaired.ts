@@ -44,7 +44,10 @@ export async function impaired(suite: Context, t: TestContext): Promise<void> {
   );
   assert.ok(sound?.score !== undefined && lossy?.score !== undefined);
   for (const { members } of [sound, lossy]) {
-    assert.ok(members.every(({ samples }) => samples > 0), "both were observed by their whole committees");
+    assert.ok(
+      members.every(({ samples }) => samples > 0),
+      "both were observed by their whole committees",
+    );
   }
   assert.ok(
     lossy.score + 300 < sound.score,

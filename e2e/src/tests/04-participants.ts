@@ -68,11 +68,19 @@ export async function participants(suite: Context, t: TestContext): Promise<void
   let lost = 0;
   for (const report of reports) {
     assert.equal(report.node, node.nodeId, `${report.identity} was served by the room's node`);
-    const audio = report.tracks.filter((one) => one.kind === "audio" && ids.has(one.participant) && one.received > 0);
+    const audio = report.tracks.filter(
+      (one) => one.kind === "audio" && ids.has(one.participant) && one.received > 0,
+    );
     assert.equal(audio.length, COUNT - 1, `${report.identity} got the audio of every other native`);
-    const video = report.tracks.filter((one) => one.kind === "video" && ids.has(one.participant) && one.received > 0);
+    const video = report.tracks.filter(
+      (one) => one.kind === "video" && ids.has(one.participant) && one.received > 0,
+    );
     const publishes = report.identity === "native-0" || report.identity === "native-1";
-    assert.equal(video.length, publishes ? VIDEOS - 1 : VIDEOS, `${report.identity} got the videos of the other natives`);
+    assert.equal(
+      video.length,
+      publishes ? VIDEOS - 1 : VIDEOS,
+      `${report.identity} got the videos of the other natives`,
+    );
     assert.ok(report.receipts > 0, `${report.identity}'s receipts were taken`);
     assert.equal(report.receiptsFailed, 0, `${report.identity}: no receipt was refused`);
     for (const one of report.tracks) {
@@ -95,7 +103,10 @@ export async function participants(suite: Context, t: TestContext): Promise<void
       `${report.identity}: the node sent ${stats.sentPackets} packets, the native got ${report.receivedPackets} and missed ${missing}`,
     );
     if (missing === 0) {
-      assert.ok(stats.loss < 200, `${report.identity}: the node hears of ${stats.loss / 100} % loss, the native of none`);
+      assert.ok(
+        stats.loss < 200,
+        `${report.identity}: the node hears of ${stats.loss / 100} % loss, the native of none`,
+      );
     }
   }
   assert.ok(share < 0.25, `most of what is sent arrives (${(share * 100).toFixed(2)} % lost)`);

@@ -8,6 +8,7 @@ import { bytesField, bytesOf, call, STATUS, type GrpcAnswer } from "../grpc.js";
 import { unhex } from "../chain.js";
 import { nodeIdentity } from "../identities.js";
 import { tlsIdentity } from "../node-identity.js";
+import { freePorts } from "../ports.js";
 import { chroom, Program } from "../programs.js";
 import { refusal, Signalling } from "../signalling.js";
 import { token } from "../token.js";
@@ -15,7 +16,6 @@ import { until } from "../until.js";
 
 const JOIN = "/chroom.v1.Registry/Join";
 const GET = "/chroom.v1.Registry/Get";
-const FREE_PORTS = Number(process.env.CHROOM_E2E_PORT ?? 21_400) + 120;
 
 /** What may not be is refused, with a reason that a person can read. */
 export async function refusals(suite: Context, t: TestContext): Promise<void> {
@@ -43,15 +43,16 @@ async function stake(suite: Context, done: string[]): Promise<void> {
     ]);
     const stranger = (created.node ?? created.address ?? "").toLowerCase();
     assert.match(stranger, /^0x[0-9a-f]{40}$/);
+    const ports = await freePorts(3);
     // It claims the place and the endpoint of a registered node, but its key is another: neither helps without a stake.
     const program = new Program("chroom-media-node", [
       ...["--wallet", wallet],
       ...["--passphrase-file", passphrase],
       ...["--chain", network.ready.chain],
       ...["--data", join(folder, "data")],
-      ...["--rpc-listen", `127.0.0.1:${FREE_PORTS}`],
-      ...["--media-listen", `127.0.0.1:${FREE_PORTS + 1}`],
-      ...["--http-listen", `127.0.0.1:${FREE_PORTS + 2}`],
+      ...["--rpc-listen", `127.0.0.1:${ports[0]}`],
+      ...["--media-listen", `127.0.0.1:${ports[1]}`],
+      ...["--http-listen", `127.0.0.1:${ports[2]}`],
       ...["--registry", `${registry.nodeId}@${registry.rpc}`],
       ...["--cell", network.media("media-1").cell],
     ]);
@@ -62,8 +63,13 @@ async function stake(suite: Context, done: string[]): Promise<void> {
     } finally {
       await program.stop();
     }
-    const known = (await (await fetch(`${network.ready.orchestrators[0]?.http}/v1/network`)).json()) as { nodes: { id: string }[] };
-    assert.ok(!known.nodes.some(({ id }) => id.toLowerCase() === stranger), "the orchestrator does not take it up");
+    const known = (await (await fetch(`${network.ready.orchestrators[0]?.http}/v1/network`)).json()) as {
+      nodes: { id: string }[];
+    };
+    assert.ok(
+      !known.nodes.some(({ id }) => id.toLowerCase() === stranger),
+      "the orchestrator does not take it up",
+    );
     done.push("media node without a stake does not serve, says why");
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -73,7 +79,10 @@ async function stake(suite: Context, done: string[]): Promise<void> {
   const answer = await call(registry.rpc, JOIN, bytesField(1, Buffer.alloc(100)), stranger);
   refused(answer, STATUS.permissionDenied, /not registered/);
   await logged(suite, registry.name, stranger.node);
-  await assert.rejects(call(registry.rpc, JOIN, Buffer.alloc(0)), "nobody comes in without a node's certificate");
+  await assert.rejects(
+    call(registry.rpc, JOIN, Buffer.alloc(0)),
+    "nobody comes in without a node's certificate",
+  );
   done.push(`registry refuses the unknown key: "${answer.message.slice(0, 60)}…"`);
 }
 
@@ -84,7 +93,11 @@ async function records(suite: Context, done: string[]): Promise<void> {
   assert.ok(registry);
   const owner = nodeIdentity(network, "media-2");
   const other = nodeIdentity(network, "media-1");
-  assert.equal(owner.node, network.media("media-2").nodeId.toLowerCase(), "the keystore gives the node's identity");
+  assert.equal(
+    owner.node,
+    network.media("media-2").nodeId.toLowerCase(),
+    "the keystore gives the node's identity",
+  );
   const entry = await call(registry.rpc, GET, bytesField(1, unhex(owner.node)), owner);
   assert.equal(entry.status, STATUS.ok, entry.message);
   const record = bytesOf(entry.body, 2);
@@ -106,7 +119,12 @@ async function records(suite: Context, done: string[]): Promise<void> {
   done.push("replayed, stolen and forged records are refused");
 
   const media = network.media("media-1");
-  const stats = await call(media.rpc, "/chroom.v1.Media/Stats", Buffer.alloc(0), nodeIdentity(network, "media-2"));
+  const stats = await call(
+    media.rpc,
+    "/chroom.v1.Media/Stats",
+    Buffer.alloc(0),
+    nodeIdentity(network, "media-2"),
+  );
   refused(stats, STATUS.permissionDenied, /orchestrator/);
   done.push("a media node obeys orchestrators only");
 }
@@ -125,8 +143,20 @@ async function tokens(suite: Context, done: string[]): Promise<void> {
     }
   };
   const cases: [string, string, number, string, RegExp][] = [
-    ["forged", token({ ...app, secret: Buffer.from("another secret than the application's") }), -32001, "token-invalid", /sign/i],
-    ["unknown application", token({ key: "nobody", secret: app.secret }), -32001, "token-invalid", /kid|key/i],
+    [
+      "forged",
+      token({ ...app, secret: Buffer.from("another secret than the application's") }),
+      -32001,
+      "token-invalid",
+      /sign/i,
+    ],
+    [
+      "unknown application",
+      token({ key: "nobody", secret: app.secret }),
+      -32001,
+      "token-invalid",
+      /kid|key/i,
+    ],
     ["not a token", "not.a.token", -32001, "token-invalid", /JWT|malformed/i],
     ["expired", token(app, { expiresIn: -60 }), -32002, "token-expired", /expired/i],
     ["not yet valid", token(app, { notBefore: 600 }), -32002, "token-expired", /only|yet|in/i],
@@ -148,7 +178,11 @@ async function tokens(suite: Context, done: string[]): Promise<void> {
   const listener = await Signalling.open(orchestrator.ws);
   await listener.join(token(app, { publish: false, identity: "listener" }));
   const publishing = await refusal(
-    listener.call("session.negotiate", { sdp: "v=0\r\n", publish: [{ mid: "0", source: "camera" }], subscribe: [] }),
+    listener.call("session.negotiate", {
+      sdp: "v=0\r\n",
+      publish: [{ mid: "0", source: "camera" }],
+      subscribe: [],
+    }),
   );
   assert.equal(publishing.data.reason, "not-permitted");
   assert.equal(publishing.data.needs, "publish");
@@ -171,9 +205,14 @@ async function tokens(suite: Context, done: string[]): Promise<void> {
   });
   const failure = await page.failure();
   assert.equal(failure.slug, "token-expired");
-  assert.ok(failure.shown.includes(failure.message) && failure.shown.includes(failure.hint), "reason and hint are on the page");
+  assert.ok(
+    failure.shown.includes(failure.message) && failure.shown.includes(failure.hint),
+    "reason and hint are on the page",
+  );
   await page.page.close();
-  done.push(`${cases.length + 4} bad tokens and requests are refused with slug and hint; the page shows "${failure.message}"`);
+  done.push(
+    `${cases.length + 4} bad tokens and requests are refused with slug and hint; the page shows "${failure.message}"`,
+  );
 }
 
 function refused(answer: GrpcAnswer, status: number, reason: RegExp): void {

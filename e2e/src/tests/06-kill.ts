@@ -63,16 +63,26 @@ export async function kill(suite: Context, t: TestContext): Promise<void> {
 
   const firstEpoch = await chain.epoch();
   // A registry node: what it acknowledged and attested is still there afterwards.
-  const proofBefore = await post<Proof>(registry.http, "registry_proof", [suite.measuredEpoch, nodeId]).catch(() => undefined);
+  const proofBefore = await post<Proof>(registry.http, "registry_proof", [suite.measuredEpoch, nodeId]).catch(
+    () => undefined,
+  );
   const snapshotBefore = await post<object>(registry.http, "registry_snapshot", [suite.measuredEpoch]);
-  const nodesBefore = (await post<{ node: string }[]>(registry.http, "registry_nodes", [])).map(({ node }) => node).sort();
+  const nodesBefore = (await post<{ node: string }[]>(registry.http, "registry_nodes", []))
+    .map(({ node }) => node)
+    .sort();
   const began = Date.now();
   await network.restarted("registry-1", network.kill("registry-1"));
   await until("registry-1 knows all nodes again", 60_000, async () => {
-    const nodes = (await post<{ node: string }[]>(registry.http, "registry_nodes", [])).map(({ node }) => node).sort();
+    const nodes = (await post<{ node: string }[]>(registry.http, "registry_nodes", []))
+      .map(({ node }) => node)
+      .sort();
     return nodesBefore.every((node) => nodes.includes(node));
   });
-  assert.deepEqual(await post(registry.http, "registry_snapshot", [suite.measuredEpoch]), snapshotBefore, "its snapshot is kept");
+  assert.deepEqual(
+    await post(registry.http, "registry_snapshot", [suite.measuredEpoch]),
+    snapshotBefore,
+    "its snapshot is kept",
+  );
   if (proofBefore) {
     const proof = await post<Proof>(registry.http, "registry_proof", [suite.measuredEpoch, nodeId]);
     assert.equal(proof.memberProof, proofBefore.memberProof, "its leaves are kept");
@@ -91,7 +101,8 @@ export async function kill(suite: Context, t: TestContext): Promise<void> {
   const back = await until("both browsers are connected to the orchestrator again", 60_000, async () => {
     const calls = await Promise.all([suite.adaPage.call(), suite.gracePage.call()]);
     const good = calls.every(
-      ({ state, states }) => state === "connected" && states.some((one) => one.at >= killedAt && one.state === "reconnecting"),
+      ({ state, states }) =>
+        state === "connected" && states.some((one) => one.at >= killedAt && one.state === "reconnecting"),
     );
     return good ? calls : undefined;
   });
@@ -103,7 +114,9 @@ export async function kill(suite: Context, t: TestContext): Promise<void> {
   });
   await until("a newcomer can join", 45_000, async () => {
     const client = await Signalling.open(orchestrator.ws);
-    const joined = await client.join(token(suite.app, { room: "after-restart" })).finally(() => client.close());
+    const joined = await client
+      .join(token(suite.app, { room: "after-restart" }))
+      .finally(() => client.close());
     return joined.session;
   });
   done.push(`orchestrator back in ${seconds(killedAt)}, ${resumed} of 2 sessions resumed`);
@@ -118,11 +131,18 @@ export async function kill(suite: Context, t: TestContext): Promise<void> {
   await until("blocks are finalised again", 120_000, async () => (await chain.finalised()) > head + 2, 1_000);
   done.push(`validator back, finality in ${seconds(validatorKilled)}`);
   assert.ok((await chain.epoch()) >= epoch);
-  assert.deepEqual((await chain.snapshot(suite.measuredEpoch)) !== undefined, true, "the anchored root is still there");
+  assert.deepEqual(
+    (await chain.snapshot(suite.measuredEpoch)) !== undefined,
+    true,
+    "the anchored root is still there",
+  );
 
   const gaps = await Promise.all(watches.map((watch) => watch.end()));
   for (const gap of gaps) {
-    assert.ok(gap < LONGEST_GAP_MS, `the call on media-1 went on: the longest time without a frame was ${gap} ms`);
+    assert.ok(
+      gap < LONGEST_GAP_MS,
+      `the call on media-1 went on: the longest time without a frame was ${gap} ms`,
+    );
   }
   const calls = await Promise.all([suite.adaPage.call(), suite.gracePage.call()]);
   for (const call of calls) assert.equal(call.node, nodeId, "the call stayed on its media node");
@@ -137,13 +157,22 @@ async function ownNode(suite: Context): Promise<string> {
   const began = Date.now();
   const old = await Promise.all([suite.adaPage.call(), suite.gracePage.call()]);
   await suite.network.restarted("media-1", suite.network.kill("media-1"));
-  for (const [index, [page, other]] of ([[suite.adaPage, "grace"], [suite.gracePage, "ada"]] as const).entries()) {
+  for (const [index, [page, other]] of (
+    [
+      [suite.adaPage, "grace"],
+      [suite.gracePage, "ada"],
+    ] as const
+  ).entries()) {
     await until(`${page.name} was moved and is connected`, 60_000, async () => {
       const call = await page.call();
       return call.moves > (old[index]?.moves ?? 0) && call.state === "connected";
     });
     const frames = await page.frames(other);
-    await until(`${page.name} sees ${other} again`, 30_000, async () => (await page.frames(other)) > frames + 15);
+    await until(
+      `${page.name} sees ${other} again`,
+      30_000,
+      async () => (await page.frames(other)) > frames + 15,
+    );
     await until(`${page.name} hears ${other} again`, 30_000, async () => {
       const sound = track(await page.call(), other, "microphone");
       return sound !== undefined && sound.audioLevel > 0.02;
@@ -171,7 +200,10 @@ async function nothingLost(suite: Context, node: string, first: number, last: nu
       .filter((receipt) => receipt.node === node && receipt.to >= from && receipt.to < to).length;
     assert.ok(ours > 0, `the browsers' receipts were taken in epoch ${epoch}`);
     for (const { attestor, samples } of members) {
-      assert.ok(samples >= ours, `epoch ${epoch}: ${attestor} has ${samples} receipts, the browsers alone had ${ours} taken`);
+      assert.ok(
+        samples >= ours,
+        `epoch ${epoch}: ${attestor} has ${samples} receipts, the browsers alone had ${ours} taken`,
+      );
       assert.equal(samples, members[0]?.samples, `epoch ${epoch}: all members counted the same`);
     }
     taken += ours;
@@ -189,7 +221,13 @@ async function killMedia(suite: Context, done: string[]): Promise<void> {
   const near = await Signalling.open(orchestrator.ws);
   const joined = await near.join(token(suite.app, { room, identity: "first" }), cell);
   assert.equal(joined.node.id, nodeId);
-  const natives = Natives.start(network.ready, room, { name: "mover", count: 2, video: 0, videos: 0, seconds: 300 });
+  const natives = Natives.start(network.ready, room, {
+    name: "mover",
+    count: 2,
+    video: 0,
+    videos: 0,
+    seconds: 300,
+  });
   suite.onEnd(async () => {
     near.close();
     if (natives.running) await natives.stop();
@@ -241,7 +279,9 @@ async function killMedia(suite: Context, done: string[]): Promise<void> {
   for (const report of reports) {
     assert.ok(report.moves >= 2, `${report.identity} was moved ${report.moves} times`);
     assert.equal(report.node, home, `${report.identity} was served elsewhere in the end`);
-    const audio = report.tracks.filter(({ kind }) => kind === "audio").reduce((sum, { received }) => sum + received, 0);
+    const audio = report.tracks
+      .filter(({ kind }) => kind === "audio")
+      .reduce((sum, { received }) => sum + received, 0);
     assert.ok(audio > 250, `${report.identity} heard the other (${audio} packets)`);
   }
 }
