@@ -30,7 +30,9 @@ fn build_wasm() {
 
 #[cfg(feature = "std")]
 fn run_with_hint() -> std::io::Result<i32> {
-    let workspace = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
+    // Asked at run time: checkouts that share a target folder share this program, too.
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").ok_or(std::io::ErrorKind::NotFound)?;
+    let workspace = std::path::Path::new(&manifest).join("..").canonicalize()?;
     let status = std::process::Command::new(std::env::current_exe()?).env(WORKSPACE_HINT, workspace).status()?;
     Ok(status.code().unwrap_or(1))
 }
