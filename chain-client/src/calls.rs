@@ -134,7 +134,7 @@ impl ChainClient {
         self.submit(attestor, &calls().qos().submit_root(Static(epoch), Static(quality), Static(snapshot))).await
     }
 
-    /// Claims a node's pay for an epoch with the proofs of its committee. Anyone may; the owner is paid.
+    /// Claims a node's pay for an epoch with the proofs of its committee. The owner is paid, whoever signs.
     pub async fn claim(
         &self,
         signer: &Signer,

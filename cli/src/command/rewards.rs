@@ -5,7 +5,7 @@ use crate::{
     amount::Amount,
     chain::Chain,
     failure::{Context, Failure, chain_of},
-    output::{Output, table},
+    output::{Output, facts, table},
     owner::Owner,
     proofs::{Committee, Directory},
 };
@@ -20,6 +20,7 @@ const EXAMPLES: &str = "Examples:
   chroom rewards claim 0x8f3c… --all --owner cold.json     the node's owner signs
   chroom rewards claim 0x8f3c… --all --owner node.json     the node itself signs; the owner is paid
   chroom rewards claim 0x8f3c… --epoch 17 --dev charlie
+  chroom rewards collect --owner cold.json                 what the owner's registry nodes earned by attesting
 
 The owner is paid whoever signs. Until half of the time for claims is over only the owner and the node itself may.
 Proofs come from the registry nodes of the epoch's committee; any registry (--registry-url) knows where they are.";
@@ -34,6 +35,9 @@ pub enum Command {
     /// Claim: fetch the committee's proofs and submit them
     #[command(after_help = EXAMPLES)]
     Claim(Claim),
+    /// Collect what an owner's registry nodes earned by attesting
+    #[command(after_help = EXAMPLES)]
+    Collect(Collect),
 }
 
 /// Arguments of `show`.
@@ -63,6 +67,15 @@ pub struct Claim {
     /// All epochs that can be claimed
     #[arg(long)]
     all: bool,
+}
+
+/// Arguments of `collect`.
+#[derive(Debug, Args)]
+pub struct Collect {
+    #[command(flatten)]
+    chain: Chain,
+    #[command(flatten)]
+    owner: Owner,
 }
 
 /// Which node, and where proofs come from.
@@ -175,6 +188,7 @@ pub async fn run(command: &Command, output: Output) -> Result<(), Failure> {
     match command {
         Command::Show(show) => run_show(show, output).await,
         Command::Claim(claim) => run_claim(claim, output).await,
+        Command::Collect(collect) => run_collect(collect, output).await,
     }
 }
 
@@ -282,6 +296,41 @@ async fn run_claim(claim: &Claim, output: Output) -> Result<(), Failure> {
             text.push_str(&format!("epoch {} was left out: {reason}\n", epoch.0));
         }
         text
+    });
+    Ok(())
+}
+
+async fn run_collect(collect: &Collect, output: Output) -> Result<(), Failure> {
+    let signer = collect.owner.signer()?;
+    let chain = collect.chain.connect().await?;
+    let owner = signer.account();
+    let what = "cannot read the owner's balance";
+    let before = chain.balance(&owner).await.context(what)?.free;
+    let outcome = chain.collect(&signer).await.map_err(|error| {
+        let failure = refused(&error);
+        if error.is("Rewards", "NothingAccrued") {
+            failure.hint("attestors earn with each claim of a node that they were drawn for; sign with the account that owns them")
+        } else {
+            failure
+        }
+    })?;
+    let after = chain.balance(&owner).await.context(what)?.free;
+    let collected = after.saturating_add(outcome.fee).saturating_sub(before);
+    let json = json!({
+        "owner": owner.to_string(),
+        "collected": collected.to_string(),
+        "feePaid": outcome.fee.to_string(),
+        "balanceBefore": before.to_string(),
+        "balanceAfter": after.to_string(),
+        "transaction": transaction(&outcome),
+    });
+    output.show(&json, |_| {
+        facts(&[
+            ("owner", owner.to_string()),
+            ("collected", Amount(collected).to_string()),
+            ("fee", Amount(outcome.fee).to_string()),
+            ("balance", Amount(after).to_string()),
+        ])
     });
     Ok(())
 }
