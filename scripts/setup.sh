@@ -25,8 +25,12 @@ need() {
 }
 need cargo "Install Rust with rustup (https://rustup.rs), stable 1.93 or later, then run this again."
 need cc "Install a C compiler (Debian: apt-get install build-essential), then run this again."
-need node "Install Node.js 20 or later with npm, then run this again."
-need npm "Install Node.js 20 or later with npm, then run this again."
+need node "Install Node.js 20.19 or later with npm, then run this again."
+if ! node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)'; then
+    say "Node.js $(node --version) is too old: install 20.19 or later, then run this again."
+    exit 3
+fi
+need npm "Install Node.js 20.19 or later with npm, then run this again."
 
 packages=(protobuf-compiler clang libclang-dev cmake pkg-config)
 [ "$purpose" = test ] && packages+=(chromium)

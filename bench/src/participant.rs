@@ -167,6 +167,10 @@ pub async fn run(plan: Plan, stop: CancellationToken) -> Result<Report, Particip
             _ = settle_tick.tick(), if me.unsettled => me.negotiate().await?,
         }
     }
+    // What has come already counts as received, not as missing.
+    while let Ok(incoming) = me.incoming.try_recv() {
+        me.on_incoming(incoming).await?;
+    }
     me.send_receipt().await;
     if let Err(error) = me.signalling.call::<Value>("session.leave", json!({})).await {
         tracing::debug!(%error, "leaving");

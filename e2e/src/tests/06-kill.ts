@@ -25,6 +25,8 @@ class Continuity {
     private readonly other: string,
   ) {
     this.#watching = this.#watch();
+    // end() throws what went wrong; a test that fails before must not be hidden by it.
+    this.#watching.catch(() => undefined);
   }
 
   async #watch(): Promise<void> {

@@ -43,7 +43,7 @@ impl Want {
                 u32::from,
             );
             // Encoders round: a layer counts as tall enough from 90 % on.
-            height * 10 >= self.max_height * 9
+            u64::from(height) * 10 >= u64::from(self.max_height) * 9
         });
         match enough {
             Some(position) => alive.get(..=position).unwrap_or_default().to_vec(),

@@ -154,6 +154,11 @@ impl BatchSocket {
                 self.traffic.sent += self.out_count as u64;
                 self.traffic.sent_bytes += self.out.len() as u64;
             }
+            // Some devices cannot segment; quinn-udp notes it, and the batch goes out one by one.
+            Err(_) if self.out_count > self.state.max_gso_segments() => {
+                self.segments = self.state.max_gso_segments();
+                self.send_singly(destination);
+            }
             Err(error) => {
                 self.traffic.refused += self.out_count as u64;
                 if error.kind() != io::ErrorKind::WouldBlock {
@@ -164,6 +169,24 @@ impl BatchSocket {
         self.out.clear();
         self.out_count = 0;
         self.out_ended = false;
+    }
+}
+
+impl BatchSocket {
+    fn send_singly(&mut self, destination: SocketAddr) {
+        for datagram in self.out.chunks(self.out_segment.max(1)) {
+            let transmit = Transmit { destination, ecn: None, contents: datagram, segment_size: None, src_ip: None };
+            match self.state.try_send(UdpSockRef::from(&self.socket), &transmit) {
+                Ok(()) => {
+                    self.traffic.sent += 1;
+                    self.traffic.sent_bytes += datagram.len() as u64;
+                }
+                Err(error) => {
+                    self.traffic.refused += 1;
+                    tracing::debug!(%error, "a datagram refused by the kernel");
+                }
+            }
+        }
     }
 }
 

@@ -99,9 +99,19 @@ impl Rounds {
         let now = now_ms();
         let mut wanted: BTreeMap<NodeId, BTreeSet<ReceiptKey>> = BTreeMap::new();
         let mut drop = Vec::new();
+        // Each question at most once a round: a chain node that hangs must not hold up receipts whose committee is known.
+        let mut asked: BTreeMap<(QosEpoch, NodeId), Vec<NodeId>> = BTreeMap::new();
         for key in keys {
             let Some(place) = place(&self.starts, key.to) else { continue };
-            let committee = self.committee(place.epoch, key.node).await;
+            let id = (place.epoch, key.node);
+            let committee = match asked.get(&id) {
+                Some(committee) => committee.clone(),
+                None => {
+                    let committee = self.committee(place.epoch, key.node).await;
+                    asked.insert(id, committee.clone());
+                    committee
+                }
+            };
             let all_have_it = !committee.is_empty() && self.queue.is_done(&key, &committee);
             match place.ended_ms {
                 Some(_) if all_have_it => drop.push(key),
@@ -124,7 +134,12 @@ impl Rounds {
             .filter(|(member, _)| self.pauses.get(member).is_none_or(|pause| pause.until <= now))
             .map(|(member, keys)| {
                 let (queue, peers) = (self.queue.clone(), self.peers.clone());
-                async move { (member, hand_over(&queue, &peers, member, &keys).await) }
+                async move {
+                    // What a slow member took is noted call by call; the rest follows in another round, so that it holds up
+                    // no other member.
+                    let all = tokio::time::timeout(PATIENCE, hand_over(&queue, &peers, member, &keys));
+                    (member, all.await.unwrap_or_else(|_| Err("it is slow; the rest follows later".to_owned())))
+                }
             });
         for (member, result) in join_all(calls).await {
             match result {

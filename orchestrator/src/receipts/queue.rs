@@ -196,8 +196,11 @@ impl Queue {
                 // The client's clock may be behind ours: what it measured first began with the session.
                 let started_ms = granted.map_or(ticket.started_ms.min(body.from), |grant| grant.started_ms);
                 let grant = self.grant(ticket, key.node, started_ms, now);
-                changes.grants.push(((key.session, key.node).encode(), Some(grant.encode())));
                 state.grants.insert((key.session, key.node), grant);
+            }
+            // With every receipt: an earlier one's write may have failed, or not be on disk yet.
+            if let Some(grant) = state.grants.get(&(key.session, key.node)) {
+                changes.grants.push(((key.session, key.node).encode(), Some(grant.encode())));
             }
         }
         let value = (receipt.payload.clone(), receipt.signature.clone()).encode();

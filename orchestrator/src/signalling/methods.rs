@@ -165,8 +165,12 @@ impl Service {
             return Err(Refusal::Internal("no ticket"));
         };
         let chain = self.index.chain();
-        let is_media = |node: &_| chain.nodes.get(node).is_some_and(|r| r.role == Role::Media);
-        match self.receipts.take(&ticket, receipt, is_media).await {
+        let is_media = move |node: &_| chain.nodes.get(node).is_some_and(|r| r.role == Role::Media);
+        // A task of its own: this call is dropped when the client's WebSocket closes, and a receipt whose write has begun
+        // must be handed on all the same.
+        let queue = self.receipts.clone();
+        let taking = tokio::spawn(async move { queue.take(&ticket, receipt, is_media).await });
+        match taking.await.map_err(|_| Refusal::Internal("the receipt could not be kept"))? {
             Ok(()) => Ok(json!({})),
             Err(QueueError::Full) => Err(Refusal::TooManyRequests("too many receipts wait for the committees")),
             Err(QueueError::Store(_)) => Err(Refusal::Internal("the receipt could not be kept")),

@@ -677,8 +677,8 @@ export class Room extends Emitter<RoomEvents> {
     if (iceRestart) this.#iceRestart = false;
     this.#attach(link);
     for (const track of this.published) {
-      if (track.muted && track.id !== undefined) {
-        signalling.call("session.mute", { track: track.id, muted: true }).catch(() => undefined);
+      if (track.id !== undefined) {
+        signalling.call("session.mute", { track: track.id, muted: track.muted }).catch(() => undefined);
       }
     }
     if (link.pc.connectionState === "new" || link.pc.connectionState === "connecting")

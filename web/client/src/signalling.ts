@@ -111,7 +111,12 @@ export class Signalling {
       };
     });
     const signalling = new Signalling(socket);
-    await signalling.call("session.events", {});
+    try {
+      await signalling.call("session.events", {});
+    } catch (error) {
+      signalling.close();
+      throw error;
+    }
     return signalling;
   }
 
