@@ -19,6 +19,7 @@ pub mod evidence;
 pub mod leaf;
 pub mod merkle;
 pub mod node_id;
+pub mod pool;
 pub mod record;
 pub mod role;
 pub mod runtime_api;
