@@ -7,14 +7,10 @@ use crate::{
 use codec::Encode;
 use frame_support::{
     PalletId, parameter_types,
-    traits::{
-        ConstU32, Imbalance, OnUnbalanced, Randomness,
-        fungible::{Balanced, Credit},
-    },
+    traits::{ConstU32, Randomness},
 };
 use frame_system::EnsureRoot;
 use pallet_babe::{ParentBlockRandomness, RandomnessFromOneEpochAgo};
-use sp_runtime::Perbill;
 
 parameter_types! {
     /// Names the accounts of escrows and reserve.
@@ -43,23 +39,13 @@ impl Randomness<Hash, BlockNumber> for CommitteeRandomness {
     }
 }
 
-/// Burns half of what a node's bond loses besides the reporter's part; the treasury gets the other half.
-pub struct HalfToTreasury;
-
-impl OnUnbalanced<Credit<AccountId, Balances>> for HalfToTreasury {
-    fn on_nonzero_unbalanced(amount: Credit<AccountId, Balances>) {
-        let half = Perbill::from_percent(50) * amount.peek();
-        let (treasury, _burnt) = amount.split(half);
-        // What the treasury's account cannot take is burnt too.
-        let _ = <Balances as Balanced<AccountId>>::resolve(&TreasuryAccount::get(), treasury);
-    }
-}
-
 impl pallet_chroom_nodes::Config for Runtime {
     type Currency = Balances;
     type RuntimeHoldReason = RuntimeHoldReason;
     type Epochs = Qos;
-    type Slashed = HalfToTreasury;
+    type Time = Timestamp;
+    type Treasury = TreasuryAccount;
+    type OnSlashed = ();
     type OnRemoved = Rewards;
     type AdminOrigin = EnsureRoot<AccountId>;
     // Two hours: what an operator signs off-line has to reach the chain within.
