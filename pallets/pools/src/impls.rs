@@ -236,7 +236,8 @@ impl<T: Config> Pallet<T> {
 /// What other pallets have done.
 impl<T: Config> Pallet<T> {
     /// Hands the pool of `node` over to `successor`, which took its bond over under a new key. `node` leads to the pool until it is removed,
-    /// so that pay for its last epochs reaches the same delegators, and evidence against it the same stake.
+    /// so that pay for its last epochs reaches the same delegators. Slashes reach them by the successor, whose bond it is that is
+    /// taken for what either key signed.
     pub fn hand_over(node: &NodeId, successor: NodeId) {
         let Some((id, mut pool)) = Self::serving(node) else { return };
         pool.node = Some(successor);
@@ -290,7 +291,8 @@ impl<T: Config> NodePools for Pallet<T> {
 
 impl<T: Config> OnBondSlashed for Pallet<T> {
     fn bond_slashed(node: &NodeId, share: Perbill, reporter: Option<&AccountId>) {
-        let Some((id, mut pool)) = Self::serving(node) else { return };
+        // The bond is the node's that the pool serves; an id that it had before has none.
+        let Some((id, mut pool)) = Self::serving(node).filter(|(_, pool)| pool.node == Some(*node)) else { return };
         let amount = pool.slash(share);
         if amount == 0 {
             return;
@@ -317,15 +319,14 @@ impl<T: Config> OnBondSlashed for Pallet<T> {
         }
         // New shares cannot be measured by the old ones any more: the node goes on with an empty pool, and the old one waits for its
         // delegators to take what is left, and their rewards.
-        let served = pool.node.unwrap_or(*node);
         match Self::next_pool() {
             Ok(next) => {
-                PoolOf::<T>::insert(served, next);
-                Pools::<T>::insert(next, Pool::new(served, pool.rules.clone(), pool.raise));
+                PoolOf::<T>::insert(node, next);
+                Pools::<T>::insert(next, Pool::new(*node, pool.rules.clone(), pool.raise));
             }
-            Err(_) => PoolOf::<T>::remove(served),
+            Err(_) => PoolOf::<T>::remove(node),
         }
-        Self::retire(served, id, pool);
+        Self::retire(*node, id, pool);
     }
 }
 

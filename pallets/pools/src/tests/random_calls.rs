@@ -182,7 +182,10 @@ impl Model {
 
     fn slash(&mut self, node: NodeId, share: Perbill, reporter: Option<&AccountId>) {
         let stakes = || Stored::<Test>::iter_values().map(|pool| pool.stake).sum::<Balance>();
-        let (pool, stake, issued) = (Pools::pool_of(node), stakes(), Balances::total_issuance());
+        // Only under the id that has the bond.
+        let served = |pool: &PoolId| Stored::<Test>::get(pool).is_some_and(|pool| pool.node == Some(node));
+        let pool = Pools::pool_of(node).filter(served);
+        let (stake, issued) = (stakes(), Balances::total_issuance());
         let before = [free(TREASURY), free(REPORTER)];
         Pools::bond_slashed(&node, share, reporter);
         let taken = stake - stakes();
@@ -191,7 +194,10 @@ impl Model {
         assert_eq!(given[1], if reporter.is_some() { Perbill::from_percent(20).mul_floor(taken) } else { 0 });
         assert_eq!(issued - Balances::total_issuance(), taken - given[0] - given[1]);
 
-        let Some(pool) = pool else { return };
+        let Some(pool) = pool else {
+            assert_eq!(taken, 0);
+            return;
+        };
         let left = U512::from(1_000_000_000 - share.deconstruct());
         for entry in self.of_pool(pool) {
             entry.active = entry.active * left / 1_000_000_000;

@@ -181,13 +181,14 @@ fn a_pool_follows_its_node_to_a_new_key() {
         System::assert_last_event(Event::HandedOver { node: NODE, successor: OTHER, pool }.into());
         assert_eq!((Pools::pool_of(NODE), Pools::pool_of(OTHER)), (Some(pool), Some(pool)));
         assert_eq!(Pools::delegation(pool, ALICE).unwrap().node, Some(OTHER));
-        // Pay for either id and evidence against either reach the same delegators.
+        // Pay for either id reaches the same delegators. A slash does once, with the bond, whichever key it is for.
         for node in [NODE, OTHER] {
             assert_ok!(Pools::pay(&node, &OWNER, &SOURCE, 50 * CHR));
             Pools::bond_slashed(&node, Perbill::from_percent(50), None);
             check();
         }
-        assert_eq!(Pools::delegation(pool, ALICE).unwrap().active, BOND / 4);
+        let info = Pools::delegation(pool, ALICE).unwrap();
+        assert_eq!((info.active, info.rewards), (BOND / 2, 50 * CHR));
 
         // The old id goes, and the pool stays.
         assert_ok!(Nodes::unbond(signed(OWNER), NODE));
