@@ -90,7 +90,7 @@ impl Pool {
         let current = self.commission(now);
         let nobody_to_warn = !self.rules.open && self.delegators == 0;
         // Who was warned of a higher raise needs no second warning of a lower one.
-        let announced = self.raise.filter(|raise| raise.from > now && raise.commission >= wanted);
+        let announced = self.raise.filter(|raise| raise.commission >= wanted);
         self.rules = rules;
         if wanted <= current || nobody_to_warn {
             self.raise = None;

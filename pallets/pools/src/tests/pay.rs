@@ -65,6 +65,11 @@ fn delegators_share_what_the_commission_leaves_by_what_is_at_stake() {
         let (delegators, beneficiaries, owner) = (600 * CHR, 40 * CHR, 360 * CHR);
         let paid = Event::Paid { node: NODE, pool: 0, delegators, beneficiaries, owner };
         System::assert_last_event(paid.into());
+        // One and a half of two are the delegators': the owner has the half.
+        pay(2);
+        System::assert_last_event(
+            Event::Paid { node: NODE, pool: 0, delegators: 1, beneficiaries: 0, owner: 1 }.into(),
+        );
     });
 }
 
