@@ -1,20 +1,29 @@
-//! The network that the chain is for: its nodes, their quality, their pay, the registry's anchor.
+//! The network that the chain is for: its nodes, their quality, their pay, their pools, the registry's anchor.
 
 use crate::{
-    AccountId, Anchor, Balances, BlockNumber, Hash, Qos, Rewards, Runtime, RuntimeHoldReason, Timestamp,
-    economy::TreasuryAccount,
+    AccountId, Anchor, Balance, Balances, BlockNumber, Hash, Pools, Qos, Rewards, Runtime, RuntimeHoldReason,
+    Timestamp, economy::TreasuryAccount,
 };
+use chroom_primitives::{CHR, NodeId};
 use codec::Encode;
 use frame_support::{
     PalletId, parameter_types,
-    traits::{ConstU32, Randomness},
+    traits::{ConstU32, ConstU128, Randomness},
 };
 use frame_system::EnsureRoot;
 use pallet_babe::{ParentBlockRandomness, RandomnessFromOneEpochAgo};
+use pallet_chroom_nodes::OnNodeRemoved;
+use pallet_chroom_pools::SlashShares;
+use sp_runtime::Perbill;
 
 parameter_types! {
     /// Names the accounts of escrows and reserve.
     pub const RewardsPalletId: PalletId = PalletId(*b"chr/rwrd");
+    /// Names the account of what is delegated to nodes.
+    pub const PoolsPalletId: PalletId = PalletId(*b"chr/pool");
+    /// How slashes of what is delegated are split; half is burnt.
+    pub const DelegationSlashShares: SlashShares =
+        SlashShares { reporter: Perbill::from_percent(20), treasury: Perbill::from_percent(30) };
 }
 
 /// QoS epochs that the chain remembers: within them roots are kept, nodes claim and snapshots can be read.
@@ -39,14 +48,24 @@ impl Randomness<Hash, BlockNumber> for CommitteeRandomness {
     }
 }
 
+/// Tells the pallets that keep something about a node that it is gone.
+pub struct NodeRemoved;
+
+impl OnNodeRemoved for NodeRemoved {
+    fn removed(node: &NodeId) {
+        Rewards::removed(node);
+        Pools::removed(node);
+    }
+}
+
 impl pallet_chroom_nodes::Config for Runtime {
     type Currency = Balances;
     type RuntimeHoldReason = RuntimeHoldReason;
     type Epochs = Qos;
     type Time = Timestamp;
     type Treasury = TreasuryAccount;
-    type OnSlashed = ();
-    type OnRemoved = Rewards;
+    type OnSlashed = Pools;
+    type OnRemoved = NodeRemoved;
     type AdminOrigin = EnsureRoot<AccountId>;
     // Two hours: what an operator signs off-line has to reach the chain within.
     type KeyProofLifetime = ConstU32<1_200>;
@@ -66,6 +85,19 @@ impl pallet_chroom_qos::Config for Runtime {
 impl pallet_chroom_rewards::Config for Runtime {
     type PalletId = RewardsPalletId;
     type WeightInfo = pallet_chroom_rewards::weights::ChroomWeight<Runtime>;
+}
+
+/// Smallest delegation to a node.
+const MIN_DELEGATION: Balance = 10 * CHR;
+
+impl pallet_chroom_pools::Config for Runtime {
+    type PalletId = PoolsPalletId;
+    // Seven days.
+    type NoticePeriod = ConstU32<{ 7 * 14_400 }>;
+    type MinDelegation = ConstU128<MIN_DELEGATION>;
+    type Treasury = TreasuryAccount;
+    type SlashShares = DelegationSlashShares;
+    type WeightInfo = pallet_chroom_pools::weights::ChroomWeight<Runtime>;
 }
 
 impl pallet_chroom_anchor::Config for Runtime {

@@ -68,6 +68,8 @@ mod runtime {
     pub type Rewards = pallet_chroom_rewards::Pallet<Runtime>;
     #[runtime::pallet_index(23)]
     pub type Anchor = pallet_chroom_anchor::Pallet<Runtime>;
+    #[runtime::pallet_index(24)]
+    pub type Pools = pallet_chroom_pools::Pallet<Runtime>;
 }
 
 // The macro's trait for inherents is private to this module.
