@@ -7,7 +7,7 @@ use crate::{
 };
 use chroom_primitives::CHR;
 use frame_support::{
-    parameter_types,
+    PalletId, parameter_types,
     traits::{ConstU32, ConstU64, ConstU128, Get, KeyOwnerProofSystem},
 };
 use pallet_chroom_validators::{EraParameters, ExposureOf, SessionLength, SlashShares};
@@ -46,9 +46,11 @@ parameter_types! {
     pub const MaxSetIdSessionEntries: u64 = 336;
     /// An equivocation costs a twentieth of the exposure at least.
     pub const SlashFloor: Perbill = Perbill::from_percent(5);
-    /// A tenth to who reported, 45 % to the treasury, the rest is burnt.
+    /// A fifth to who reported, 30 % to the treasury, the rest, a half, is burnt.
     pub const Shares: SlashShares =
-        SlashShares { reporters: Perbill::from_percent(10), treasury: Perbill::from_percent(45) };
+        SlashShares { reporters: Perbill::from_percent(20), treasury: Perbill::from_percent(30) };
+    /// Names the account that validators are paid from.
+    pub const ValidatorPotId: PalletId = PalletId(*b"chr/vald");
 }
 
 /// A membership proof of a session key.
@@ -120,10 +122,15 @@ impl pallet_chroom_validators::Config for Runtime {
     type RuntimeHoldReason = RuntimeHoldReason;
     type Session = Session;
     type ManageOrigin = frame_system::EnsureRoot<AccountId>;
+    type CancelOrigin = frame_system::EnsureRoot<AccountId>;
+    type PotId = ValidatorPotId;
     type Treasury = TreasuryAccount;
     type SlashFloor = SlashFloor;
     type SlashShares = Shares;
     type MaxCandidates = ConstU32<1_000>;
     type MaxUnbondingChunks = ConstU32<32>;
+    type MaxUnappliedSlashes = ConstU32<1_000>;
+    // A tenth of a block at most.
+    type MaxSlashesPerBlock = ConstU32<64>;
     type WeightInfo = pallet_chroom_validators::weights::CountedWeight<Runtime>;
 }

@@ -1,10 +1,10 @@
 //! Fees and the treasury.
 
-use crate::{AccountId, Authorship, Balance, Balances, Runtime, RuntimeEvent};
+use crate::{AccountId, Authorship, Balance, Balances, Runtime, RuntimeEvent, Validators};
 use frame_support::{
     PalletId, parameter_types,
     traits::{
-        ConstU8, ConstU128, OnUnbalanced,
+        ConstU8, ConstU128, Imbalance, OnUnbalanced,
         fungible::{Balanced, Credit},
     },
     weights::{ConstantMultiplier, IdentityFee},
@@ -28,14 +28,42 @@ parameter_types! {
     pub MaximumMultiplier: Multiplier = Bounded::max_value();
 }
 
-/// Gives fees and tips to the author of the block; the treasury takes them when there is none.
-pub struct ToAuthor;
+/// Parts of a transaction's fee, in hundredths: the validators' pot, the treasury.
+pub const FEE_SHARES: (u32, u32) = (80, 20);
 
-impl OnUnbalanced<Credit<AccountId, Balances>> for ToAuthor {
-    fn on_nonzero_unbalanced(amount: Credit<AccountId, Balances>) {
-        let to = Authorship::author().unwrap_or_else(TreasuryAccount::get);
-        // An account that cannot take them leaves them to be burnt.
-        let _ = <Balances as Balanced<AccountId>>::resolve(&to, amount);
+/// Shares each fee between the pot that validators are paid from and the treasury, and gives tips to the block's author: a
+/// fee is for all who keep the chain going, a tip for who takes the transaction in.
+pub struct FeesAndTips;
+
+impl FeesAndTips {
+    /// Gives to `to`, or to the pot if that cannot take it (an author whose account is gone, a treasury without the existential
+    /// deposit). The pot always can.
+    fn give(to: Option<AccountId>, amount: Credit<AccountId, Balances>) {
+        let pot = Validators::pot_account();
+        let rest = match to {
+            Some(to) => <Balances as Balanced<AccountId>>::resolve(&to, amount),
+            None => Err(amount),
+        };
+        if let Err(amount) = rest {
+            let _ = <Balances as Balanced<AccountId>>::resolve(&pot, amount);
+        }
+    }
+}
+
+impl OnUnbalanced<Credit<AccountId, Balances>> for FeesAndTips {
+    fn on_unbalanceds(mut fee_then_tip: impl Iterator<Item = Credit<AccountId, Balances>>) {
+        if let Some(fee) = fee_then_tip.next() {
+            Self::on_unbalanced(fee);
+        }
+        if let Some(tip) = fee_then_tip.next() {
+            Self::give(Authorship::author(), tip);
+        }
+    }
+
+    fn on_nonzero_unbalanced(fee: Credit<AccountId, Balances>) {
+        let (to_pot, to_treasury) = fee.ration(FEE_SHARES.0, FEE_SHARES.1);
+        Self::give(None, to_pot);
+        Self::give(Some(TreasuryAccount::get()), to_treasury);
     }
 }
 
@@ -44,7 +72,7 @@ pub const BYTE_FEE: Balance = 1_000_000;
 
 impl pallet_transaction_payment::Config for Runtime {
     type RuntimeEvent = RuntimeEvent;
-    type OnChargeTransaction = FungibleAdapter<Balances, ToAuthor>;
+    type OnChargeTransaction = FungibleAdapter<Balances, FeesAndTips>;
     // A picosecond of execution costs one unit, so a second costs one CHR.
     type WeightToFee = IdentityFee<Balance>;
     type LengthToFee = ConstantMultiplier<Balance, ConstU128<BYTE_FEE>>;

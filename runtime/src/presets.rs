@@ -87,6 +87,11 @@ fn test_network(validators: &[Sr25519Keyring]) -> Value {
                 sessions_per_era: 2,
                 unbonding_eras: 2,
                 minimum_bond: 1_000 * CHR,
+                // The most that two eras of unbonding allow, so that slashes wait here as they do on the live network.
+                slash_defer_eras: 1,
+                // A session has 20 blocks: up to five validators are missed.
+                minimum_expected_blocks: 4,
+                absences_until_chill: 3,
             },
             // Two minutes.
             "sessionLength": 20,

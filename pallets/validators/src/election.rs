@@ -1,29 +1,35 @@
-//! Elections, eras, and what validators did in them.
+//! Elections, and the turn of sessions and eras.
 
+use crate::pay::HISTORY;
 use crate::{
-    ActiveEra, Candidates, Config, Era, Event, Exposures, Pallet, Parameters, PlannedEra, Points, Slashes, TotalPoints,
+    ActiveEra, Candidates, Config, Era, EraParameters, Event, Exposures, OldestSession, Pallet, Parameters, PlannedEra,
+    Slashes, Unbonding,
 };
 use alloc::vec::Vec;
 use chroom_primitives::Balance;
 use frame_support::traits::{Get, ValidatorRegistration};
-use frame_system::pallet_prelude::BlockNumberFor;
 use pallet_session::SessionInterface;
 use sp_runtime::traits::Convert;
 use sp_staking::SessionIndex;
 
-/// Eras that remain readable after the one in office, beyond the unbonding period.
-const HISTORY: u32 = 2;
+/// Sessions whose offences are forgotten at once: more than one, so that a shortened unbonding period is caught up with.
+const FORGOTTEN_AT_ONCE: u32 = 8;
 
 impl<T: Config> Pallet<T> {
+    /// Those who can be elected, with their bonds.
+    pub(crate) fn eligible(parameters: &EraParameters) -> impl Iterator<Item = (T::AccountId, Balance)> {
+        let minimum = parameters.minimum_bond;
+        Candidates::<T>::iter()
+            .filter(move |(who, candidate)| {
+                candidate.active && candidate.bond >= minimum && T::Session::is_registered(who)
+            })
+            .map(|(who, candidate)| (who, candidate.bond))
+    }
+
     /// Elects the validators of the era that begins with `first_session`, if there are enough candidates.
     fn elect(index: u32, first_session: SessionIndex) -> Option<Vec<(T::AccountId, Balance)>> {
         let parameters = Parameters::<T>::get();
-        let mut eligible: Vec<(T::AccountId, Balance)> = Candidates::<T>::iter()
-            .filter(|(who, candidate)| {
-                candidate.active && candidate.bond >= parameters.minimum_bond && T::Session::is_registered(who)
-            })
-            .map(|(who, candidate)| (who, candidate.bond))
-            .collect();
+        let mut eligible: Vec<(T::AccountId, Balance)> = Self::eligible(&parameters).collect();
         let candidates = eligible.len() as u32;
         if candidates < parameters.minimum_validators.max(1) {
             Self::deposit_event(Event::ElectionFailed { candidates });
@@ -40,39 +46,88 @@ impl<T: Config> Pallet<T> {
         Some(eligible)
     }
 
-    /// The validators of session `session` if an era begins with it, otherwise nothing: those in office stay.
-    fn plan(session: SessionIndex) -> Option<Vec<(T::AccountId, Balance)>> {
-        match PlannedEra::<T>::get() {
-            None => Self::elect(0, session),
-            Some(planned) => {
-                let due = planned.first_session.saturating_add(Parameters::<T>::get().sessions_per_era);
-                if session >= due { Self::elect(planned.index.saturating_add(1), session) } else { None }
+    /// Lets the validators of the last era serve another one, with the bonds that they were elected with, so that eras, and
+    /// with them pay and unbonding, go on without an election.
+    fn retain(last: Era, first_session: SessionIndex) {
+        let index = last.index.saturating_add(1);
+        let free_from = Self::free_from(index);
+        let validators: Vec<(T::AccountId, Balance)> = Exposures::<T>::iter_prefix(last.index).collect();
+        for (who, exposure) in &validators {
+            Exposures::<T>::insert(index, who, exposure);
+            // What stands for the exposure and is on its way back stays slashable for as long as its owner serves.
+            if Candidates::<T>::get(who).is_none_or(|candidate| candidate.bond < *exposure) {
+                Unbonding::<T>::mutate_exists(who, |slot| {
+                    for chunk in slot.iter_mut().flat_map(|chunks| chunks.iter_mut()) {
+                        chunk.free_from = chunk.free_from.max(free_from);
+                    }
+                });
             }
         }
+        PlannedEra::<T>::put(Era { index, first_session });
+        Self::deposit_event(Event::Retained { era: index, validators: validators.len() as u32 });
+    }
+
+    /// The validators of session `session` if it begins with others than those in office.
+    fn plan(session: SessionIndex) -> Option<Vec<(T::AccountId, Balance)>> {
+        let Some(planned) = PlannedEra::<T>::get() else { return Self::elect(0, session) };
+        let due = planned.first_session.saturating_add(Parameters::<T>::get().sessions_per_era);
+        if session < due {
+            return None;
+        }
+        let elected = Self::elect(planned.index.saturating_add(1), session);
+        if elected.is_none() {
+            Self::retain(planned, session);
+        }
+        elected
     }
 
     fn begin(session: SessionIndex) {
-        let Some(planned) = PlannedEra::<T>::get().filter(|planned| planned.first_session == session) else { return };
-        ActiveEra::<T>::put(planned);
-        Self::deposit_event(Event::EraStarted { era: planned.index });
-        let kept = Parameters::<T>::get().unbonding_eras.saturating_add(HISTORY);
-        if let Some(old) = planned.index.checked_sub(kept) {
-            // Each era has at most the elected validators' entries.
-            let limit = crate::EraParameters::MAX_VALIDATORS;
-            let _ = Exposures::<T>::clear_prefix(old, limit, None);
-            let _ = Points::<T>::clear_prefix(old, limit, None);
-            TotalPoints::<T>::remove(old);
+        if session == 0 {
+            Self::check_founders();
         }
+        if let Some(planned) = PlannedEra::<T>::get().filter(|planned| planned.first_session == session) {
+            let ended = ActiveEra::<T>::get().index;
+            ActiveEra::<T>::put(planned);
+            Self::deposit_event(Event::EraStarted { era: planned.index });
+            // What expired is shared out once more, so it goes first.
+            Self::forget_eras(planned.index);
+            if planned.index > ended {
+                Self::reward_era(ended);
+            }
+        }
+        Self::keep_disabled();
     }
 
-    /// Forgets the session that nobody can be reported for any more.
-    fn forget(session: SessionIndex) {
+    /// Refuses a genesis whose validators were not elected: pallet-session would let everybody with keys validate, without
+    /// bond, era or slash.
+    fn check_founders() {
+        assert!(
+            PlannedEra::<T>::exists()
+                || (Candidates::<T>::count() == 0 && <T::Session as SessionInterface>::validators().is_empty()),
+            "the genesis needs validators.minimumValidators in validators.validators, with keys in session.keys"
+        );
+    }
+
+    fn end(session: SessionIndex) {
+        Self::note_attendance(session);
+        Self::forget_sessions(session);
+    }
+
+    /// Forgets sessions that nobody can be reported for any more.
+    fn forget_sessions(session: SessionIndex) {
         let parameters = Parameters::<T>::get();
         let kept = parameters.unbonding_eras.saturating_add(HISTORY).saturating_mul(parameters.sessions_per_era);
-        if let Some(old) = session.checked_sub(kept) {
-            T::Session::prune_up_to(old);
-            let _ = Slashes::<T>::clear_prefix(old, T::MaxCandidates::get(), None);
+        let Some(end) = session.checked_sub(kept) else { return };
+        T::Session::prune_up_to(end);
+        let mut oldest = OldestSession::<T>::get();
+        for _ in 0..FORGOTTEN_AT_ONCE {
+            if oldest >= end {
+                break;
+            }
+            let _ = Slashes::<T>::clear_prefix(oldest, T::MaxCandidates::get(), None);
+            oldest = oldest.saturating_add(1);
         }
+        OldestSession::<T>::put(oldest);
     }
 
     /// Sessions within which an offence can be reported.
@@ -92,7 +147,7 @@ impl<T: Config> pallet_session::SessionManager<T::AccountId> for Pallet<T> {
     }
 
     fn end_session(end_index: SessionIndex) {
-        Self::forget(end_index);
+        Self::end(end_index);
     }
 }
 
@@ -106,15 +161,7 @@ impl<T: Config> pallet_session::historical::SessionManager<T::AccountId, Balance
     }
 
     fn end_session(end_index: SessionIndex) {
-        Self::forget(end_index);
-    }
-}
-
-impl<T: Config> pallet_authorship::EventHandler<T::AccountId, BlockNumberFor<T>> for Pallet<T> {
-    fn note_author(author: T::AccountId) {
-        let era = ActiveEra::<T>::get().index;
-        Points::<T>::mutate(era, &author, |points| *points = points.saturating_add(1));
-        TotalPoints::<T>::mutate(era, |points| *points = points.saturating_add(1));
+        Self::end(end_index);
     }
 }
 

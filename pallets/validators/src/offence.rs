@@ -1,13 +1,11 @@
-//! What an offence costs.
+//! What an offence costs, and for how long an offender may not stand.
 
-use crate::{ActiveEra, Candidates, Config, Event, HoldReason, Pallet, Parameters, Slashes, Unbonding, WeightInfo};
+use crate::{Candidates, Config, Event, Pallet, Parameters, Sentences, Slashes, UnappliedSlash, WeightInfo};
 use chroom_primitives::Balance;
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use frame_support::{
-    traits::{
-        Get, Imbalance,
-        fungible::{Balanced, hold::Balanced as BalancedHold},
-    },
+    BoundedVec,
+    traits::{Get, ValidatorSet},
     weights::Weight,
 };
 use pallet_session::SessionInterface;
@@ -18,50 +16,67 @@ use sp_staking::{
     offence::{OffenceDetails, OffenceSeverity, OnOffenceHandler},
 };
 
-/// How a slash is split: the reporter's and the treasury's parts; the rest is burnt.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo)]
-pub struct SlashShares {
-    /// Those who reported, together.
-    pub reporters: Perbill,
-    /// The treasury.
-    pub treasury: Perbill,
+/// For how long an offender may not stand for election. It belongs to the account, whether that is a candidate or not, and
+/// counts sessions, which go on whatever becomes of elections.
+#[derive(
+    Clone, Copy, PartialEq, Eq, Debug, Default, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+pub struct Sentence {
+    /// First session in which it may stand again.
+    pub until: SessionIndex,
+    /// Slashes that it is for and that were not cancelled.
+    pub offences: u32,
+    /// The greatest part of an exposure that one of its offences costs.
+    pub severity: Perbill,
 }
 
 impl<T: Config> Pallet<T> {
-    /// Takes `amount` from the bond of `who`, then from what it is unbonding, newest first; gives what was taken.
-    fn slash(who: &T::AccountId, amount: Balance, reporters: &[T::AccountId]) -> Balance {
-        let (mut credit, _) = <T::Currency as BalancedHold<T::AccountId>>::slash(&HoldReason::Bond.into(), who, amount);
-        let taken = credit.peek();
-        let mut left = taken;
+    /// The session in office.
+    pub(crate) fn session() -> SessionIndex {
+        <T::Session as ValidatorSet<T::AccountId>>::session_index()
+    }
+
+    /// The sentence of an account, unless it is over.
+    pub(crate) fn running_sentence(who: &T::AccountId) -> Option<Sentence> {
+        Sentences::<T>::get(who).filter(|sentence| sentence.until > Self::session())
+    }
+
+    /// Sentences an offender, for one more slash or for more of one; gives the session in which it may stand again.
+    fn condemn(who: &T::AccountId, severity: Perbill, another: bool) -> SessionIndex {
+        let known = Self::running_sentence(who).unwrap_or_default();
+        let until = Self::session().saturating_add(Parameters::<T>::get().sentence_sessions()).max(known.until);
+        let offences = known.offences.saturating_add(another.into());
+        Sentences::<T>::insert(who, Sentence { until, offences, severity: known.severity.max(severity) });
         Candidates::<T>::mutate_exists(who, |slot| {
-            let Some(candidate) = slot else { return };
-            let part = candidate.bond.min(left);
-            candidate.bond = candidate.bond.saturating_sub(part);
-            left = left.saturating_sub(part);
-        });
-        Unbonding::<T>::mutate_exists(who, |slot| {
-            let Some(chunks) = slot else { return };
-            for chunk in chunks.iter_mut().rev() {
-                let part = chunk.amount.min(left);
-                chunk.amount = chunk.amount.saturating_sub(part);
-                left = left.saturating_sub(part);
+            if let Some(candidate) = slot {
+                Self::set_standing(candidate, false);
             }
-            chunks.retain(|chunk| chunk.amount > 0);
-            if chunks.is_empty() {
+        });
+        until
+    }
+
+    /// Takes one slash out of an account's sentence, which ends with the last of them.
+    pub(crate) fn pardon(who: &T::AccountId) {
+        Sentences::<T>::mutate_exists(who, |slot| {
+            let Some(sentence) = slot else { return };
+            sentence.offences = sentence.offences.saturating_sub(1);
+            if sentence.offences == 0 {
                 *slot = None;
             }
         });
+    }
 
-        let shares = T::SlashShares::get();
-        if !reporters.is_empty() {
-            let each = (shares.reporters * taken) / (reporters.len() as Balance);
-            for reporter in reporters {
-                // An account that cannot take it leaves its part to be burnt.
-                let _ = T::Currency::resolve(reporter, credit.extract(each));
+    /// Disables the sentenced among the validators in office. pallet-session enables everybody with each new set, but an
+    /// offender may have been elected for it before it was found out.
+    pub(crate) fn keep_disabled() {
+        if Sentences::<T>::count() == 0 {
+            return;
+        }
+        for who in <T::Session as SessionInterface>::validators() {
+            if let Some(sentence) = Self::running_sentence(&who) {
+                T::Session::report_offence(who, OffenceSeverity(sentence.severity));
             }
         }
-        let _ = T::Currency::resolve(&T::Treasury::get(), credit.extract(shares.treasury * taken));
-        taken
     }
 }
 
@@ -79,23 +94,27 @@ impl<T: Config> OnOffenceHandler<T::AccountId, (T::AccountId, Balance), Weight> 
             let fraction = (*fraction).max(floor);
             // Offenders that were reported before are given again whenever another one offends at the same time, since
             // that raises the price: they pay the difference.
-            let paid = Slashes::<T>::get(session, who);
-            if fraction <= paid {
+            let mut record = Slashes::<T>::get(session, who);
+            if fraction <= record.fraction {
                 continue;
             }
-            Slashes::<T>::insert(session, who, fraction);
-            let amount = (fraction * *exposure).saturating_sub(paid * *exposure);
-            let amount = Self::slash(who, amount, &details.reporters);
-            let jailed_until =
-                ActiveEra::<T>::get().index.saturating_add(Parameters::<T>::get().unbonding_eras).saturating_add(1);
-            Candidates::<T>::mutate_exists(who, |slot| {
-                if let Some(candidate) = slot {
-                    candidate.active = false;
-                    candidate.jailed_until = jailed_until;
-                }
-            });
+            let amount = (fraction * *exposure).saturating_sub(record.fraction * *exposure);
+            record.fraction = fraction;
+            let raised = record.queued.is_some_and(|key| Self::raise(key, fraction, amount));
+            let jailed_until = Self::condemn(who, fraction, !raised);
             T::Session::report_offence(who.clone(), OffenceSeverity(fraction));
-            Self::deposit_event(Event::Slashed { who: who.clone(), amount, session, jailed_until });
+            Self::deposit_event(Event::Offended { who: who.clone(), session, fraction, jailed_until });
+            if !raised {
+                record.queued = Self::queue(UnappliedSlash {
+                    validator: who.clone(),
+                    session,
+                    fraction,
+                    exposure: *exposure,
+                    amount,
+                    reporters: BoundedVec::truncate_from(details.reporters.clone()),
+                });
+            }
+            Slashes::<T>::insert(session, who, record);
         }
         weight
     }

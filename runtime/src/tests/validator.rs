@@ -1,10 +1,22 @@
-//! An account becomes a validator with keys that its node made, and stops being one.
+//! An account becomes a validator with keys that its node made, is paid, and stops being one.
 
-use super::chain::{author, author_up_to, local_chain};
-use crate::{Balances, Runtime, RuntimeCall, RuntimeOrigin, Session, SessionKeys};
+use super::chain::{author, author_up_to, genesis_storage, local_chain};
+use crate::{
+    AccountId, Authorship, Balance, Balances, Runtime, RuntimeCall, RuntimeOrigin, Session, SessionKeys, Validators,
+    economy::{FeesAndTips, TreasuryAccount},
+    presets,
+    system::EXISTENTIAL_DEPOSIT,
+};
 use chroom_primitives::CHR;
 use codec::Encode;
-use frame_support::{assert_noop, assert_ok, traits::fungible::InspectHold};
+use frame_support::{
+    assert_noop, assert_ok,
+    traits::{
+        OnUnbalanced,
+        fungible::{Balanced, InspectHold},
+    },
+};
+use serde_json::json;
 use sp_keyring::Sr25519Keyring;
 use sp_keystore::{KeystoreExt, testing::MemoryKeystore};
 use sp_runtime::traits::Dispatchable;
@@ -60,4 +72,68 @@ fn an_account_joins_with_its_nodes_keys_is_elected_and_leaves() {
         });
         assert_eq!(Balances::balance_on_hold(&bond, &charlie), 0);
     });
+}
+
+/// Pays fees as a transaction does: the fee and its tip.
+fn pay_fees(fee: Balance, tip: Balance) {
+    FeesAndTips::on_unbalanceds([fee, tip].map(<Balances as Balanced<AccountId>>::issue).into_iter());
+}
+
+#[test]
+fn fees_are_shared_and_tips_are_the_authors() {
+    local_chain().execute_with(|| {
+        let pot = || Balances::free_balance(Validators::pot_account());
+        let treasury = || Balances::free_balance(TreasuryAccount::get());
+        author(1, || {
+            let author = Authorship::author().unwrap();
+            let (issuance, before) = (Balances::total_issuance(), Balances::free_balance(&author));
+            assert_eq!((pot(), treasury()), (EXISTENTIAL_DEPOSIT, 0));
+            // The treasury has no account for a part that is too small for one.
+            pay_fees(EXISTENTIAL_DEPOSIT, 0);
+            assert_eq!((pot(), treasury()), (2 * EXISTENTIAL_DEPOSIT, 0));
+            pay_fees(1_000 * CHR, 7 * CHR);
+            assert_eq!(pot(), 2 * EXISTENTIAL_DEPOSIT + 800 * CHR);
+            assert_eq!(treasury(), 200 * CHR);
+            assert_eq!(Balances::free_balance(&author), before + 7 * CHR);
+            assert_eq!(Balances::total_issuance(), issuance + EXISTENTIAL_DEPOSIT + 1_007 * CHR);
+        });
+    });
+}
+
+#[test]
+fn an_era_pays_its_validators() {
+    local_chain().execute_with(|| {
+        author(1, || pay_fees(1_000 * CHR, 0));
+        author_up_to(41);
+        let validators = [Sr25519Keyring::Alice, Sr25519Keyring::Bob].map(|key| key.to_account_id());
+        let reward = pallet_chroom_validators::EraRewards::<Runtime>::get(0).unwrap();
+        assert_eq!((reward.total, reward.points), (800 * CHR, 41));
+        author(42, || {
+            for validator in &validators {
+                let promised = Validators::pending_pay(validator.clone());
+                let points = pallet_chroom_validators::Points::<Runtime>::get(0, validator);
+                assert_eq!(promised, vec![(0, 800 * CHR * u128::from(points) / 41)]);
+                let before = Balances::free_balance(validator);
+                let anybody = RuntimeOrigin::signed(Sr25519Keyring::Ferdie.to_account_id());
+                let payout = call(pallet_chroom_validators::Call::payout { era: 0, validator: validator.clone() });
+                assert_ok!(payout.dispatch(anybody));
+                assert_eq!(Balances::free_balance(validator), before + promised[0].1);
+            }
+        });
+        assert!(pallet_chroom_validators::Owed::<Runtime>::get() < 2, "no more than rounding leaves");
+    });
+}
+
+#[test]
+#[should_panic(expected = "fewer validators than validators.parameters.minimumValidators")]
+fn a_genesis_with_too_few_founders_is_refused() {
+    let _ =
+        genesis_storage(presets::LOCAL, Some(json!({ "validators": { "parameters": { "minimumValidators": 3 } } })));
+}
+
+#[test]
+#[should_panic(expected = "needs validators.minimumValidators in validators.validators, with keys in session.keys")]
+fn a_genesis_with_a_founder_without_keys_is_refused() {
+    let patch = json!({ "session": { "keys": [] } });
+    let _ = genesis_storage(presets::LOCAL, Some(patch));
 }
