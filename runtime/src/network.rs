@@ -17,7 +17,7 @@ use pallet_babe::{ParentBlockRandomness, RandomnessFromOneEpochAgo};
 use sp_runtime::Perbill;
 
 parameter_types! {
-    /// Names the accounts of escrows and reserve.
+    /// Names the accounts of escrows, reserve and pot.
     pub const RewardsPalletId: PalletId = PalletId(*b"chr/rwrd");
 }
 
@@ -79,6 +79,9 @@ impl pallet_chroom_qos::Config for Runtime {
 
 impl pallet_chroom_rewards::Config for Runtime {
     type PalletId = RewardsPalletId;
+    type Pools = pallet_chroom_rewards::OwnerOnly<Runtime>;
+    type ValidatorPot = TreasuryAccount;
+    type Treasury = TreasuryAccount;
     type WeightInfo = pallet_chroom_rewards::weights::ChroomWeight<Runtime>;
 }
 
