@@ -77,8 +77,18 @@ pub struct Escrow {
 }
 
 impl Escrow {
-    /// The highest price for usage in `epoch` that `orchestrator` granted; 0 if it was not authorised.
-    pub fn limit(&self, orchestrator: &NodeId, epoch: QosEpoch) -> Balance {
+    /// The highest price for usage in `epoch` that `application`, whose escrow this is, lets `orchestrator` agree to; 0 if it didn't authorise
+    /// it. An orchestrator whose `owner` is the application's own account needs no leave.
+    pub fn limit_for(
+        &self,
+        application: &AccountId,
+        orchestrator: &NodeId,
+        owner: Option<&AccountId>,
+        epoch: QosEpoch,
+    ) -> Balance {
+        if owner == Some(application) {
+            return Balance::MAX;
+        }
         self.find(orchestrator).ok().and_then(|place| self.authorizations.get(place)).map_or(0, |a| a.limit(epoch))
     }
 
@@ -108,6 +118,12 @@ pub struct EscrowStatus {
 impl<T: Config> Pallet<T> {
     pub(crate) fn status_of(application: AccountId) -> EscrowStatus {
         Escrows::<T>::get(application).map_or_else(Default::default, |escrow| escrow.status(CurrentEpoch::<T>::get()))
+    }
+
+    pub(crate) fn price_limit_of(application: AccountId, orchestrator: NodeId, epoch: QosEpoch) -> Balance {
+        let owner = Self::orchestrator_owner(&orchestrator);
+        Escrows::<T>::get(&application)
+            .map_or(0, |escrow| escrow.limit_for(&application, &orchestrator, owner.as_ref(), epoch))
     }
 
     pub(crate) fn do_deposit(from: AccountId, application: AccountId, amount: Balance) -> DispatchResult {

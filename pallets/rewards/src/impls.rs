@@ -1,9 +1,6 @@
 //! The pallet's logic, apart from what a claim comes to.
 
-use crate::{
-    Accrued, ClaimTerms, Claims, Config, Error, Escrow, EscrowStatus, Escrows, Event, Ledgers, Pallet, Parameters,
-    Reward, Settlement,
-};
+use crate::{Accrued, Claims, Config, Error, Escrows, Event, Ledgers, NodeClaims, Pallet, Reward, Settlement};
 use alloc::vec::Vec;
 use chroom_primitives::{
     AccountId, Balance, CHR, NodeId, QosEpoch,
@@ -127,7 +124,7 @@ impl<T: Config> Pallet<T> {
         }
         Ledgers::<T>::insert(epoch, ledger);
         let last = Reward { epoch, score: payout.score, amount, block: pallet_chroom_nodes::Pallet::<T>::now() };
-        Claims::<T>::insert(node, crate::NodeClaims { last, ..claims });
+        Claims::<T>::insert(node, NodeClaims { last, ..claims });
         Self::deposit_event(Event::Claimed { epoch, node, owner, payout, burnt });
         Ok(())
     }
@@ -152,6 +149,7 @@ impl<T: Config> OnNodeRemoved for Pallet<T> {
 impl<T: Config> Pallet<T> {
     /// Checks that the accounts cover what the pallet owes, and that no ledger spends what it doesn't have.
     pub fn do_try_state() -> Result<(), sp_runtime::TryRuntimeError> {
+        use crate::{Authorization, ClaimTerms, Escrow, EscrowStatus, Parameters};
         ensure!(Parameters::<T>::get().is_valid(), "the parameters are out of range");
         let existence = CurrencyOf::<T>::minimum_balance();
         let mut escrows: Balance = 0;
@@ -159,7 +157,7 @@ impl<T: Config> Pallet<T> {
             escrows = escrows.saturating_add(escrow.balance);
             ensure!(escrow != Escrow::default(), "an escrow that is empty");
             ensure!(escrow.balance > 0 || escrow.withdrawal.is_none(), "nothing is to be withdrawn");
-            let in_order = |w: &[crate::Authorization]| matches!(w, [a, b] if a.orchestrator < b.orchestrator);
+            let in_order = |w: &[Authorization]| matches!(w, [a, b] if a.orchestrator < b.orchestrator);
             ensure!(escrow.authorizations.windows(2).all(in_order), "authorisations are out of order");
             let EscrowStatus { balance, requested, available } = escrow.status(CurrentEpoch::<T>::get());
             ensure!(requested.saturating_add(available) == balance, "an escrow's parts are not its whole");

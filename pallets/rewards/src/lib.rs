@@ -414,10 +414,10 @@ pub mod pallet {
             Self::status_of(application)
         }
 
-        /// The highest price for usage in `epoch` that an application lets an orchestrator agree to; 0 if it was not authorised. An
-        /// orchestrator of the application's own account needs none.
+        /// The highest price for usage in `epoch` that an application lets an orchestrator agree to; 0 if it was not authorised or there is
+        /// no escrow. For an orchestrator of the application's own account there is no limit: the greatest number.
         pub fn price_limit(application: AccountId, orchestrator: NodeId, epoch: QosEpoch) -> Balance {
-            Escrows::<T>::get(application).map_or(0, |escrow| escrow.limit(&orchestrator, epoch))
+            Self::price_limit_of(application, orchestrator, epoch)
         }
 
         /// Epochs in which `node` was registered and that it has not claimed though it could, oldest first.

@@ -4,7 +4,7 @@ use chroom_primitives::{Balance, CHR};
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 use serde::{Deserialize, Serialize};
-use sp_runtime::{Perbill, traits::Zero};
+use sp_runtime::Perbill;
 
 /// The economics; set at genesis, changed by the admin origin. A change holds for the epochs that begin after it.
 #[derive(

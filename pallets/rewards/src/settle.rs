@@ -228,6 +228,11 @@ impl<T: Config> Pallet<T> {
         Ok(())
     }
 
+    /// The account that bonded for an orchestrator; none if it is not registered as one.
+    pub(crate) fn orchestrator_owner(orchestrator: &NodeId) -> Option<AccountId> {
+        Nodes::<T>::get(orchestrator).filter(|info| info.role == Role::Orchestrator).map(|info| info.owner)
+    }
+
     /// What applications pay for the usage of a node at its `price`, and how it is split. Never more than their escrows have.
     fn fees(
         epoch: QosEpoch,
@@ -246,14 +251,10 @@ impl<T: Config> Pallet<T> {
                 fees.purses.push(Purse { application: application.clone(), escrow, debits: Vec::new() });
             }
             let Some(purse) = fees.purses.last_mut() else { continue };
-            let owner = Nodes::<T>::get(orchestrator).filter(|info| info.role == Role::Orchestrator).map(|i| i.owner);
-            // An application's own orchestrators need nobody's leave. Of others' usage it pays what it agreed to, at a dearer node too: it
-            // was used, and the node, which can read the limit, took the session.
-            let price = match &owner {
-                Some(owner) if *owner == application => price,
-                _ => price.min(purse.escrow.limit(&orchestrator, epoch)),
-            };
-            let due = share::<T>(bytes.into(), price, GIB)?.min(purse.escrow.balance);
+            let owner = Self::orchestrator_owner(&orchestrator);
+            // Above the limit it pays the limit: the service was used, and the node, which can read the limit, took the session.
+            let limit = purse.escrow.limit_for(&application, &orchestrator, owner.as_ref(), epoch);
+            let due = share::<T>(bytes.into(), price.min(limit), GIB)?.min(purse.escrow.balance);
             if due == 0 {
                 continue;
             }

@@ -107,7 +107,9 @@ fn evidence_that_shows_nothing_is_refused() {
         assert_noop!(report(two(0)), Error::<Test>::UnknownEpoch);
     });
     // The signer is no attestor here.
-    run(|| assert_noop!(report(two(0)), Error::<Test>::NotAttestor));
+    run(|| {
+        assert_noop!(report(two(0)), Error::<Test>::NotAttestor);
+    });
 }
 
 #[test]

@@ -43,7 +43,9 @@ fn an_orchestrator_that_was_not_authorised_spends_nothing() {
 #[test]
 fn an_applications_own_orchestrators_need_no_leave() {
     run(|| {
+        assert_eq!(Rewards::price_limit(APP, id(OWN), QosEpoch(0)), 0);
         deposit();
+        assert_eq!(Rewards::price_limit(APP, id(OWN), QosEpoch(0)), Balance::MAX);
         assert_eq!(cost(&round(0, APP, id(OWN))), 10 * CHR);
         // For another application it is a stranger.
         assert_ok!(Rewards::deposit(signed(OTHER_APP), OTHER_APP, 100 * CHR));

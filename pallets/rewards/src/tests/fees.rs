@@ -140,7 +140,7 @@ fn the_largest_numbers_do_not_overflow() {
         assert_ok!(Nodes::update(signed(OPERATOR), id(SMALL), None, None, None, Some(price)));
         deposit(APP, 5_000 * CHR);
         run_to(first(2) + 1);
-        let round = Round::new(1, |_, _| View { usage: vec![(APP, u64::MAX)], ..View::score(10_000) });
+        let round = Round::new(1, |_, _| View { usage: vec![used(APP, u64::MAX)], ..View::score(10_000) });
         round.submit_all();
         assert_ok!(claim(1, id(SMALL), round.proofs(id(SMALL))));
         assert_eq!(Rewards::escrow(APP), 0);

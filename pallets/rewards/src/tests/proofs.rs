@@ -1,6 +1,6 @@
 //! Proofs that prove nothing.
 
-use crate::{Error, mock::*, types::MAX_USAGE_LEAVES};
+use crate::{Error, MAX_USAGE_LEAVES, mock::*};
 use chroom_primitives::{
     AccountId, Hash, Leaf, QosEpoch, QosLeaf, Score,
     leaf::SourceClasses,
