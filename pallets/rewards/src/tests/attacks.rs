@@ -8,16 +8,13 @@ use sp_runtime::Perbill;
 const GIB: u64 = 1 << 30;
 
 /// What a self-dealer has: a node, an application with its own orchestrator, and what they are owed.
-fn wealth() -> Balance {
-    Balances::free_balance(OPERATOR)
-        + Balances::free_balance(APP)
-        + Rewards::escrow(APP)
-        + Rewards::accrued(APP)
-        + Rewards::accrued(OPERATOR)
+fn wealth() -> i128 {
+    let accounts = Balances::free_balance(OPERATOR) + Balances::free_balance(APP);
+    (accounts + Rewards::escrow(APP) + Rewards::accrued(APP) + Rewards::accrued(OPERATOR)) as i128
 }
 
 /// What the self-dealer gains in an epoch in which its application pays its node for `gib`, and what burnt and reserve shares took.
-fn deal(shares: &RewardParameters, gib: u64) -> (Balance, Balance) {
+fn deal(shares: &RewardParameters, gib: u64) -> (i128, i128) {
     let mut outcome = (0, 0);
     externalities(REGISTRIES, 1_000_000).execute_with(|| {
         assert_ok!(Rewards::set_parameters(RuntimeOrigin::root(), shares.clone()));
@@ -31,7 +28,7 @@ fn deal(shares: &RewardParameters, gib: u64) -> (Balance, Balance) {
         let ledger = Ledgers::<Test>::get(QosEpoch(0)).unwrap();
         // Emission and fees came in, the subsidy and the dealer's parts went out: the rest is not the dealer's.
         let kept = ledger.left + ledger.media / 5 - ledger.media - ledger.attestors;
-        outcome = (wealth() - before, kept);
+        outcome = (wealth() - before, kept as i128);
         assert_eq!(fees_before - Rewards::escrow(APP), Balance::from(gib) * CHR);
         check();
     });
@@ -49,12 +46,12 @@ fn self_dealing_never_pays() {
             ..parameters()
         };
         let (idle, nothing) = deal(&shares, 0);
-        assert_eq!((idle, nothing), (18 * CHR, 0));
+        assert_eq!((idle, nothing), (18 * CHR as i128, 0));
         for gib in [1, 7, 100, 5_000] {
             let (gain, kept) = deal(&shares, gib);
             // The subsidy is the same; of the fees all comes back but what is burnt and the reserve's.
             assert_eq!(gain + kept, idle, "{burn} {reserve} {orchestrator} {gib}");
-            assert_eq!(kept, Balance::from(gib) * CHR * Balance::from(burn + reserve) / 100);
+            assert_eq!(kept, i128::from(gib) * CHR as i128 * i128::from(burn + reserve) / 100);
             assert!(gain < idle);
         }
     }
