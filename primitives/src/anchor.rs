@@ -25,7 +25,7 @@ pub struct FinalSnapshot {
     pub epoch: QosEpoch,
     /// Root over [`crate::SnapshotLeaf`]s ordered by node.
     pub root: Root,
-    /// How many registry nodes sent it.
+    /// How many registry nodes had sent it when it became final; what comes later is counted, but not here.
     pub votes: u32,
 }
 

@@ -43,6 +43,26 @@ impl QosEpoch {
     }
 }
 
+/// Where an epoch stands in its life.
+///
+/// ```text
+///  Future ──▶ Open ──▶ Submit ──▶ Claim ──▶ Expired
+///             measured  roots      proofs    forgotten
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, TypeInfo)]
+pub enum EpochPhase {
+    /// It has not begun.
+    Future,
+    /// It runs: callers' receipts, nodes' reports and probes are collected.
+    Open,
+    /// It is over, and its attestors send their roots. A node may claim already if its whole committee has sent.
+    Submit,
+    /// No more roots come in: attestors serve their leaves, nodes claim with them.
+    Claim,
+    /// The chain has forgotten it: what was not claimed is lost to it, and free again in the reserve.
+    Expired,
+}
+
 /// What is known of the current epoch.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode, TypeInfo)]
 pub struct EpochInfo {

@@ -63,6 +63,8 @@ pub struct QosLeaf {
     pub epoch: QosEpoch,
     /// The node that was observed.
     pub node: NodeId,
+    /// Who says so: a leaf counts in this attestor's own tree only, so that a copied tree pays its copier nothing.
+    pub attestor: NodeId,
     /// Kinds of observation that went into it.
     pub sources: SourceClasses,
     /// The score.
@@ -73,7 +75,14 @@ pub struct QosLeaf {
     pub samples: u32,
 }
 
-/// What one application used of one media node in one epoch, as one attestor says.
+impl QosLeaf {
+    /// Whether score and uptime lie within their scales.
+    pub fn is_in_range(&self) -> bool {
+        self.score <= Score::MAX && self.uptime <= 10_000
+    }
+}
+
+/// What one application used of one media node in one epoch through one orchestrator, as one attestor says.
 #[derive(
     Clone,
     PartialEq,
@@ -96,6 +105,8 @@ pub struct UsageLeaf {
     pub node: NodeId,
     /// The account whose escrow pays.
     pub application: AccountId,
+    /// Who granted the sessions: the application says whom it lets spend, and pays a share for the work.
+    pub orchestrator: NodeId,
     /// Bytes of media that receivers confirmed.
     pub bytes: u64,
 }
@@ -124,12 +135,31 @@ pub enum Leaf {
     Usage(UsageLeaf),
 }
 
+/// The place of a leaf in its tree: leaves are ordered by node, then quality before usage, then by application, then by
+/// orchestrator; each key occurs at most once.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct LeafKey {
+    /// The node that the leaf is about.
+    pub node: NodeId,
+    /// Whose usage of it; none for its quality.
+    pub usage: Option<(AccountId, NodeId)>,
+}
+
+impl LeafKey {
+    /// The key of the leaf about a node's quality.
+    pub const fn quality(node: NodeId) -> Self {
+        Self { node, usage: None }
+    }
+}
+
 impl Leaf {
-    /// The key by which the leaves of a tree are ordered, each key at most once: node, kind, application.
-    pub fn key(&self) -> (NodeId, u8, Option<AccountId>) {
+    /// The key by which the leaves of a tree are ordered.
+    pub fn key(&self) -> LeafKey {
         match self {
-            Leaf::Qos(leaf) => (leaf.node, 0, None),
-            Leaf::Usage(leaf) => (leaf.node, 1, Some(leaf.application.clone())),
+            Leaf::Qos(leaf) => LeafKey::quality(leaf.node),
+            Leaf::Usage(leaf) => {
+                LeafKey { node: leaf.node, usage: Some((leaf.application.clone(), leaf.orchestrator)) }
+            }
         }
     }
 }
@@ -172,22 +202,24 @@ mod tests {
 
     fn quality(node: u8) -> Leaf {
         let (node, score) = (NodeId([node; 20]), Score(1));
-        Leaf::Qos(QosLeaf { epoch: QosEpoch(1), node, sources: SourceClasses::default(), score, uptime: 1, samples: 1 })
+        let (epoch, attestor, sources) = (QosEpoch(1), NodeId([9; 20]), SourceClasses::default());
+        Leaf::Qos(QosLeaf { epoch, node, attestor, sources, score, uptime: 1, samples: 1 })
     }
 
-    fn usage(node: u8, application: u8, bytes: u64) -> Leaf {
+    fn usage(node: u8, application: u8, orchestrator: u8, bytes: u64) -> Leaf {
         let (node, application) = (NodeId([node; 20]), AccountId::new([application; 32]));
-        Leaf::Usage(UsageLeaf { epoch: QosEpoch(1), node, application, bytes })
+        let orchestrator = NodeId([orchestrator; 20]);
+        Leaf::Usage(UsageLeaf { epoch: QosEpoch(1), node, application, orchestrator, bytes })
     }
 
     proptest! {
         #[test]
-        fn any_order_ends_in_the_same_tree(picks in proptest::collection::vec((0u8..4, 0u8..4), 0..30), seed: u64) {
+        fn any_order_ends_in_the_same_tree(picks in proptest::collection::vec((0u8..4, 0u8..6), 0..30), seed: u64) {
             let mut leaves: Vec<Leaf> = picks
                 .iter()
                 .map(|(node, application)| match application {
                     0 => quality(*node),
-                    _ => usage(*node, *application, 7),
+                    _ => usage(*node, *application / 2, *application % 2, 7),
                 })
                 .collect();
             let mut shuffled = leaves.clone();
@@ -203,14 +235,30 @@ mod tests {
 
     #[test]
     fn a_node_has_its_quality_first_and_a_key_once() {
-        let mut leaves = alloc::vec![usage(2, 1, 5), usage(1, 2, 5), usage(1, 1, 5), usage(1, 1, 6), quality(1)];
+        let mut leaves = alloc::vec![
+            usage(2, 1, 1, 5),
+            usage(1, 2, 1, 5),
+            usage(1, 1, 2, 5),
+            usage(1, 1, 1, 5),
+            usage(1, 1, 1, 6),
+            quality(1),
+        ];
         order_leaves(&mut leaves);
-        assert_eq!(leaves, [quality(1), usage(1, 1, 5), usage(1, 2, 5), usage(2, 1, 5)]);
+        let ordered = [quality(1), usage(1, 1, 1, 5), usage(1, 1, 2, 5), usage(1, 2, 1, 5), usage(2, 1, 1, 5)];
+        assert_eq!(leaves, ordered);
+    }
+
+    #[test]
+    fn scores_and_uptimes_beyond_their_scales_are_out_of_range() {
+        let Leaf::Qos(leaf) = quality(1) else { panic!("a leaf of quality") };
+        assert!(leaf.is_in_range());
+        assert!(!QosLeaf { score: Score(10_001), ..leaf.clone() }.is_in_range());
+        assert!(!QosLeaf { uptime: 10_001, ..leaf }.is_in_range());
     }
 
     #[test]
     fn the_kinds_of_leaf_never_encode_alike() {
         assert_eq!(quality(1).encode().first(), Some(&0));
-        assert_eq!(usage(1, 1, 1).encode().first(), Some(&1));
+        assert_eq!(usage(1, 1, 1, 1).encode().first(), Some(&1));
     }
 }

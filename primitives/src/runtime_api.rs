@@ -15,7 +15,7 @@ pub struct MemberProof {
     pub attestor: NodeId,
     /// Its leaf about the node, with the proof.
     pub quality: (QosLeaf, crate::merkle::InclusionProof),
-    /// Its usage leaves about the node, with their proofs, ordered by application.
+    /// Its usage leaves about the node, with their proofs, ordered by application and orchestrator.
     pub usage: Vec<(UsageLeaf, crate::merkle::InclusionProof)>,
 }
 
@@ -24,7 +24,7 @@ pub struct MemberProof {
 pub struct Payout {
     /// Median of the committee, absent members counting as 0; hundredths of a point.
     pub score: crate::Score,
-    /// Fees from applications' escrows that reach the operator.
+    /// Fees from applications' escrows that reach the node's pool, after what is burnt, the reserve's and the orchestrators' shares.
     pub fees: Balance,
     /// Availability subsidy.
     pub subsidy: Balance,
@@ -53,7 +53,7 @@ sp_api::decl_runtime_apis! {
         fn preview_claim(epoch: QosEpoch, node: NodeId, proofs: Vec<MemberProof>) -> Result<Payout, Vec<u8>>;
         /// Epochs in which `node` was registered and that it has not claimed though it could.
         fn claimable_epochs(node: NodeId) -> Vec<QosEpoch>;
-        /// What an application has in its escrow.
+        /// What an application has in its escrow: fees are taken from all of it, whatever the application has asked back.
         fn escrow(application: AccountId) -> Balance;
         /// The newest final registry snapshot.
         fn latest_snapshot() -> Option<FinalSnapshot>;

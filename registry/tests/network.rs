@@ -253,21 +253,29 @@ async fn an_epoch_ends_with_one_root_per_attestor_and_one_snapshot_for_all() {
     let sent: Vec<_> = nodes.iter().map(|node| chain.roots(ended, node.node)).collect();
     assert!(sent.iter().all(|roots| roots.len() == 1 && roots[0].1 == sent[0][0].1), "one snapshot for all: {sent:?}");
     assert_eq!(sent[0][0].1.leaves, 1, "the media node's record alone is old enough");
-    assert_eq!(sent[0][0].0, sent[1][0].0, "the same receipts, the same root");
+    assert_ne!(sent[0][0].0, sent[1][0].0, "the same receipts, and each attestor's own root");
+
+    // Leaves are shown when nobody can send them as its own any more.
+    let request = v1::GetProofRequest { epoch: ended.0, node: media.node_id().0.to_vec() };
+    let early = qos(&nodes[0], &orchestrator).get_proof(request.clone()).await.unwrap_err();
+    assert_eq!(early.code(), Code::FailedPrecondition, "{early:?}");
+    let epoch = call(nodes[0].http, "registry_epoch", serde_json::json!([])).await;
+    assert_eq!(epoch["lastAttested"]["leaves"], serde_json::json!([]));
+    chain.close_window();
+    for node in &nodes {
+        until("the window is over", || node.intake.with_schedule(|s| s.times.roots_are_in(ended))).await;
+    }
 
     // Proofs fit the roots that were sent.
-    let proof = qos(&nodes[0], &orchestrator)
-        .get_proof(v1::GetProofRequest { epoch: ended.0, node: media.node_id().0.to_vec() })
-        .await
-        .unwrap()
-        .into_inner()
-        .member_proof;
+    let proof = qos(&nodes[0], &orchestrator).get_proof(request).await.unwrap().into_inner().member_proof;
     let proof = MemberProof::decode(&mut &*proof).unwrap();
     let root = sent[0][0].0;
     assert!(root.contains(&chroom_primitives::Leaf::Qos(proof.quality.0.clone()), &proof.quality.1));
     assert!(proof.quality.0.score.0 < 5_500, "a tenth was lost: {:?}", proof.quality.0);
     assert_eq!(proof.quality.0.samples, 2);
     assert_eq!((proof.usage[0].0.bytes, &proof.usage[0].0.application), (1_000, &application));
+    assert_eq!(proof.usage[0].0.orchestrator, orchestrator.node_id());
+    assert_eq!((proof.attestor, proof.quality.0.attestor), (nodes[0].node, nodes[0].node));
     assert!(root.contains(&chroom_primitives::Leaf::Usage(proof.usage[0].0.clone()), &proof.usage[0].1));
 
     // The public interface gives the same, without anything about callers.

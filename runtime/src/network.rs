@@ -2,13 +2,13 @@
 
 use crate::{
     AccountId, Anchor, Balance, Balances, BlockNumber, Hash, Pools, Qos, Rewards, Runtime, RuntimeHoldReason,
-    Timestamp, economy::TreasuryAccount,
+    Timestamp, Validators, economy::TreasuryAccount,
 };
 use chroom_primitives::{CHR, NodeId};
 use codec::Encode;
 use frame_support::{
     PalletId, parameter_types,
-    traits::{ConstU32, ConstU128, Randomness},
+    traits::{ConstU32, ConstU128, Get, Randomness},
 };
 use frame_system::EnsureRoot;
 use pallet_babe::{ParentBlockRandomness, RandomnessFromOneEpochAgo};
@@ -17,7 +17,7 @@ use pallet_chroom_pools::SlashShares;
 use sp_runtime::Perbill;
 
 parameter_types! {
-    /// Names the accounts of escrows and reserve.
+    /// Names the accounts of escrows, reserve and pot.
     pub const RewardsPalletId: PalletId = PalletId(*b"chr/rwrd");
     /// Names the account of what is delegated to nodes.
     pub const PoolsPalletId: PalletId = PalletId(*b"chr/pool");
@@ -58,6 +58,15 @@ impl OnNodeRemoved for NodeRemoved {
     }
 }
 
+/// The pot that validators are paid from.
+pub struct ValidatorPot;
+
+impl Get<AccountId> for ValidatorPot {
+    fn get() -> AccountId {
+        Validators::pot_account()
+    }
+}
+
 impl pallet_chroom_nodes::Config for Runtime {
     type Currency = Balances;
     type RuntimeHoldReason = RuntimeHoldReason;
@@ -84,6 +93,9 @@ impl pallet_chroom_qos::Config for Runtime {
 
 impl pallet_chroom_rewards::Config for Runtime {
     type PalletId = RewardsPalletId;
+    type Pools = Pools;
+    type ValidatorPot = ValidatorPot;
+    type Treasury = TreasuryAccount;
     type WeightInfo = pallet_chroom_rewards::weights::ChroomWeight<Runtime>;
 }
 

@@ -20,9 +20,10 @@ const EXAMPLES: &str = "Examples:
   chroom rewards claim 0x8f3c… --all --owner cold.json     the node's owner signs
   chroom rewards claim 0x8f3c… --all --owner node.json     the node itself signs; the owner is paid
   chroom rewards claim 0x8f3c… --epoch 17 --dev charlie
-  chroom rewards collect --owner cold.json                 what the owner's registry nodes earned by attesting
+  chroom rewards collect --owner cold.json                 what the owner's orchestrators earned
 
-The owner is paid whoever signs. Until half of the time for claims is over only the owner and the node itself may.
+The node's pool is paid whoever signs. Until half of the time for claims is over only the owner and the node itself may; then
+anybody may, with the proofs of all members that sent their roots.
 Proofs come from the registry nodes of the epoch's committee; any registry (--registry-url) knows where they are.";
 
 /// What nodes earn
@@ -35,7 +36,7 @@ pub enum Command {
     /// Claim: fetch the committee's proofs and submit them
     #[command(after_help = EXAMPLES)]
     Claim(Claim),
-    /// Collect what an owner's registry nodes earned by attesting
+    /// Collect what an owner's orchestrators earned
     #[command(after_help = EXAMPLES)]
     Collect(Collect),
 }
@@ -309,7 +310,7 @@ async fn run_collect(collect: &Collect, output: Output) -> Result<(), Failure> {
     let outcome = chain.collect(&signer).await.map_err(|error| {
         let failure = refused(&error);
         if error.is("Rewards", "NothingAccrued") {
-            failure.hint("attestors earn with each claim of a node that they were drawn for; sign with the account that owns them")
+            failure.hint("orchestrators earn with each claim for sessions that they granted; sign with the account that owns them")
         } else {
             failure
         }
@@ -339,6 +340,8 @@ fn claim_refused(error: &SubmitError) -> Failure {
     let failure = refused(error);
     if error.is("Rewards", "ReservedForOwner") {
         failure.hint("sign with the owner's account, or with the node's own keystore (--owner node.json)")
+    } else if error.is("Rewards", "ProofsMissing") {
+        failure.hint("others than owner and node need the proofs of all members that sent their roots; chroom rewards show names those that are missing")
     } else {
         failure
     }

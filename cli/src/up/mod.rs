@@ -56,7 +56,7 @@ Ports, from --base-port (9900):
   +90..+97   media nodes: public API, /health, /metrics
 
 Who pays: //Eve bonds for registries, //Charlie and //Dave for media nodes, //Ferdie for orchestrators and for the demo
-application's escrow; //Alice and //Bob validate.
+application, whose account it is; //Alice and //Bob validate.
 
 In the data folder: a folder for each node with its keystore and passphrase; logs/<name>.log; apps/ with the demo
 application's secret; processes.json, what runs now; network.json, what --json prints, where other commands take their

@@ -114,7 +114,7 @@ pub const AUTHORITIES: [&str; 2] = ["alice", "bob"];
 pub const REGISTRY_OWNERS: [&str; 1] = ["Eve"];
 /// Who bonds for media nodes, in turn: two operators, so that their pay can be told apart.
 pub const MEDIA_OWNERS: [&str; 2] = ["Charlie", "Dave"];
-/// Who bonds for orchestrators and pays for the demo application.
+/// Who bonds for orchestrators and pays for the demo application, whose account the first is.
 pub const ORCHESTRATOR_OWNERS: [&str; 1] = ["Ferdie"];
 
 /// One service to run (everything but a validator): where it listens, where it says it is, whose it is.

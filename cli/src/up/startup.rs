@@ -4,7 +4,7 @@ use super::{
     demo::{self, Demo},
     enrol, keys,
     options::Options,
-    plan::{Kind, Plan, Service, Validator},
+    plan::{Kind, ORCHESTRATOR_OWNERS, Plan, Service, Validator},
     process::{Spec, Views, find_program, write_whole},
     readiness::wait_for,
     ready::{App, Learnt, Ready},
@@ -32,8 +32,8 @@ use tokio::sync::{mpsc, watch};
 
 /// Key id of the demo application.
 const DEMO_KEY: &str = "demo";
-/// The account whose escrow pays for the demo application's calls.
-const DEMO_ACCOUNT: &str = "Ferdie//demo";
+/// The account whose escrow pays for the demo application's calls: the one that owns the orchestrators, which so need no leave to spend.
+const DEMO_ACCOUNT: &str = ORCHESTRATOR_OWNERS[0];
 
 /// The start of a network.
 pub struct Startup {

@@ -13,13 +13,7 @@ pub fn quorum(attestors: u32) -> u32 {
 }
 
 impl<T: Config> Pallet<T> {
-    /// The newest final snapshot.
-    pub fn latest_snapshot() -> Option<FinalSnapshot> {
-        Latest::<T>::get()
-    }
-
-    /// The final snapshot of `epoch`, while it is in the ring.
-    pub fn snapshot(epoch: QosEpoch) -> Option<FinalSnapshot> {
+    pub(crate) fn snapshot_of(epoch: QosEpoch) -> Option<FinalSnapshot> {
         Snapshots::<T>::get(Self::place(epoch)).filter(|snapshot| snapshot.epoch == epoch)
     }
 
@@ -60,16 +54,14 @@ impl<T: Config> SnapshotVotes for Pallet<T> {
             *votes
         });
         Self::deposit_event(Event::Voted { epoch, attestor, root, votes });
-        let quorum = quorum(attestors);
-        if votes < quorum {
+        // Written once, by the vote that makes it final: those after it cost no more than those before.
+        if votes != quorum(attestors) {
             return;
         }
         let snapshot = FinalSnapshot { epoch, root, votes };
         Snapshots::<T>::insert(Self::place(epoch), snapshot);
         Latest::<T>::put(snapshot);
-        if votes == quorum {
-            Self::deposit_event(Event::SnapshotFinal { snapshot, attestors });
-        }
+        Self::deposit_event(Event::SnapshotFinal { snapshot, attestors });
     }
 }
 

@@ -85,6 +85,19 @@ pub mod pallet {
         },
     }
 
+    #[pallet::view_functions]
+    impl<T: Config> Pallet<T> {
+        /// The newest final snapshot.
+        pub fn latest_snapshot() -> Option<FinalSnapshot> {
+            Latest::<T>::get()
+        }
+
+        /// The final snapshot of `epoch`, while it is in the ring.
+        pub fn snapshot(epoch: QosEpoch) -> Option<FinalSnapshot> {
+            Self::snapshot_of(epoch)
+        }
+    }
+
     #[pallet::hooks]
     impl<T: Config> Hooks<BlockNumberFor<T>> for Pallet<T> {
         fn on_initialize(_: BlockNumberFor<T>) -> Weight {

@@ -1,13 +1,19 @@
 //! The pallet's logic.
 
 use crate::{
-    AttestorSets, ClearFrom, Config, CurrentEpoch, EpochParameters, EpochState, Epochs, Error, Event, OnEpoch, Pallet,
-    Parameters, Roots, WeightInfo,
+    Attestations, AttestorSets, ClearFrom, Config, CurrentEpoch, EpochParameters, EpochState, Epochs, Error, Event,
+    OnEpoch, Pallet, Parameters, Seat, SentRoots, WeightInfo,
 };
 use alloc::vec::Vec;
-use chroom_primitives::{Hash, NodeId, QosEpoch, Role, committee::draw, epoch::EpochInfo, merkle::Root};
+use chroom_primitives::{
+    Hash, NodeId, QosEpoch, Role,
+    anchor::SnapshotVotes,
+    committee::draw,
+    epoch::{EpochInfo, EpochPhase},
+};
 use codec::Encode;
 use frame_support::{
+    dispatch::{DispatchResultWithPostInfo, Pays, PostDispatchInfo},
     ensure,
     traits::{Get, Randomness, Time},
     weights::Weight,
@@ -16,8 +22,7 @@ use pallet_chroom_nodes::{ActiveMediaWeight, ActiveRegistries, EpochClock, Nodes
 
 /// What other pallets and the runtime's API read.
 impl<T: Config> Pallet<T> {
-    /// What is known of the current epoch.
-    pub fn epoch_info() -> EpochInfo {
+    pub(crate) fn current_info() -> EpochInfo {
         let current = CurrentEpoch::<T>::get();
         let EpochParameters { length, submit_window, committee_size } = Parameters::<T>::get();
         let state = Epochs::<T>::get(current);
@@ -37,11 +42,34 @@ impl<T: Config> Pallet<T> {
         Epochs::<T>::get(epoch).map(|state| state.started_ms).filter(|ms| *ms > 0)
     }
 
-    /// The committee of `node` in `epoch`, in the order of the draw; empty when the epoch is not remembered.
-    pub fn committee(epoch: QosEpoch, node: NodeId) -> Vec<NodeId> {
+    pub(crate) fn phase_of(epoch: QosEpoch) -> EpochPhase {
+        let now = Self::now();
+        // Before the first block no epoch has begun.
+        if now == 0 || epoch > CurrentEpoch::<T>::get() {
+            return EpochPhase::Future;
+        }
+        match Epochs::<T>::get(epoch) {
+            None => EpochPhase::Expired,
+            Some(state) if !state.is_over(now) => EpochPhase::Open,
+            Some(state) if !state.is_closed(now) => EpochPhase::Submit,
+            Some(_) => EpochPhase::Claim,
+        }
+    }
+
+    pub(crate) fn committee_of(epoch: QosEpoch, node: NodeId) -> Vec<NodeId> {
         let Some(state) = Epochs::<T>::get(epoch) else { return Vec::new() };
-        let Some(set) = AttestorSets::<T>::get(state.attestor_set) else { return Vec::new() };
-        members(&state, &set, &node)
+        Self::seats(&state, &node).into_iter().map(|seat| seat.attestor).collect()
+    }
+
+    /// The committee of `node` in the epoch with this `state`, in the order of the draw.
+    pub fn seats(state: &EpochState, node: &NodeId) -> Vec<Seat> {
+        AttestorSets::<T>::get(state.attestor_set).map_or_else(Vec::new, |set| members(state, &set, node))
+    }
+
+    /// The place of `node` among the attestors of the epoch with this `state`, if it is one.
+    pub fn place(state: &EpochState, node: &NodeId) -> Option<u32> {
+        let set = AttestorSets::<T>::get(state.attestor_set)?;
+        set.binary_search(node).ok().map(|place| place as u32)
     }
 
     /// The registered media nodes that `attestor` was drawn for in `epoch`. Looks at all nodes: for the API only.
@@ -56,56 +84,64 @@ impl<T: Config> Pallet<T> {
                 info.role == Role::Media && pallet_chroom_nodes::Pallet::<T>::terms(node, epoch).is_some()
             })
             .map(|(node, _)| node)
-            .filter(|node| members(&state, &set, node).contains(&attestor))
+            .filter(|node| members(&state, &set, node).iter().any(|seat| seat.attestor == attestor))
             .collect();
         assigned.sort_unstable();
         assigned
     }
 
-    /// The root that `attestor` sent for `epoch`.
-    pub fn attestation(epoch: QosEpoch, attestor: NodeId) -> Option<Root> {
-        Roots::<T>::get(epoch, attestor)
-    }
-
     /// Whether no more roots can come in for `epoch`.
     pub fn window_closed(epoch: QosEpoch) -> bool {
-        let current = CurrentEpoch::<T>::get();
-        if current <= epoch {
-            return false;
+        match Epochs::<T>::get(epoch) {
+            Some(state) => state.is_closed(Self::now()),
+            None => epoch < CurrentEpoch::<T>::get(),
         }
-        if current > epoch.next() {
-            return true;
-        }
-        Epochs::<T>::get(current).is_some_and(|state| Self::now() >= Self::window_end(&state))
     }
 
     fn now() -> u32 {
         pallet_chroom_nodes::Pallet::<T>::now()
     }
 
-    /// First block after the submit window at the beginning of the epoch with this `state`.
-    fn window_end(state: &EpochState) -> u32 {
-        state.started_at.saturating_add(Parameters::<T>::get().submit_window)
-    }
-
     /// The state of `epoch` if roots are taken for it now.
-    pub(crate) fn open_epoch(epoch: QosEpoch) -> Result<EpochState, Error<T>> {
-        let current = CurrentEpoch::<T>::get();
-        ensure!(current.previous() == Some(epoch), Error::<T>::WrongEpoch);
-        ensure!(!Self::window_closed(epoch), Error::<T>::WindowClosed);
-        Epochs::<T>::get(epoch).ok_or(Error::<T>::WrongEpoch)
-    }
-
-    pub(crate) fn is_attestor(state: &EpochState, node: &NodeId) -> bool {
-        AttestorSets::<T>::get(state.attestor_set).is_some_and(|set| set.binary_search(node).is_ok())
+    fn open_epoch(epoch: QosEpoch) -> Result<EpochState, Error<T>> {
+        let state = Epochs::<T>::get(epoch).ok_or(Error::<T>::WrongEpoch)?;
+        let now = Self::now();
+        let length = state.ends_at.saturating_sub(state.started_at);
+        ensure!(state.is_over(now) && now < state.ends_at.saturating_add(length), Error::<T>::WrongEpoch);
+        ensure!(!state.is_closed(now), Error::<T>::WindowClosed);
+        Ok(state)
     }
 }
 
-fn members(state: &EpochState, set: &[NodeId], node: &NodeId) -> Vec<NodeId> {
+fn members(state: &EpochState, set: &[NodeId], node: &NodeId) -> Vec<Seat> {
     draw(&state.seed, node, state.attestors, state.committee_size)
         .into_iter()
-        .filter_map(|index| set.get(index as usize).copied())
+        .filter_map(|place| set.get(place as usize).map(|attestor| Seat { place, attestor: *attestor }))
         .collect()
+}
+
+/// What attestors do.
+impl<T: Config> Pallet<T> {
+    pub(crate) fn do_submit_root(epoch: QosEpoch, attestor: NodeId, roots: SentRoots) -> DispatchResultWithPostInfo {
+        let state = Self::open_epoch(epoch)?;
+        let place = Self::place(&state, &attestor).ok_or(Error::<T>::NotAttestor)?;
+        let mut attestation = Attestations::<T>::get(epoch, attestor).unwrap_or_default();
+        match attestation.roots {
+            Some(sent) if sent == roots => return Err(Error::<T>::AlreadySubmitted.into()),
+            Some(_) => {
+                Self::ensure_unpunished(&attestation)?;
+                Self::punish(epoch, place, attestor, attestation, None);
+                return Ok(().into());
+            }
+            None => attestation.roots = Some(roots),
+        }
+        Attestations::<T>::insert(epoch, attestor, attestation);
+        let SentRoots { quality, snapshot } = roots;
+        Self::deposit_event(Event::RootSubmitted { epoch, attestor, quality, snapshot });
+        T::Snapshots::vote(epoch, attestor, state.attestors, snapshot);
+        let weight = <T as Config>::WeightInfo::submit_root(state.attestors);
+        Ok(PostDispatchInfo { actual_weight: Some(weight), pays_fee: Pays::No })
+    }
 }
 
 /// What the hooks do.
@@ -119,7 +155,7 @@ impl<T: Config> Pallet<T> {
         {
             weight = Self::start_epoch(QosEpoch(elapsed / parameters.length.max(1)), now, &parameters);
         }
-        weight.saturating_add(Self::clear_roots(&parameters))
+        weight.saturating_add(Self::clear_attestations(&parameters))
     }
 
     fn start_epoch(epoch: QosEpoch, now: u32, parameters: &EpochParameters) -> Weight {
@@ -133,13 +169,14 @@ impl<T: Config> Pallet<T> {
         let (seed, _) = <T as Config>::Randomness::random(&(b"chroom/qos-committee", epoch).encode());
         let state = EpochState {
             started_at: now,
+            ends_at: now.saturating_add(parameters.length),
+            closes_at: now.saturating_add(parameters.length).saturating_add(parameters.submit_window),
             started_ms: 0,
             seed: Hash::from(seed),
             attestor_set,
             attestors,
             committee_size: parameters.committee_size,
             media_weight,
-            roots: 0,
         };
         Epochs::<T>::insert(epoch, state);
         CurrentEpoch::<T>::put(epoch);
@@ -160,15 +197,15 @@ impl<T: Config> Pallet<T> {
         T::OnEpoch::dropped(epoch);
     }
 
-    /// Clears roots of forgotten epochs, so many per block that an epoch's are gone within an epoch.
-    fn clear_roots(parameters: &EpochParameters) -> Weight {
+    /// Clears attestations of forgotten epochs, so many per block that an epoch's are gone within an epoch.
+    fn clear_attestations(parameters: &EpochParameters) -> Weight {
         let from = ClearFrom::<T>::get();
         if from.0.saturating_add(T::EpochRing::get()) > CurrentEpoch::<T>::get().0 {
             return <T as Config>::WeightInfo::block(0);
         }
         // One block more per epoch goes by for finding that nothing is left.
         let limit = T::MaxRegistries::get().div_ceil(parameters.length.saturating_sub(1).max(1)).max(1);
-        let cleared = Roots::<T>::clear_prefix(from, limit, None);
+        let cleared = Attestations::<T>::clear_prefix(from, limit, None);
         if cleared.maybe_cursor.is_none() {
             ClearFrom::<T>::put(from.next());
         }
@@ -197,29 +234,30 @@ impl<T: Config> EpochClock for Pallet<T> {
 impl<T: Config> Pallet<T> {
     /// Checks that exactly the ring's epochs are remembered, with the attestor sets that they need.
     pub fn do_try_state() -> Result<(), sp_runtime::TryRuntimeError> {
-        use alloc::collections::{BTreeMap, BTreeSet};
+        use crate::Standing;
+        use alloc::collections::BTreeSet;
         let parameters = Parameters::<T>::get();
         ensure!(parameters.is_valid(), "the parameters are out of range");
         let current = CurrentEpoch::<T>::get();
         let now = Self::now();
         let mut sets = BTreeSet::new();
-        let mut sent: BTreeMap<QosEpoch, u32> = BTreeMap::new();
-        for (epoch, attestor, _) in Roots::<T>::iter() {
+        for (epoch, attestor, attestation) in Attestations::<T>::iter() {
             if let Some(state) = Epochs::<T>::get(epoch) {
-                ensure!(Self::is_attestor(&state, &attestor), "a root of a node that is no attestor");
+                ensure!(Self::place(&state, &attestor).is_some(), "an attestation of a node that is no attestor");
             } else {
-                ensure!(epoch >= ClearFrom::<T>::get(), "a root of an epoch that was cleared");
+                ensure!(epoch >= ClearFrom::<T>::get(), "an attestation of an epoch that was cleared");
             }
-            *sent.entry(epoch).or_default() += 1;
+            ensure!(attestation.roots.is_some() || attestation.standing > Standing::Good, "an attestation of nothing");
         }
         for (epoch, state) in Epochs::<T>::iter() {
             ensure!(epoch <= current && epoch.0 + T::EpochRing::get() > current.0, "an epoch outside of the ring");
             ensure!(state.started_at == epoch.0 * parameters.length + 1, "an epoch's first block is wrong");
+            ensure!(state.ends_at == state.started_at + parameters.length, "an epoch's end is wrong");
+            ensure!(state.closes_at == state.ends_at + parameters.submit_window, "an epoch's window is wrong");
             ensure!(state.started_ms > 0 || state.started_at == now, "an epoch's start time is missing");
             let set = AttestorSets::<T>::get(state.attestor_set).ok_or("an epoch's attestor set is missing")?;
             ensure!(set.len() as u32 == state.attestors, "an epoch's number of attestors is wrong");
             ensure!(set.windows(2).all(|w| matches!(w, [a, b] if a < b)), "an attestor set is out of order");
-            ensure!(sent.get(&epoch).copied().unwrap_or_default() == state.roots, "an epoch's count of roots is wrong");
             sets.insert(state.attestor_set);
         }
         ensure!(AttestorSets::<T>::iter_keys().all(|set| sets.contains(&set)), "an attestor set that no epoch has");

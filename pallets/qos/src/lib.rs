@@ -2,12 +2,14 @@
 //!
 //! Registry nodes are the attestors. For each epoch every media node has a committee of them, drawn from the chain's
 //! randomness without any storage per node. An attestor sends one Merkle root per epoch over what it measured, whatever the
-//! number of calls, and the root of its registry snapshot.
+//! number of calls, and the root of its registry snapshot. Who has more than one root for an epoch is slashed; whose root leaves
+//! out a node that it was drawn for loses what it earned in the epoch.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing))]
 
 extern crate alloc;
 
+mod discipline;
 mod impls;
 #[cfg(test)]
 mod mock;
@@ -17,14 +19,21 @@ pub mod types;
 pub mod weights;
 
 pub use pallet::*;
-pub use types::{EpochParameters, EpochState, OnEpoch};
+pub use types::{Attestation, EpochParameters, EpochState, OnEpoch, Seat, SentRoots, Standing};
 pub use weights::WeightInfo;
 
 #[frame_support::pallet]
 pub mod pallet {
     //! The pallet's interface.
     use super::*;
-    use chroom_primitives::{Hash, NodeId, QosEpoch, anchor::SnapshotVotes, merkle::Root};
+    use alloc::{boxed::Box, vec::Vec};
+    use chroom_primitives::{
+        AccountId, Balance, Hash, NodeId, QosEpoch,
+        anchor::SnapshotVotes,
+        epoch::{EpochInfo, EpochPhase},
+        evidence::{LeafOmission, RootEquivocation},
+        merkle::Root,
+    };
     use frame_support::{
         pallet_prelude::*,
         traits::{Randomness, Time},
@@ -40,7 +49,7 @@ pub mod pallet {
         type Time: Time<Moment = u64>;
         /// Takes the registry snapshots.
         type Snapshots: SnapshotVotes;
-        /// Learns of epochs that begin or are forgotten.
+        /// Learns of epochs that begin or are forgotten, and of attestors that lose their pay.
         type OnEpoch: OnEpoch;
         /// Weights of the calls and hooks.
         type WeightInfo: WeightInfo;
@@ -72,12 +81,12 @@ pub mod pallet {
         OptionQuery,
     >;
 
-    /// The quality roots that attestors sent.
+    /// The roots that attestors sent, and what is known against them; of an epoch's attestors only, as long as it is remembered.
     #[pallet::storage]
-    pub type Roots<T: Config> =
-        StorageDoubleMap<_, Twox64Concat, QosEpoch, Blake2_128Concat, NodeId, Root, OptionQuery>;
+    pub type Attestations<T: Config> =
+        StorageDoubleMap<_, Twox64Concat, QosEpoch, Blake2_128Concat, NodeId, Attestation, OptionQuery>;
 
-    /// Roots of epochs before this one are gone.
+    /// Attestations of epochs before this one are gone.
     #[pallet::storage]
     pub type ClearFrom<T: Config> = StorageValue<_, QosEpoch, ValueQuery>;
 
@@ -124,6 +133,28 @@ pub mod pallet {
             /// Root of its registry snapshot.
             snapshot: Root,
         },
+        /// An attestor has more than one root for an epoch: it was slashed, and earns nothing in it.
+        RootEquivocated {
+            /// The epoch.
+            epoch: QosEpoch,
+            /// The attestor.
+            attestor: NodeId,
+            /// What its bond lost.
+            slashed: Balance,
+            /// Who showed it; nobody if it did so itself.
+            reporter: Option<AccountId>,
+        },
+        /// An attestor's root leaves out a node that it was drawn for: it earns nothing in the epoch.
+        NodeOmitted {
+            /// The epoch.
+            epoch: QosEpoch,
+            /// The attestor.
+            attestor: NodeId,
+            /// The node that it left out.
+            node: NodeId,
+            /// Who showed it.
+            reporter: AccountId,
+        },
     }
 
     /// Why a call was refused.
@@ -137,11 +168,20 @@ pub mod pallet {
         WrongEpoch,
         /// The submit window is over.
         WindowClosed,
-        /// The attestor has sent this root.
+        /// The attestor has sent these roots.
         AlreadySubmitted,
-        /// The attestor has sent another root for this epoch; the first one counts. The refused call, signed by the attestor and kept
-        /// in the block, is the evidence.
-        ConflictingRoot,
+        /// The epoch has not begun, or is no longer remembered.
+        UnknownEpoch,
+        /// The evidence doesn't show what it should.
+        InvalidEvidence,
+        /// The attestor was punished for this epoch already.
+        EvidenceSpent,
+        /// The attestor sent no root for the epoch.
+        NoRoot,
+        /// The node was no registered media node when the epoch began.
+        NotMeasured,
+        /// The attestor was not drawn for the node.
+        NotDrawn,
     }
 
     #[pallet::hooks]
@@ -165,8 +205,14 @@ pub mod pallet {
     impl<T: Config> Pallet<T> {
         /// Takes the sender's roots for `epoch`, the one before the current: `quality` over its [`chroom_primitives::Leaf`]s
         /// and `snapshot` over its register. Once per epoch, within the submit window; free on success.
+        ///
+        /// The first roots count. Whoever sends different ones afterwards has equivocated before everybody's eyes: the call succeeds, is paid
+        /// for, and the sender is slashed at once, its earnings of the epoch with it.
         #[pallet::call_index(0)]
-        #[pallet::weight(<T as Config>::WeightInfo::submit_root(T::MaxRegistries::get()))]
+        #[pallet::weight(
+            <T as Config>::WeightInfo::submit_root(T::MaxRegistries::get())
+                .max(<T as Config>::WeightInfo::report_equivocation(T::MaxRegistries::get()))
+        )]
         pub fn submit_root(
             origin: OriginFor<T>,
             epoch: QosEpoch,
@@ -175,20 +221,62 @@ pub mod pallet {
         ) -> DispatchResultWithPostInfo {
             let sender = ensure_signed(origin)?;
             let attestor = NodeId::from_account(&sender).ok_or(Error::<T>::NotANode)?;
-            let mut state = Self::open_epoch(epoch)?;
-            ensure!(Self::is_attestor(&state, &attestor), Error::<T>::NotAttestor);
-            match Roots::<T>::get(epoch, attestor) {
-                Some(sent) if sent == quality => return Err(Error::<T>::AlreadySubmitted.into()),
-                Some(_) => return Err(Error::<T>::ConflictingRoot.into()),
-                None => {}
-            }
-            Roots::<T>::insert(epoch, attestor, quality);
-            let attestors = state.attestors;
-            state.roots = state.roots.saturating_add(1);
-            Epochs::<T>::insert(epoch, state);
-            Self::deposit_event(Event::RootSubmitted { epoch, attestor, quality, snapshot });
-            T::Snapshots::vote(epoch, attestor, attestors, snapshot);
-            Ok(Pays::No.into())
+            Self::do_submit_root(epoch, attestor, SentRoots { quality, snapshot })
+        }
+
+        /// Shows that an attestor has more than one root for a remembered epoch: it is slashed and jailed, loses its earnings of the
+        /// epoch, and the sender has a share. Once per attestor and epoch; free if anything was taken.
+        #[pallet::call_index(1)]
+        #[pallet::weight(<T as Config>::WeightInfo::report_equivocation(T::MaxRegistries::get()))]
+        pub fn report_equivocation(
+            origin: OriginFor<T>,
+            evidence: Box<RootEquivocation>,
+        ) -> DispatchResultWithPostInfo {
+            let reporter = ensure_signed(origin)?;
+            Self::do_report_equivocation(reporter, &evidence)
+        }
+
+        /// Shows that the root of `attestor` for a remembered epoch leaves out `node`, which it was drawn for and which was registered
+        /// before the epoch began: the attestor loses its earnings of the epoch. Once per attestor and epoch; free on success.
+        #[pallet::call_index(2)]
+        #[pallet::weight(<T as Config>::WeightInfo::report_omission(T::MaxRegistries::get()))]
+        pub fn report_omission(
+            origin: OriginFor<T>,
+            epoch: QosEpoch,
+            attestor: NodeId,
+            node: NodeId,
+            evidence: Box<LeafOmission>,
+        ) -> DispatchResultWithPostInfo {
+            let reporter = ensure_signed(origin)?;
+            Self::do_report_omission(reporter, epoch, attestor, node, &evidence)
+        }
+    }
+
+    #[pallet::view_functions]
+    impl<T: Config> Pallet<T> {
+        /// What is known of the current epoch.
+        pub fn epoch_info() -> EpochInfo {
+            Self::current_info()
+        }
+
+        /// Where an epoch stands in its life.
+        pub fn epoch_phase(epoch: QosEpoch) -> EpochPhase {
+            Self::phase_of(epoch)
+        }
+
+        /// The committee of `node` in `epoch`, in the order of the draw; empty when the epoch is not remembered.
+        pub fn committee(epoch: QosEpoch, node: NodeId) -> Vec<NodeId> {
+            Self::committee_of(epoch, node)
+        }
+
+        /// The quality root that `attestor` sent for `epoch`.
+        pub fn attestation(epoch: QosEpoch, attestor: NodeId) -> Option<Root> {
+            Attestations::<T>::get(epoch, attestor)?.roots.map(|roots| roots.quality)
+        }
+
+        /// How `attestor` stands for `epoch`.
+        pub fn standing(epoch: QosEpoch, attestor: NodeId) -> Standing {
+            Attestations::<T>::get(epoch, attestor).unwrap_or_default().standing
         }
     }
 }

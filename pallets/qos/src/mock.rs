@@ -3,14 +3,20 @@
 use crate as pallet_chroom_qos;
 use crate::{EpochParameters, OnEpoch};
 use chroom_primitives::{
-    AccountId, Balance, CHR, CapacityClass, Endpoint, H3Cell, Hash, NodeId, QosEpoch, Role, anchor::SnapshotVotes,
-    merkle::Root,
+    AccountId, Balance, CHR, CapacityClass, Endpoint, EthereumSignature, H3Cell, Hash, Leaf, NodeId, QosEpoch, QosLeaf,
+    Role, Score, Signable, Signed,
+    anchor::SnapshotVotes,
+    evidence::RootStatement,
+    leaf::{SourceClasses, order_leaves},
+    merkle::{Root, Tree},
+    record::KeyProof,
 };
 use frame_support::{
     construct_runtime, derive_impl, parameter_types,
     traits::{ConstU32, Hooks, Randomness, Time},
 };
 use pallet_chroom_nodes::GenesisNode;
+use sp_core::{Pair, ecdsa};
 use sp_runtime::{BuildStorage, traits::IdentityLookup};
 
 pub type Block = frame_system::mocking::MockBlock<Test>;
@@ -29,6 +35,7 @@ parameter_types! {
     pub const Treasury: AccountId = AccountId::new([9; 32]);
     pub static Votes: Vec<(QosEpoch, NodeId, u32, Root)> = Vec::new();
     pub static Heard: Vec<(bool, QosEpoch)> = Vec::new();
+    pub static Forfeited: Vec<(QosEpoch, u32, NodeId)> = Vec::new();
 }
 
 #[derive_impl(frame_system::config_preludes::TestDefaultConfig)]
@@ -103,6 +110,10 @@ impl OnEpoch for Listener {
     fn dropped(epoch: QosEpoch) {
         Heard::mutate(|heard| heard.push((false, epoch)));
     }
+
+    fn forfeited(epoch: QosEpoch, place: u32, attestor: &NodeId) {
+        Forfeited::mutate(|forfeited| forfeited.push((epoch, place, *attestor)));
+    }
 }
 
 impl crate::Config for Test {
@@ -114,6 +125,8 @@ impl crate::Config for Test {
 }
 
 pub const OWNER: AccountId = AccountId::new([1; 32]);
+/// Neither owner nor node.
+pub const REPORTER: AccountId = AccountId::new([2; 32]);
 pub const LENGTH: u32 = 8;
 pub const WINDOW: u32 = 4;
 
@@ -126,9 +139,49 @@ pub fn root(seed: u8) -> Root {
     Root { hash: Hash::repeat_byte(seed), leaves: 1 }
 }
 
-fn genesis_node(seed: u8, role: Role) -> GenesisNode {
+/// The key of the attestor that can sign; the others' ids belong to no key.
+fn key() -> ecdsa::Pair {
+    ecdsa::Pair::from_seed(&[7; 32])
+}
+
+/// The attestor that can sign, besides those with numbers.
+pub fn signer() -> NodeId {
+    EthereumSignature(key().sign_prehashed(&[7; 32]).0).recover_hash(&[7; 32]).unwrap()
+}
+
+/// The signer's word on its roots.
+pub fn statement(epoch: u32, quality: u8, snapshot: u8) -> Signed<RootStatement> {
+    let (attestor, epoch) = (signer(), QosEpoch(epoch));
+    let payload = RootStatement { attestor, epoch, quality: root(quality), snapshot: root(snapshot) };
+    let hash = payload.signing_hash(&Nodes::genesis_hash());
+    Signed { payload, signature: EthereumSignature(key().sign_prehashed(&hash).0) }
+}
+
+/// What `attestor` says of `nodes` in an epoch, in the order of its tree.
+pub fn leaves(attestor: NodeId, epoch: u32, nodes: &[NodeId]) -> Vec<Leaf> {
+    let leaf = |node: &NodeId| QosLeaf {
+        epoch: QosEpoch(epoch),
+        node: *node,
+        attestor,
+        sources: SourceClasses(SourceClasses::RECEIPTS),
+        score: Score(9_000),
+        uptime: 10_000,
+        samples: 1,
+    };
+    let mut leaves: Vec<Leaf> = nodes.iter().map(|node| Leaf::Qos(leaf(node))).collect();
+    order_leaves(&mut leaves);
+    leaves
+}
+
+/// Sends the root over `leaves`.
+pub fn submit_leaves(attestor: NodeId, epoch: u32, leaves: &[Leaf]) {
+    let quality = Tree::new(leaves).root();
+    Qos::submit_root(RuntimeOrigin::signed(attestor.account()), QosEpoch(epoch), quality, root(200)).unwrap();
+}
+
+fn genesis_node(node: NodeId, role: Role) -> GenesisNode {
     GenesisNode {
-        node: id(seed),
+        node,
         owner: OWNER,
         role,
         class: CapacityClass::Small,
@@ -139,9 +192,13 @@ fn genesis_node(seed: u8, role: Role) -> GenesisNode {
 }
 
 pub fn externalities(registries: u8, media: u8) -> sp_io::TestExternalities {
-    let nodes = (1..=registries)
-        .map(|seed| genesis_node(seed, Role::Registry))
-        .chain((100..100 + media).map(|seed| genesis_node(seed, Role::Media)))
+    externalities_of((1..=registries).map(id), media)
+}
+
+fn externalities_of(registries: impl Iterator<Item = NodeId>, media: u8) -> sp_io::TestExternalities {
+    let nodes = registries
+        .map(|node| genesis_node(node, Role::Registry))
+        .chain((100..100 + media).map(|seed| genesis_node(id(seed), Role::Media)))
         .collect();
     let genesis = RuntimeGenesisConfig {
         system: Default::default(),
@@ -156,6 +213,7 @@ pub fn externalities(registries: u8, media: u8) -> sp_io::TestExternalities {
     ext.execute_with(|| {
         Votes::set(Vec::new());
         Heard::set(Vec::new());
+        Forfeited::set(Vec::new());
     });
     ext
 }
@@ -180,6 +238,20 @@ pub fn submit(seed: u8, epoch: u32, quality: u8) -> frame_support::dispatch::Dis
     Qos::submit_root(RuntimeOrigin::signed(id(seed).account()), QosEpoch(epoch), root(quality), root(200))
 }
 
+/// Registers a media node with a real key, and returns its id.
+pub fn register() -> NodeId {
+    let key = ecdsa::Pair::from_seed(&[9; 32]);
+    let node = EthereumSignature(key.sign_prehashed(&[7; 32]).0).recover_hash(&[7; 32]).unwrap();
+    let nonce = Nodes::key_proof_nonce(node);
+    let proof = KeyProof { node, owner: OWNER, role: Role::Media, nonce, expires_at: Nodes::now() + 10 };
+    let signature = EthereumSignature(key.sign_prehashed(&proof.signing_hash(&Nodes::genesis_hash())).0);
+    let GenesisNode { class, cell, endpoint, .. } = genesis_node(node, Role::Media);
+    let owner = RuntimeOrigin::signed(OWNER);
+    let bond = 100 * CHR;
+    Nodes::register(owner, node, Role::Media, class, cell, endpoint, 0, bond, proof.expires_at, signature).unwrap();
+    node
+}
+
 pub fn check() {
     Nodes::do_try_state().unwrap();
     Qos::do_try_state().unwrap();
@@ -188,6 +260,15 @@ pub fn check() {
 /// Runs a test in block 1 of a chain with five registry nodes and three media nodes, and checks the invariants afterwards.
 pub fn run(test: impl FnOnce()) {
     externalities(5, 3).execute_with(|| {
+        run_to(1);
+        test();
+        check();
+    });
+}
+
+/// The same with the signer as a sixth registry node.
+pub fn run_with_signer(test: impl FnOnce()) {
+    externalities_of((1..=5).map(id).chain([signer()]), 3).execute_with(|| {
         run_to(1);
         test();
         check();

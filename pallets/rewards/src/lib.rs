@@ -1,32 +1,45 @@
 //! Pay for proven quality.
 //!
-//! Applications prepay into escrows. For an epoch that is over, a media node claims with the Merkle proofs of its committee: its
-//! score is the committee's median, an absent proof counting as 0; usage fees come from the escrows, an availability subsidy from
-//! the reserve, by capacity and score. A claim's cost doesn't depend on the number of nodes, and no hook loops over nodes.
+//! Applications prepay into escrows and say which orchestrators may spend from them. For an epoch that is over, a media node
+//! claims with the Merkle proofs of its committee: its score is the committee's median, an absent proof counting as 0; usage fees come
+//! from the escrows, an availability subsidy from the epoch's emission, by capacity and score. A claim's cost doesn't depend on the number of
+//! nodes, and no hook loops over nodes. Nothing is ever issued: epochs emit a share of what the reserve has left.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing))]
 
 extern crate alloc;
 
+mod attestor;
+mod escrow;
 mod impls;
+mod ledger;
 #[cfg(test)]
 mod mock;
+mod parameters;
+mod pools;
 mod settle;
 #[cfg(test)]
 mod tests;
-pub mod types;
 pub mod weights;
+mod window;
 
+pub use escrow::{Authorization, Escrow, EscrowStatus, MAX_AUTHORIZATIONS, Withdrawal};
+pub use ledger::{EpochLedger, MAX_ATTESTORS};
 pub use pallet::*;
-pub use types::{ClaimWindow, Escrow, Pool, Reward, RewardParameters, Settlement};
+pub use parameters::{ClaimTerms, RewardParameters};
+pub use pools::OwnerOnly;
+pub use settle::{GIB, MAX_USAGE_LEAVES, Purse, Settlement};
 pub use weights::WeightInfo;
+pub use window::{ClaimWindow, NodeClaims, Reward};
 
 #[frame_support::pallet]
 pub mod pallet {
     //! The pallet's interface.
     use super::*;
+    use alloc::vec::Vec;
     use chroom_primitives::{
         AccountId, Balance, NodeId, QosEpoch,
+        pool::NodePools,
         runtime_api::{MemberProof, Payout},
     };
     use frame_support::{PalletId, pallet_prelude::*};
@@ -39,9 +52,15 @@ pub mod pallet {
     /// What the pallet needs of the runtime.
     #[pallet::config]
     pub trait Config: frame_system::Config + pallet_chroom_qos::Config {
-        /// Names the accounts of escrows and reserve.
+        /// Names the accounts of escrows, reserve and pot.
         #[pallet::constant]
         type PalletId: Get<PalletId>;
+        /// Takes in what media nodes are paid.
+        type Pools: NodePools;
+        /// The account that the validators' share of the emission goes to.
+        type ValidatorPot: Get<AccountId>;
+        /// The account that the treasury's share of the emission goes to.
+        type Treasury: Get<AccountId>;
         /// Weights of the calls.
         type WeightInfo: WeightInfo;
     }
@@ -58,33 +77,17 @@ pub mod pallet {
     #[pallet::storage]
     pub type Escrows<T: Config> = StorageMap<_, Blake2_128Concat, AccountId, Escrow, OptionQuery>;
 
-    /// Sum of all escrows; the escrow account has at least this.
+    /// The books of the remembered epochs.
     #[pallet::storage]
-    pub type TotalEscrow<T: Config> = StorageValue<_, Balance, ValueQuery>;
+    pub type Ledgers<T: Config> = StorageMap<_, Twox64Concat, QosEpoch, EpochLedger, OptionQuery>;
 
-    /// What the remembered epochs emit.
-    #[pallet::storage]
-    pub type Pools<T: Config> = StorageMap<_, Twox64Concat, QosEpoch, Pool, OptionQuery>;
-
-    /// Sum of what claims may still take from the remembered epochs' pools.
-    #[pallet::storage]
-    pub type Committed<T: Config> = StorageValue<_, Balance, ValueQuery>;
-
-    /// What attestors earned and their owners have not collected.
+    /// What orchestrators' owners earned and have not collected.
     #[pallet::storage]
     pub type Accrued<T: Config> = StorageMap<_, Blake2_128Concat, AccountId, Balance, ValueQuery>;
 
-    /// Sum of what attestors' owners have not collected.
+    /// What each node claimed.
     #[pallet::storage]
-    pub type TotalAccrued<T: Config> = StorageValue<_, Balance, ValueQuery>;
-
-    /// Which epochs each node claimed.
-    #[pallet::storage]
-    pub type Claimed<T: Config> = StorageMap<_, Blake2_128Concat, NodeId, ClaimWindow, ValueQuery>;
-
-    /// The last claim of each node.
-    #[pallet::storage]
-    pub type LastReward<T: Config> = StorageMap<_, Blake2_128Concat, NodeId, Reward, OptionQuery>;
+    pub type Claims<T: Config> = StorageMap<_, Blake2_128Concat, NodeId, NodeClaims, OptionQuery>;
 
     /// State at genesis.
     #[pallet::genesis_config]
@@ -131,6 +134,8 @@ pub mod pallet {
             amount: Balance,
             /// First epoch in which it may have them.
             from: QosEpoch,
+            /// First epoch in which the request has lapsed.
+            until: QosEpoch,
         },
         /// An application has tokens back.
         Withdrawn {
@@ -138,6 +143,17 @@ pub mod pallet {
             application: AccountId,
             /// How much.
             amount: Balance,
+        },
+        /// An application said up to which price an orchestrator may spend from its escrow.
+        Authorized {
+            /// The application.
+            application: AccountId,
+            /// The orchestrator.
+            orchestrator: NodeId,
+            /// The highest price in the smallest unit per GiB; 0 if it may spend nothing any more.
+            price: Balance,
+            /// First epoch whose usage it holds for.
+            from: QosEpoch,
         },
         /// An application paid for its usage of a node in an epoch.
         FeeSettled {
@@ -147,6 +163,8 @@ pub mod pallet {
             node: NodeId,
             /// The application.
             application: AccountId,
+            /// Who granted the sessions.
+            orchestrator: NodeId,
             /// What its escrow paid.
             amount: Balance,
         },
@@ -156,44 +174,59 @@ pub mod pallet {
             epoch: QosEpoch,
             /// The node.
             node: NodeId,
-            /// Its owner, who was paid.
+            /// Its owner.
             owner: AccountId,
-            /// The score, and what the owner got.
+            /// The score, and what the node's pool got.
             payout: Payout,
-            /// Part of the fees that was burnt.
+            /// Part of the fees that is burnt when the epoch's ledger is closed.
             burnt: Balance,
         },
-        /// An attestor earned its share of a claim.
-        AttestorRewarded {
+        /// An attestor's owner was paid what the attestor earned in epochs that are beyond dispute.
+        AttestorPaid {
+            /// The attestor.
+            attestor: NodeId,
+            /// Its owner.
+            owner: AccountId,
+            /// How much.
+            amount: Balance,
+        },
+        /// An attestor lost what it had earned in an epoch: it is the reserve's again when the epoch's ledger is closed.
+        EarningsForfeited {
             /// The epoch.
             epoch: QosEpoch,
             /// The attestor.
             attestor: NodeId,
-            /// How much its owner may collect for it.
+            /// How much.
             amount: Balance,
         },
-        /// An owner collected what its attestors earned.
+        /// An owner collected what its orchestrators earned.
         Collected {
             /// The owner.
             owner: AccountId,
             /// How much.
             amount: Balance,
         },
-        /// An epoch's emission was set aside.
-        PoolOpened {
+        /// An epoch's emission left the reserve.
+        Emitted {
             /// The epoch.
             epoch: QosEpoch,
             /// For media nodes.
             media: Balance,
             /// For attestors.
             attestors: Balance,
+            /// For validators; they have it.
+            validators: Balance,
+            /// For the treasury; it has it.
+            treasury: Balance,
         },
-        /// A forgotten epoch's unclaimed emission is free again.
-        PoolClosed {
+        /// An epoch was forgotten, and its ledger closed.
+        LedgerClosed {
             /// The epoch.
             epoch: QosEpoch,
-            /// What was not earned or not claimed.
-            unclaimed: Balance,
+            /// Part of its fees that was burnt.
+            burnt: Balance,
+            /// What went to the reserve: its share of the fees, and what was not earned or not claimed.
+            returned: Balance,
         },
         /// The parameters changed.
         ParametersChanged,
@@ -204,6 +237,8 @@ pub mod pallet {
     pub enum Error<T> {
         /// The amount is 0.
         NoAmount,
+        /// The escrow would hold less than the smallest account.
+        DepositTooSmall,
         /// The application has no escrow.
         NoEscrow,
         /// The escrow has less.
@@ -212,6 +247,12 @@ pub mod pallet {
         NoWithdrawal,
         /// The withdrawal's first epoch has not come.
         WithdrawalTooEarly,
+        /// The request was not followed up in time; it takes a new one.
+        WithdrawalLapsed,
+        /// The orchestrator may spend nothing anyway.
+        NotAuthorized,
+        /// As many orchestrators are authorised as may be.
+        TooManyOrchestrators,
         /// There is nothing to collect.
         NothingAccrued,
         /// The epoch is not over, or too old to be remembered.
@@ -224,13 +265,14 @@ pub mod pallet {
         NotMedia,
         /// The node is jailed.
         Jailed,
-        /// The node was not registered in the epoch.
+        /// The node was not registered when the epoch began.
         NotRegisteredInEpoch,
         /// The epoch was claimed for the node.
         AlreadyClaimed,
-        /// Until half of the time for claims is over only the node's owner and the node itself may claim, so that nobody spoils a claim
-        /// by leaving out proofs.
+        /// Until half of the time for claims is over only the node's owner and the node itself may claim.
         ReservedForOwner,
+        /// Others than owner and node claim with the proofs of all members that sent their roots, so that nobody spoils a claim.
+        ProofsMissing,
         /// There were no attestors in the epoch.
         NoCommittee,
         /// A proof's attestor is not in the node's committee.
@@ -241,15 +283,17 @@ pub mod pallet {
         NoRoot,
         /// A leaf is of another epoch or node.
         WrongLeaf,
+        /// A leaf is another attestor's: its tree was copied.
+        ForeignLeaf,
         /// A leaf is not in the tree of the root that the attestor sent.
         InvalidProof,
-        /// A member's usage leaves are not strictly ordered by application.
+        /// A member's usage leaves are not strictly ordered by application and orchestrator.
         UsageOutOfOrder,
         /// A member has more usage leaves than are taken.
         TooManyUsageLeaves,
         /// A score or uptime is out of range.
         OutOfRange,
-        /// A number is too large.
+        /// A number is too large, or a ledger has less than it owes: nothing is done.
         Overflow,
         /// The parameters are out of range.
         InvalidParameters,
@@ -257,6 +301,10 @@ pub mod pallet {
 
     #[pallet::hooks]
     impl<T: Config> Hooks<BlockNumberFor<T>> for Pallet<T> {
+        fn integrity_test() {
+            assert!(T::MaxRegistries::get() <= MAX_ATTESTORS, "a ledger has places for {MAX_ATTESTORS} attestors");
+        }
+
         #[cfg(feature = "try-runtime")]
         fn try_state(_: BlockNumberFor<T>) -> Result<(), sp_runtime::TryRuntimeError> {
             Self::do_try_state()
@@ -286,7 +334,8 @@ pub mod pallet {
             Self::do_request_withdraw(application, amount)
         }
 
-        /// Pays out the withdrawal that the sender requested, as far as the escrow has it still.
+        /// Pays out the withdrawal that the sender requested, as far as the escrow has it still; before the request lapses, which is
+        /// as long after its first epoch as that was after the request.
         #[pallet::call_index(2)]
         #[pallet::weight(<T as Config>::WeightInfo::withdraw())]
         pub fn withdraw(origin: OriginFor<T>) -> DispatchResult {
@@ -294,8 +343,9 @@ pub mod pallet {
             Self::do_withdraw(application)
         }
 
-        /// Claims `epoch` for `node` with the proofs of its committee; once, free on success. What the node's owner gets doesn't
-        /// depend on who sends it, but until half of the time for claims is over only owner and node may.
+        /// Claims `epoch` for `node` with the proofs of its committee; once, free on success. What the node's pool gets doesn't
+        /// depend on who sends it, but until half of the time for claims is over only owner and node may, and others only with every
+        /// proof that there is.
         #[pallet::call_index(3)]
         #[pallet::weight({
             let (leaves, hashes) = settle::size(proofs);
@@ -309,12 +359,12 @@ pub mod pallet {
         ) -> DispatchResultWithPostInfo {
             let sender = ensure_signed(origin)?;
             let settlement = Self::settle(epoch, node, &proofs)?;
-            Self::ensure_may_claim(&sender, epoch, &node, &settlement.owner)?;
+            Self::ensure_may_claim(&sender, epoch, &node, &settlement)?;
             Self::pay(epoch, node, settlement)?;
             Ok(Pays::No.into())
         }
 
-        /// Pays the sender what its attestors earned.
+        /// Pays the sender what its orchestrators earned.
         #[pallet::call_index(4)]
         #[pallet::weight(<T as Config>::WeightInfo::collect())]
         pub fn collect(origin: OriginFor<T>) -> DispatchResult {
@@ -322,7 +372,7 @@ pub mod pallet {
             Self::do_collect(owner)
         }
 
-        /// Changes the economics, from the next epoch's pool and the next claim on.
+        /// Changes the economics, from the next epoch on.
         #[pallet::call_index(5)]
         #[pallet::weight(<T as Config>::WeightInfo::set_parameters())]
         pub fn set_parameters(origin: OriginFor<T>, parameters: RewardParameters) -> DispatchResult {
@@ -331,6 +381,58 @@ pub mod pallet {
             Parameters::<T>::put(parameters);
             Self::deposit_event(Event::ParametersChanged);
             Ok(())
+        }
+
+        /// Lets `orchestrator` spend from the sender's escrow at nodes up to `max_price_per_gib`; at dearer ones the escrow pays that
+        /// price. Without one, or with 0, it may spend nothing any more. A higher price holds for the current epoch, a lower one from the next
+        /// on. Orchestrators that the sender's account owns need no authorisation.
+        #[pallet::call_index(6)]
+        #[pallet::weight(<T as Config>::WeightInfo::authorize())]
+        pub fn authorize(
+            origin: OriginFor<T>,
+            orchestrator: NodeId,
+            max_price_per_gib: Option<Balance>,
+        ) -> DispatchResult {
+            let application = ensure_signed(origin)?;
+            Self::do_authorize(application, orchestrator, max_price_per_gib.unwrap_or_default())
+        }
+
+        /// Pays the owner of `attestor` what it earned in the epochs of the ring's second half, in which no dispute is to be expected any
+        /// more. Anybody may send it. What is not collected when the ring drops an epoch is the reserve's.
+        #[pallet::call_index(7)]
+        #[pallet::weight(<T as Config>::WeightInfo::collect_attestor(T::EpochRing::get().div_ceil(2)))]
+        pub fn collect_attestor(origin: OriginFor<T>, attestor: NodeId) -> DispatchResult {
+            ensure_signed(origin)?;
+            Self::do_collect_attestor(attestor)
+        }
+    }
+
+    #[pallet::view_functions]
+    impl<T: Config> Pallet<T> {
+        /// What an application's escrow is good for.
+        pub fn escrow_status(application: AccountId) -> EscrowStatus {
+            Self::status_of(application)
+        }
+
+        /// The highest price for usage in `epoch` that an application lets an orchestrator agree to; 0 if it was not authorised or there is
+        /// no escrow. For an orchestrator of the application's own account there is no limit: the greatest number.
+        pub fn price_limit(application: AccountId, orchestrator: NodeId, epoch: QosEpoch) -> Balance {
+            Self::price_limit_of(application, orchestrator, epoch)
+        }
+
+        /// Epochs in which `node` was registered and that it has not claimed though it could, oldest first.
+        pub fn claimable_epochs(node: NodeId) -> Vec<QosEpoch> {
+            Self::claimable_of(node)
+        }
+
+        /// What `attestor` earned in each remembered epoch and was not paid, oldest first.
+        pub fn attestor_earnings(attestor: NodeId) -> Vec<(QosEpoch, Balance)> {
+            Self::earnings_of(attestor)
+        }
+
+        /// What an owner's orchestrators earned and it has not collected.
+        pub fn accrued(owner: AccountId) -> Balance {
+            Accrued::<T>::get(owner)
         }
     }
 }

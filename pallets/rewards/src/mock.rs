@@ -16,7 +16,7 @@ use frame_support::{
     parameter_types,
     traits::{ConstU32, Hooks, Randomness, Time},
 };
-use pallet_chroom_nodes::GenesisNode;
+use pallet_chroom_nodes::{GenesisNode, NodeParameters};
 use pallet_chroom_qos::EpochParameters;
 use sp_core::{Pair, ecdsa};
 use sp_runtime::{BuildStorage, Perbill, traits::IdentityLookup};
@@ -36,8 +36,9 @@ construct_runtime!(
 
 parameter_types! {
     pub const ExistentialDeposit: Balance = CHR / 100;
-    pub const Treasury: AccountId = AccountId::new([9; 32]);
-    pub const Pot: PalletId = PalletId(*b"chr/rwrd");
+    pub const RewardsId: PalletId = PalletId(*b"chr/rwrd");
+    pub const Validators: AccountId = VALIDATORS;
+    pub const Treasury: AccountId = TREASURY;
 }
 
 #[derive_impl(frame_system::config_preludes::TestDefaultConfig)]
@@ -97,7 +98,10 @@ impl pallet_chroom_qos::Config for Test {
 }
 
 impl crate::Config for Test {
-    type PalletId = Pot;
+    type PalletId = RewardsId;
+    type Pools = crate::OwnerOnly<Test>;
+    type ValidatorPot = Validators;
+    type Treasury = Treasury;
     type WeightInfo = ();
 }
 
@@ -110,6 +114,11 @@ pub const APP: AccountId = AccountId::new([3; 32]);
 pub const OTHER_APP: AccountId = AccountId::new([4; 32]);
 /// Neither owner nor node.
 pub const STRANGER: AccountId = AccountId::new([5; 32]);
+/// Owns the orchestrator that is no application's own.
+pub const GRANTER: AccountId = AccountId::new([6; 32]);
+/// Take their shares of the emission.
+pub const VALIDATORS: AccountId = AccountId::new([7; 32]);
+pub const TREASURY: AccountId = AccountId::new([8; 32]);
 pub const WEALTH: Balance = 10_000 * CHR;
 
 pub const LENGTH: u32 = 8;
@@ -119,15 +128,23 @@ pub const REGISTRIES: u8 = 5;
 pub const SMALL: u8 = 100;
 /// A media node of class medium, weight 4.
 pub const MEDIUM: u8 = 101;
+/// The orchestrators of the two applications' own accounts, and one of somebody else.
+pub const OWN: u8 = 200;
+pub const OTHER_OWN: u8 = 201;
+pub const FOREIGN: u8 = 202;
 
-/// An epoch emits 100 CHR, 10 of them for attestors.
+/// An epoch emits 100 CHR: 10 of them for attestors, none for validators and treasury. Of a fee 5 % are burnt, 5 % the reserve's, 10 % the
+/// orchestrator's, 80 % the node's.
 pub fn parameters() -> RewardParameters {
     RewardParameters {
         epoch_cap: 100 * CHR,
         epoch_rate: Perbill::from_percent(1),
         attestor_share: Perbill::from_percent(10),
+        validator_share: Perbill::zero(),
+        treasury_share: Perbill::zero(),
         burn_share: Perbill::from_percent(5),
         reserve_share: Perbill::from_percent(5),
+        orchestrator_share: Perbill::from_percent(10),
         tolerance: 500,
         minimum_uptime: 9_000,
         escrow_delay: 2,
@@ -143,7 +160,13 @@ fn genesis_node(seed: u8, role: Role, class: CapacityClass) -> GenesisNode {
     let media = role == Role::Media;
     GenesisNode {
         node: id(seed),
-        owner: if media { OPERATOR } else { ATTESTORS },
+        owner: match (role, seed) {
+            (Role::Media, _) => OPERATOR,
+            (Role::Registry, _) => ATTESTORS,
+            (Role::Orchestrator, OWN) => APP,
+            (Role::Orchestrator, OTHER_OWN) => OTHER_APP,
+            (Role::Orchestrator, _) => GRANTER,
+        },
         role,
         class,
         cell: H3Cell(0x0831_f8df_ffff_ffff),
@@ -159,14 +182,21 @@ pub fn externalities(registries: u8, reserve_chr: u64) -> sp_io::TestExternaliti
             genesis_node(SMALL, Role::Media, CapacityClass::Small),
             genesis_node(MEDIUM, Role::Media, CapacityClass::Medium),
         ])
+        .chain([OWN, OTHER_OWN, FOREIGN].map(|seed| genesis_node(seed, Role::Orchestrator, CapacityClass::Small)))
         .collect();
     let genesis = RuntimeGenesisConfig {
         system: Default::default(),
         balances: pallet_balances::GenesisConfig {
-            balances: [OPERATOR, ATTESTORS, APP, OTHER_APP, STRANGER].map(|who| (who, WEALTH)).to_vec(),
+            balances: [OPERATOR, ATTESTORS, APP, OTHER_APP, STRANGER, GRANTER, VALIDATORS, TREASURY]
+                .map(|who| (who, WEALTH))
+                .to_vec(),
             ..Default::default()
         },
-        nodes: pallet_chroom_nodes::GenesisConfig { nodes, ..Default::default() },
+        nodes: pallet_chroom_nodes::GenesisConfig {
+            parameters: NodeParameters { jail_period: 10, ..Default::default() },
+            nodes,
+            ..Default::default()
+        },
         qos: pallet_chroom_qos::GenesisConfig {
             parameters: EpochParameters { length: LENGTH, submit_window: WINDOW, committee_size: 3 },
             ..Default::default()
@@ -216,12 +246,21 @@ pub fn run(test: impl FnOnce()) {
     });
 }
 
+/// An application's usage through its own orchestrator.
+pub fn used(application: AccountId, bytes: u64) -> Usage {
+    let orchestrator = id(if application == APP { OWN } else { OTHER_OWN });
+    (application, orchestrator, bytes)
+}
+
+/// Application, orchestrator, bytes.
+pub type Usage = (AccountId, NodeId, u64);
+
 /// What an attestor says of a node.
 #[derive(Clone, Debug)]
 pub struct View {
     pub score: u16,
     pub uptime: u16,
-    pub usage: Vec<(AccountId, u64)>,
+    pub usage: Vec<Usage>,
 }
 
 impl View {
@@ -240,27 +279,38 @@ pub struct Round {
 impl Round {
     /// Each attestor says of each media node what `view` of the attestor's place in the node's committee and the node gives.
     pub fn new(epoch: u32, view: impl Fn(usize, NodeId) -> View) -> Self {
+        Self::of(epoch, &[id(SMALL), id(MEDIUM)], view)
+    }
+
+    /// The same with other nodes.
+    pub fn of(epoch: u32, nodes: &[NodeId], view: impl Fn(usize, NodeId) -> View) -> Self {
         let epoch = QosEpoch(epoch);
         let mut leaves: BTreeMap<NodeId, Vec<Leaf>> = (1..=REGISTRIES).map(|seed| (id(seed), Vec::new())).collect();
-        for node in [id(SMALL), id(MEDIUM)] {
+        for node in nodes.iter().copied() {
             for (place, attestor) in Qos::committee(epoch, node).into_iter().enumerate() {
                 let View { score, uptime, usage } = view(place, node);
                 let tree = leaves.entry(attestor).or_default();
                 tree.push(Leaf::Qos(QosLeaf {
                     epoch,
                     node,
+                    attestor,
                     sources: SourceClasses(SourceClasses::RECEIPTS),
                     score: Score(score),
                     uptime,
                     samples: 10,
                 }));
-                for (application, bytes) in usage {
-                    tree.push(Leaf::Usage(UsageLeaf { epoch, node, application, bytes }));
+                for (application, orchestrator, bytes) in usage {
+                    tree.push(Leaf::Usage(UsageLeaf { epoch, node, application, orchestrator, bytes }));
                 }
             }
         }
         leaves.values_mut().for_each(order_leaves);
         Self { epoch, leaves }
+    }
+
+    /// The leaves of an attestor.
+    pub fn leaves(&self, attestor: NodeId) -> &[Leaf] {
+        &self.leaves[&attestor]
     }
 
     pub fn tree(&self, attestor: NodeId) -> Tree {
@@ -273,6 +323,12 @@ impl Round {
 
     pub fn submit_all(&self) {
         for attestor in self.leaves.keys() {
+            self.submit(*attestor).unwrap();
+        }
+    }
+
+    pub fn submit_but(&self, absent: NodeId) {
+        for attestor in self.leaves.keys().filter(|attestor| **attestor != absent) {
             self.submit(*attestor).unwrap();
         }
     }

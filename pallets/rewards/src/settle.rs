@@ -1,9 +1,6 @@
 //! What a claim comes to: a function of the chain's state and the proofs, without side effects.
 
-use crate::{
-    Claimed, Config, Error, Pallet, Parameters, Pools, Settlement,
-    types::{GIB, MAX_USAGE_LEAVES},
-};
+use crate::{ClaimTerms, Claims, Config, EpochLedger, Error, Escrow, Escrows, Ledgers, NodeClaims, Pallet};
 use alloc::{collections::BTreeMap, vec::Vec};
 use chroom_primitives::{
     AccountId, Balance, Leaf, NodeId, QosEpoch, Role, Score,
@@ -12,8 +9,14 @@ use chroom_primitives::{
 };
 use frame_support::ensure;
 use pallet_chroom_nodes::{NodeInfo, Nodes, Terms};
-use pallet_chroom_qos::{EpochState, Epochs};
+use pallet_chroom_qos::{Attestation, Attestations, EpochState, Epochs, Seat, Standing};
 use sp_arithmetic::{Rounding, helpers_128bit::multiply_by_rational_with_rounding};
+
+/// Most usage leaves that one committee member's proof may hold.
+pub const MAX_USAGE_LEAVES: u32 = 128;
+
+/// Bytes of one GiB.
+pub const GIB: u128 = 1 << 30;
 
 /// Number of usage leaves and of siblings in `proofs`, which a claim's weight depends on.
 pub(crate) fn size(proofs: &[MemberProof]) -> (u32, u32) {
@@ -40,122 +43,167 @@ fn share<T: Config>(a: Balance, b: Balance, c: Balance) -> Result<Balance, Error
     multiply_by_rational_with_rounding(a, b, c, Rounding::Down).ok_or(Error::<T>::Overflow)
 }
 
+/// What a claim comes to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Settlement {
+    /// The node's owner.
+    pub owner: AccountId,
+    /// What the node's pool gets.
+    pub payout: Payout,
+    /// What applications' escrows pay, in order of application.
+    pub purses: Vec<Purse>,
+    /// Part of the fees that is burnt.
+    pub burnt: Balance,
+    /// What orchestrators' owners get for the sessions that they granted.
+    pub accrued: BTreeMap<AccountId, Balance>,
+    /// Whether every member that sent its root has its proof here.
+    pub complete: bool,
+    /// The epoch's ledger after the claim.
+    pub ledger: EpochLedger,
+    /// The node's claims after the claim, but for what was paid last.
+    pub claims: NodeClaims,
+}
+
+/// An application's escrow in a claim.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Purse {
+    /// The application.
+    pub application: AccountId,
+    /// Its escrow, after it has paid.
+    pub escrow: Escrow,
+    /// What it pays for the sessions of each orchestrator; nothing for those that it doesn't let spend.
+    pub debits: Vec<(NodeId, Balance)>,
+}
+
+/// An epoch that a node may claim.
+pub(crate) struct Case {
+    state: EpochState,
+    info: NodeInfo,
+    terms: Terms,
+    committee: Vec<Member>,
+    claims: NodeClaims,
+}
+
+/// A committee's member and what is known of it.
+struct Member {
+    seat: Seat,
+    attestation: Attestation,
+}
+
 /// What the proofs of a committee show.
 struct Measured {
     score: Score,
     uptime: u64,
-    /// Median bytes by application.
-    usage: Vec<(AccountId, u64)>,
-    /// The members and their scores.
-    scores: Vec<(NodeId, Score)>,
+    /// Median bytes by application and orchestrator.
+    usage: Vec<((AccountId, NodeId), u64)>,
+    /// Places of the members with their scores, of those that stand well.
+    scores: Vec<(u32, Score)>,
+}
+
+/// Fees for the usage of a node in an epoch, and who gets them.
+#[derive(Default)]
+struct Fees {
+    purses: Vec<Purse>,
+    /// All that the escrows pay: the other sums are its parts, and the reserve has the rest.
+    paid: Balance,
+    burnt: Balance,
+    accrued: BTreeMap<AccountId, Balance>,
+    for_orchestrators: Balance,
+    for_node: Balance,
 }
 
 impl<T: Config> Pallet<T> {
     /// What a claim of `epoch` for `node` with these proofs pays now, or why it is refused.
     pub fn settle(epoch: QosEpoch, node: NodeId, proofs: &[MemberProof]) -> Result<Settlement, Error<T>> {
-        let (state, info, terms) = Self::claimable(epoch, &node)?;
-        let committee = pallet_chroom_qos::Pallet::<T>::committee(epoch, node);
+        let Case { state, info, terms, committee, mut claims } = Self::claimable(epoch, &node)?;
         let measured = Self::verify(epoch, &node, &committee, proofs)?;
-        let parameters = Parameters::<T>::get();
+        let mut ledger = Ledgers::<T>::get(epoch).ok_or(Error::<T>::EpochNotClaimable)?;
+        let complete = committee.iter().filter(|member| member.attestation.roots.is_some()).count() == proofs.len();
 
-        let mut debits = Vec::new();
-        let (mut fees, mut burnt, mut to_reserve): (Balance, Balance, Balance) = (0, 0, 0);
-        for (application, bytes) in measured.usage {
-            let due = share::<T>(bytes.into(), terms.price_per_gib, GIB)?;
-            let due = due.min(Self::escrow(application.clone()));
-            if due == 0 {
-                continue;
-            }
-            let burn = parameters.burn_share.mul_floor(due);
-            let reserve = parameters.reserve_share.mul_floor(due);
-            let fee = due.checked_sub(burn).and_then(|rest| rest.checked_sub(reserve)).ok_or(Error::<T>::Overflow)?;
-            fees = fees.checked_add(fee).ok_or(Error::<T>::Overflow)?;
-            burnt = burnt.checked_add(burn).ok_or(Error::<T>::Overflow)?;
-            to_reserve = to_reserve.checked_add(reserve).ok_or(Error::<T>::Overflow)?;
-            debits.push((application, due));
-        }
-
-        let pool = Pools::<T>::get(epoch).unwrap_or_default();
-        let (mut subsidy, mut attestor_reward) = (0, 0);
+        let fees = Self::fees(epoch, terms.price_per_gib, &ledger.terms, measured.usage)?;
+        let mut subsidy = 0;
         if terms.weight > 0 && state.media_weight > 0 {
-            let (weight, total) = (Balance::from(terms.weight), Balance::from(state.media_weight));
-            if measured.uptime >= u64::from(parameters.minimum_uptime) {
-                let full = share::<T>(pool.media, weight, total)?;
+            if measured.uptime >= u64::from(ledger.terms.minimum_uptime) {
+                let full = share::<T>(ledger.media, terms.weight.into(), state.media_weight.into())?;
                 subsidy = share::<T>(full, measured.score.pay_factor().into(), 10_000)?;
             }
-            let members = committee.len().max(1) as Balance;
-            attestor_reward = share::<T>(pool.attestors, weight, total)? / members;
+            for (place, score) in measured.scores {
+                if score.0.abs_diff(measured.score.0) <= ledger.terms.tolerance {
+                    ledger.agree(place, terms.weight.into()).ok_or(Error::<T>::Overflow)?;
+                }
+            }
         }
-        let attestors = measured
-            .scores
-            .into_iter()
-            .filter(|(_, score)| score.0.abs_diff(measured.score.0) <= parameters.tolerance)
-            .filter_map(|(attestor, _)| {
-                pallet_chroom_nodes::Pallet::<T>::owner(&attestor).map(|owner| (attestor, owner))
-            })
-            .collect();
-        Ok(Settlement {
-            owner: info.owner,
-            payout: Payout { score: measured.score, fees, subsidy },
-            debits,
-            burnt,
-            to_reserve,
-            attestors,
-            attestor_reward,
-        })
+        let payout = Payout { score: measured.score, fees: fees.for_node, subsidy };
+        let out = fees.for_node.checked_add(subsidy).and_then(|sum| sum.checked_add(fees.for_orchestrators));
+        ledger.left = ledger.left.checked_add(fees.paid).ok_or(Error::<T>::Overflow)?;
+        ledger.burn = ledger.burn.checked_add(fees.burnt).ok_or(Error::<T>::Overflow)?;
+        out.and_then(|out| ledger.spend(out)).ok_or(Error::<T>::Overflow)?;
+        claims.window.insert(epoch);
+        let (purses, burnt, accrued) = (fees.purses, fees.burnt, fees.accrued);
+        Ok(Settlement { owner: info.owner, payout, purses, burnt, accrued, complete, ledger, claims })
     }
 
-    /// Whether `epoch` can be claimed for `node` now, whatever the proofs.
-    pub(crate) fn claimable(epoch: QosEpoch, node: &NodeId) -> Result<(EpochState, NodeInfo, Terms), Error<T>> {
+    /// What `epoch` is for `node`, if it can be claimed now, whatever the proofs.
+    pub(crate) fn claimable(epoch: QosEpoch, node: &NodeId) -> Result<Case, Error<T>> {
         let info = Nodes::<T>::get(node).ok_or(Error::<T>::NotRegistered)?;
         ensure!(info.role == Role::Media, Error::<T>::NotMedia);
-        ensure!(!info.is_jailed(pallet_chroom_nodes::Pallet::<T>::now()), Error::<T>::Jailed);
-        let current = pallet_chroom_qos::CurrentEpoch::<T>::get();
-        ensure!(epoch < current, Error::<T>::EpochNotClaimable);
+        let now = pallet_chroom_nodes::Pallet::<T>::now();
+        ensure!(!info.is_jailed(now), Error::<T>::Jailed);
         let state = Epochs::<T>::get(epoch).ok_or(Error::<T>::EpochNotClaimable)?;
+        ensure!(state.is_over(now), Error::<T>::EpochNotClaimable);
+        // Who registers once the seed is known could have chosen its committee by trying keys.
+        ensure!(info.registered_at < state.started_at, Error::<T>::NotRegisteredInEpoch);
         let terms = pallet_chroom_nodes::Pallet::<T>::terms(node, epoch).ok_or(Error::<T>::NotRegisteredInEpoch)?;
-        ensure!(!Claimed::<T>::get(node).contains(epoch), Error::<T>::AlreadyClaimed);
-        let committee = pallet_chroom_qos::Pallet::<T>::committee(epoch, *node);
+        let claims = Claims::<T>::get(node).unwrap_or_default();
+        ensure!(!claims.window.contains(epoch), Error::<T>::AlreadyClaimed);
+        let committee: Vec<Member> = pallet_chroom_qos::Pallet::<T>::seats(&state, node)
+            .into_iter()
+            .map(|seat| Member { seat, attestation: Attestations::<T>::get(epoch, seat.attestor).unwrap_or_default() })
+            .collect();
         // No registry was in service when the epoch began: nobody can attest it, ever.
         ensure!(!committee.is_empty(), Error::<T>::NoCommittee);
-        if !pallet_chroom_qos::Pallet::<T>::window_closed(epoch) {
-            let all_sent =
-                committee.iter().all(|member| pallet_chroom_qos::Pallet::<T>::attestation(epoch, *member).is_some());
-            ensure!(all_sent, Error::<T>::WindowOpen);
-        }
-        Ok((state, info, terms))
+        let all_sent = committee.iter().all(|member| member.attestation.roots.is_some());
+        ensure!(all_sent || state.is_closed(now), Error::<T>::WindowOpen);
+        Ok(Case { state, info, terms, committee, claims })
     }
 
     /// Checks the proofs against the roots that the committee sent, and takes the medians.
     fn verify(
         epoch: QosEpoch,
         node: &NodeId,
-        committee: &[NodeId],
+        committee: &[Member],
         proofs: &[MemberProof],
     ) -> Result<Measured, Error<T>> {
-        let mut scores: Vec<(NodeId, Score)> = Vec::with_capacity(proofs.len());
+        let mut seen: Vec<NodeId> = Vec::with_capacity(proofs.len());
+        let mut present: Vec<Score> = Vec::with_capacity(proofs.len());
+        let mut scores = Vec::with_capacity(proofs.len());
         let mut uptimes = Vec::with_capacity(proofs.len());
-        let mut usage: BTreeMap<&AccountId, Vec<u64>> = BTreeMap::new();
+        let mut usage: BTreeMap<(&AccountId, &NodeId), Vec<u64>> = BTreeMap::new();
         for proof in proofs {
-            let member = proof.attestor;
-            ensure!(committee.contains(&member), Error::<T>::NotInCommittee);
-            ensure!(scores.iter().all(|(seen, _)| *seen != member), Error::<T>::DuplicateAttestor);
-            let root = pallet_chroom_qos::Pallet::<T>::attestation(epoch, member).ok_or(Error::<T>::NoRoot)?;
-            Self::verify_member(epoch, node, &root, proof)?;
+            let member = committee.iter().find(|member| member.seat.attestor == proof.attestor);
+            let member = member.ok_or(Error::<T>::NotInCommittee)?;
+            ensure!(!seen.contains(&proof.attestor), Error::<T>::DuplicateAttestor);
+            seen.push(proof.attestor);
+            let roots = member.attestation.roots.ok_or(Error::<T>::NoRoot)?;
+            Self::verify_member(epoch, node, &roots.quality, proof)?;
             let quality = &proof.quality.0;
-            scores.push((member, quality.score));
+            present.push(quality.score);
             uptimes.push(u64::from(quality.uptime));
+            if member.attestation.standing == Standing::Good {
+                scores.push((member.seat.place, quality.score));
+            }
             for (leaf, _) in &proof.usage {
-                usage.entry(&leaf.application).or_default().push(leaf.bytes);
+                usage.entry((&leaf.application, &leaf.orchestrator)).or_default().push(leaf.bytes);
             }
         }
-        let mut present: Vec<Score> = scores.iter().map(|(_, score)| *score).collect();
         Ok(Measured {
             score: Score::committee_median(&mut present, committee.len()),
             uptime: lower_median(&mut uptimes, committee.len()),
             usage: usage
                 .into_iter()
-                .map(|(application, mut bytes)| (application.clone(), lower_median(&mut bytes, committee.len())))
+                .map(|((application, orchestrator), mut bytes)| {
+                    ((application.clone(), *orchestrator), lower_median(&mut bytes, committee.len()))
+                })
                 .collect(),
             scores,
         })
@@ -165,17 +213,73 @@ impl<T: Config> Pallet<T> {
         ensure!(proof.usage.len() <= MAX_USAGE_LEAVES as usize, Error::<T>::TooManyUsageLeaves);
         let (quality, inclusion) = &proof.quality;
         ensure!(quality.epoch == epoch && quality.node == *node, Error::<T>::WrongLeaf);
-        ensure!(quality.score <= Score::MAX && quality.uptime <= 10_000, Error::<T>::OutOfRange);
+        ensure!(quality.attestor == proof.attestor, Error::<T>::ForeignLeaf);
+        ensure!(quality.is_in_range(), Error::<T>::OutOfRange);
         // The enum's index keeps a usage leaf from passing for one of quality.
         ensure!(root.contains(&Leaf::Qos(quality.clone()), inclusion), Error::<T>::InvalidProof);
-        let mut last: Option<&AccountId> = None;
+        let mut last: Option<(&AccountId, &NodeId)> = None;
         for (leaf, inclusion) in &proof.usage {
             ensure!(leaf.epoch == epoch && leaf.node == *node, Error::<T>::WrongLeaf);
-            ensure!(last.is_none_or(|before| *before < leaf.application), Error::<T>::UsageOutOfOrder);
+            let key = (&leaf.application, &leaf.orchestrator);
+            ensure!(last.is_none_or(|before| before < key), Error::<T>::UsageOutOfOrder);
             ensure!(root.contains(&Leaf::Usage(leaf.clone()), inclusion), Error::<T>::InvalidProof);
-            last = Some(&leaf.application);
+            last = Some(key);
         }
         Ok(())
+    }
+
+    /// The account that bonded for an orchestrator; none if it is not registered as one.
+    pub(crate) fn orchestrator_owner(orchestrator: &NodeId) -> Option<AccountId> {
+        Nodes::<T>::get(orchestrator).filter(|info| info.role == Role::Orchestrator).map(|info| info.owner)
+    }
+
+    /// What applications pay for the usage of a node at its `price`, and how it is split. Never more than their escrows have.
+    fn fees(
+        epoch: QosEpoch,
+        price: Balance,
+        terms: &ClaimTerms,
+        usage: Vec<((AccountId, NodeId), u64)>,
+    ) -> Result<Fees, Error<T>> {
+        let mut fees = Fees::default();
+        for ((application, orchestrator), bytes) in usage {
+            if bytes == 0 {
+                continue;
+            }
+            // Usage comes in order of application: the purse at hand is this application's, or a new one is needed.
+            if fees.purses.last().is_none_or(|purse| purse.application != application) {
+                let Some(escrow) = Escrows::<T>::get(&application) else { continue };
+                fees.purses.push(Purse { application: application.clone(), escrow, debits: Vec::new() });
+            }
+            let Some(purse) = fees.purses.last_mut() else { continue };
+            let owner = Self::orchestrator_owner(&orchestrator);
+            // Above the limit it pays the limit: the service was used, and the node, which can read the limit, took the session.
+            let limit = purse.escrow.limit_for(&application, &orchestrator, owner.as_ref(), epoch);
+            let due = share::<T>(bytes.into(), price.min(limit), GIB)?.min(purse.escrow.balance);
+            if due == 0 {
+                continue;
+            }
+            purse.escrow.balance = purse.escrow.balance.saturating_sub(due);
+            purse.debits.push((orchestrator, due));
+            // Rounded up, so that some of every fee is burnt.
+            let burnt = terms.burn_share.mul_ceil(due);
+            let reserve = terms.reserve_share.mul_floor(due);
+            let commission = if owner.is_some() { terms.orchestrator_share.mul_floor(due) } else { 0 };
+            let rest = due.checked_sub(burnt).and_then(|rest| rest.checked_sub(reserve));
+            let rest = rest.and_then(|rest| rest.checked_sub(commission)).ok_or(Error::<T>::Overflow)?;
+            if let Some(owner) = owner.filter(|_| commission > 0) {
+                let sum = fees.accrued.entry(owner).or_default();
+                *sum = sum.checked_add(commission).ok_or(Error::<T>::Overflow)?;
+            }
+            for (sum, part) in [
+                (&mut fees.paid, due),
+                (&mut fees.burnt, burnt),
+                (&mut fees.for_orchestrators, commission),
+                (&mut fees.for_node, rest),
+            ] {
+                *sum = sum.checked_add(part).ok_or(Error::<T>::Overflow)?;
+            }
+        }
+        Ok(fees)
     }
 }
 

@@ -20,6 +20,10 @@ pub trait WeightInfo {
     fn collect() -> Weight;
     /// Weight of `set_parameters`.
     fn set_parameters() -> Weight;
+    /// Weight of `authorize`.
+    fn authorize() -> Weight;
+    /// Weight of `collect_attestor` over `epochs`.
+    fn collect_attestor(epochs: u32) -> Weight;
 }
 
 /// Picoseconds of one microsecond.
@@ -31,31 +35,46 @@ pub struct ChroomWeight<T>(PhantomData<T>);
 macro_rules! weights {
     ($db:expr) => {
         fn deposit() -> Weight {
-            Weight::from_parts(120 * MICRO, 6_000).saturating_add($db.reads_writes(4, 4))
+            Weight::from_parts(120 * MICRO, 6_000).saturating_add($db.reads_writes(3, 3))
         }
         fn request_withdraw() -> Weight {
-            Weight::from_parts(30 * MICRO, 3_000).saturating_add($db.reads_writes(3, 1))
+            Weight::from_parts(40 * MICRO, 3_000).saturating_add($db.reads_writes(3, 1))
         }
         fn withdraw() -> Weight {
-            Weight::from_parts(120 * MICRO, 6_000).saturating_add($db.reads_writes(5, 4))
+            Weight::from_parts(120 * MICRO, 6_000).saturating_add($db.reads_writes(4, 3))
         }
         fn claim(members: u32, leaves: u32, hashes: u32) -> Weight {
             let (members, leaves, hashes) = (u64::from(members), u64::from(leaves), u64::from(hashes));
-            // The draw and the payments; per member a hash, its root and its owner's share; per usage leaf a hash and an
-            // application's escrow; per sibling a hash of 65 bytes in Wasm.
-            Weight::from_parts(500 * MICRO, 12_000)
-                .saturating_add($db.reads_writes(20, 12))
-                .saturating_add(Weight::from_parts(members * 25 * MICRO, members * 2_000))
-                .saturating_add($db.reads_writes(members * 3, members))
-                .saturating_add(Weight::from_parts(leaves * 15 * MICRO, leaves * 2_000))
-                .saturating_add($db.reads_writes(leaves, leaves))
-                .saturating_add(Weight::from_parts(hashes * 4 * MICRO, 0))
+            // A median above 0 takes more than half of the members, so no more pairs of application and orchestrator pay than this.
+            let paying = leaves / (members / 2 + 1);
+            // Reads: node, terms, epoch, attestor set, claims, ledger, pot and owner. Writes: claims, ledger, pot and owner. The draw and a
+            // payment; per member its attestation and a hash; per usage leaf a hash; per sibling a hash of 65 bytes in Wasm; per
+            // pair that pays an escrow, an orchestrator and what its owner has earned, and once the escrows' account.
+            Weight::from_parts(200 * MICRO, 16_000)
+                .saturating_add($db.reads_writes(8, 4))
+                .saturating_add(Weight::from_parts(members * 10 * MICRO, members * 500))
+                .saturating_add($db.reads(members))
+                .saturating_add(Weight::from_parts(leaves * 5 * MICRO, 0))
+                .saturating_add(Weight::from_parts(paying * 30 * MICRO, paying * 3_000))
+                .saturating_add($db.reads_writes(paying * 3 + paying.min(1), paying * 2 + paying.min(1)))
+                .saturating_add(Weight::from_parts(hashes * 2 * MICRO, 0))
         }
         fn collect() -> Weight {
             Weight::from_parts(120 * MICRO, 6_000).saturating_add($db.reads_writes(4, 4))
         }
         fn set_parameters() -> Weight {
             Weight::from_parts(15 * MICRO, 0).saturating_add($db.writes(1))
+        }
+        fn authorize() -> Weight {
+            Weight::from_parts(50 * MICRO, 3_000).saturating_add($db.reads_writes(2, 1))
+        }
+        fn collect_attestor(epochs: u32) -> Weight {
+            let epochs = u64::from(epochs);
+            // Per epoch: its state, its set of attestors, its ledger, the last written too.
+            Weight::from_parts(120 * MICRO, 6_000)
+                .saturating_add($db.reads_writes(4, 2))
+                .saturating_add(Weight::from_parts(epochs * 50 * MICRO, epochs * 12_000))
+                .saturating_add($db.reads_writes(epochs * 3, epochs))
         }
     };
 }

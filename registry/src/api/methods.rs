@@ -4,7 +4,7 @@ use super::view::{AttestedJson, EpochJson, HealthJson, NodeJson, PeerJson, Proof
 use crate::{
     datastore::{place, store::StoreError},
     pubsub::swarm::Pubsub,
-    qos::intake::Intake,
+    qos::{intake::Intake, proof::ProofRefusal},
     rpc::role_named,
 };
 use chroom_primitives::{H3Cell, NodeId, QosEpoch, Role};
@@ -157,6 +157,7 @@ impl PublicApiServer for Methods {
             (info, assigned)
         });
         let last = register.store().last_attestation().map_err(failed)?;
+        let shown = |epoch| self.intake.with_schedule(|s| s.times.roots_are_in(epoch));
         Ok(EpochJson {
             current: info.current,
             started_at: info.started_at,
@@ -170,26 +171,22 @@ impl PublicApiServer for Methods {
                 quality: attestation.quality(),
                 snapshot: attestation.snapshot,
                 submitted: attestation.submitted,
-                leaves: attestation.leaves,
+                leaves: if shown(attestation.epoch) { attestation.leaves } else { Vec::new() },
             }),
         })
     }
 
     fn proof(&self, epoch: u32, node: NodeId) -> RpcResult<ProofJson> {
-        let store = self.intake.register().store();
-        let attestation = store
-            .attestation(QosEpoch(epoch))
-            .map_err(failed)?
-            .ok_or_else(|| not_found(format!("no leaves of epoch {epoch} here: not closed yet, or dropped")))?;
-        let proof = attestation
-            .prove(self.node, &node)
-            .ok_or_else(|| not_found(format!("this registry was not in the committee of {node} for epoch {epoch}")))?;
+        let (proof, root) = self.intake.proof(self.node, QosEpoch(epoch), node).map_err(|refusal| match refusal {
+            ProofRefusal::Store(error) => failed(error),
+            refusal => not_found(refusal.to_string()),
+        })?;
         Ok(ProofJson {
             attestor: self.node,
             member_proof: format!("0x{}", hex::encode(proof.encode())),
             leaf: proof.quality.0,
             usage: proof.usage.into_iter().map(|(leaf, _)| leaf).collect(),
-            root: attestation.quality(),
+            root,
         })
     }
 

@@ -262,7 +262,7 @@ pub struct AttestedJson {
     pub snapshot: Root,
     /// Whether the chain has them.
     pub submitted: bool,
-    /// The leaves.
+    /// The leaves; none as long as the chain takes roots for the epoch.
     pub leaves: Vec<Leaf>,
 }
 

@@ -67,12 +67,15 @@ mod tests {
     fn a_proof_shows_the_leaves_in_the_root_that_was_sent() {
         let epoch = QosEpoch(7);
         let nodes: Vec<NodeId> = (1..6).map(|n| NodeId([n; 20])).collect();
+        let (attestor, orchestrator) = (NodeId([0xAA; 20]), NodeId([0xBB; 20]));
         let mut leaves = Vec::new();
         for node in nodes.iter().rev() {
-            leaves.push(Leaf::Usage(UsageLeaf { epoch, node: *node, application: AccountId::new([9; 32]), bytes: 5 }));
+            let application = AccountId::new([9; 32]);
+            leaves.push(Leaf::Usage(UsageLeaf { epoch, node: *node, application, orchestrator, bytes: 5 }));
             leaves.push(Leaf::Qos(QosLeaf {
                 epoch,
                 node: *node,
+                attestor,
                 sources: SourceClasses(1),
                 score: Score(9_000),
                 uptime: 10_000,
@@ -81,10 +84,10 @@ mod tests {
         }
         let attestation = Attestation::new(epoch, leaves, Root::default());
         let root = attestation.quality();
-        let proof = attestation.prove(NodeId([0xAA; 20]), &nodes[2]).unwrap();
+        let proof = attestation.prove(attestor, &nodes[2]).unwrap();
         assert!(root.contains(&Leaf::Qos(proof.quality.0.clone()), &proof.quality.1));
         assert_eq!(proof.usage.len(), 1);
         assert!(root.contains(&Leaf::Usage(proof.usage[0].0.clone()), &proof.usage[0].1));
-        assert!(attestation.prove(NodeId([0xAA; 20]), &NodeId([99; 20])).is_none());
+        assert!(attestation.prove(attestor, &NodeId([99; 20])).is_none());
     }
 }

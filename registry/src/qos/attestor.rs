@@ -12,7 +12,7 @@ use crate::{
     datastore::{snapshot::Snapshot, store::StoreError},
     metrics::{Metrics, outcome},
 };
-use chroom_primitives::{Leaf, NodeId, QosEpoch, Role, UnixMs, epoch::EpochInfo};
+use chroom_primitives::{Leaf, NodeId, QosEpoch, Role, Score, UnixMs, epoch::EpochInfo};
 use std::{sync::Arc, time::Duration};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -53,6 +53,8 @@ pub struct Attestor {
     sending: Option<(QosEpoch, JoinHandle<Result<(), ChainError>>)>,
     /// The epoch that nothing more can be done about.
     given_up: Option<QosEpoch>,
+    /// Scores of the epoch that was closed last, as long as others could still send them as their own.
+    unpublished: Option<(QosEpoch, Vec<(NodeId, Score)>)>,
 }
 
 impl std::fmt::Debug for Attestor {
@@ -64,7 +66,7 @@ impl std::fmt::Debug for Attestor {
 impl Attestor {
     /// Attests as `node`.
     pub fn new(node: NodeId, chain: Arc<dyn Chain>, intake: Arc<Intake>, metrics: Arc<Metrics>) -> Self {
-        Self { node, chain, intake, metrics, started_ms: now_ms(), sending: None, given_up: None }
+        Self { node, chain, intake, metrics, started_ms: now_ms(), sending: None, given_up: None, unpublished: None }
     }
 
     /// Works until `shutdown`.
@@ -82,6 +84,7 @@ impl Attestor {
             if turn % 2 == 1 {
                 self.look().await;
             }
+            self.publish();
             if let Err(error) = self.work().await {
                 tracing::warn!(%error, "cannot attend to the epoch now, trying again");
             }
@@ -113,6 +116,15 @@ impl Attestor {
             if unknown && let Ok(Some(start)) = self.chain.epoch_start_ms(epoch).await {
                 self.intake.with_schedule(|s| s.times.learn(epoch, start));
             }
+        }
+    }
+
+    /// Shows the scores of the closed epoch once no more roots are taken for it.
+    fn publish(&mut self) {
+        if let Some((_, scores)) =
+            self.unpublished.take_if(|(epoch, _)| self.intake.with_schedule(|s| s.times.roots_are_in(*epoch)))
+        {
+            self.intake.register().put_scores(scores);
         }
     }
 
@@ -173,14 +185,14 @@ impl Attestor {
         let from = self.intake.with_schedule(|s| s.times.start(epoch)).ok_or(CloseError::NoStart(epoch))?;
         let members = self.chain.members_at(info.started_at).await?;
         let assigned = self.chain.assignments(epoch, self.node).await?;
-        let intake = self.intake.clone();
+        let (intake, attestor) = (self.intake.clone(), self.node);
         let closing = tokio::task::spawn_blocking(move || {
             let register = intake.register().clone();
             let snapshot = register.cut(epoch, to, &members);
             let attestation = intake.paused(|| -> Result<Attestation, StoreError> {
                 let mut leaves = Vec::new();
                 for node in &assigned {
-                    leaves.extend(scoring::leaves(epoch, *node, &observe(&intake, node, from, to)?));
+                    leaves.extend(scoring::leaves(epoch, attestor, *node, &observe(&intake, node, from, to)?));
                 }
                 let attestation = Attestation::new(epoch, leaves, snapshot.root());
                 // On disk before anyone hears of it: whatever happens now, there is never a second root.
@@ -192,10 +204,10 @@ impl Attestor {
                 register.store().forget_before(keep)?;
             }
             register.forget_before(from.saturating_sub(to.saturating_sub(from)));
-            register.put_scores(attestation.scores());
             Ok::<(Attestation, Snapshot), StoreError>((attestation, snapshot))
         });
         let (attestation, snapshot) = closing.await.map_err(|_| CloseError::Cancelled)??;
+        self.unpublished = Some((epoch, attestation.scores().collect()));
         let quality = attestation.quality();
         tracing::info!(
             epoch = epoch.0, leaves = quality.leaves, quality = ?quality.hash, records = snapshot.records.len(),
@@ -290,8 +302,9 @@ fn observe(intake: &Intake, node: &NodeId, from: UnixMs, to: UnixMs) -> Result<O
             continue;
         }
         if let Some(known) = store.session(session, node)? {
-            let application = known.grant.payload.application.clone();
-            observed.sessions.insert(*session, SessionFacts { operator: known.operator, application });
+            let grant = &known.grant.payload;
+            let (application, orchestrator) = (grant.application.clone(), grant.orchestrator);
+            observed.sessions.insert(*session, SessionFacts { operator: known.operator, application, orchestrator });
         }
     }
     Ok(observed)

@@ -115,6 +115,17 @@ impl EpochTimes {
         if to < open_from { Err(TimeRefusal::Closed) } else { Ok(()) }
     }
 
+    /// Whether no more roots are taken for `epoch`, as far as the chain is known here: from then on its leaves are shown. Before,
+    /// whoever saw them could send them as its own.
+    pub fn roots_are_in(&self, epoch: QosEpoch) -> bool {
+        let Some(info) = &self.current else { return false };
+        match info.current.0.checked_sub(epoch.0) {
+            None | Some(0) => false,
+            Some(1) => self.block >= info.started_at.saturating_add(info.submit_window),
+            Some(_) => true,
+        }
+    }
+
     /// What is to be done about the epoch that ended last.
     pub fn step(&self, progress: Progress, now: UnixMs) -> Step {
         let Some(info) = &self.current else { return Step::Idle };
@@ -164,6 +175,20 @@ mod tests {
         times.observe(13, info(1, 148_000));
         assert_eq!(times.step(Progress::Closed, 170_000), Step::Missed(QosEpoch(0)));
         assert_eq!(times.step(Progress::Done, 170_000), Step::Idle);
+    }
+
+    #[test]
+    fn leaves_are_shown_when_no_more_roots_are_taken() {
+        let mut times = EpochTimes::default();
+        assert!(!times.roots_are_in(QosEpoch(0)));
+        times.observe(9, info(1, 148_000));
+        assert!(!times.roots_are_in(QosEpoch(0)) && !times.roots_are_in(QosEpoch(1)));
+        times.observe(12, info(1, 148_000));
+        assert!(!times.roots_are_in(QosEpoch(0)));
+        times.observe(13, info(1, 148_000));
+        assert!(times.roots_are_in(QosEpoch(0)) && !times.roots_are_in(QosEpoch(1)));
+        times.observe(17, info(2, 196_000));
+        assert!(times.roots_are_in(QosEpoch(0)) && !times.roots_are_in(QosEpoch(1)));
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod epoch;
 pub mod intake;
 pub mod probe;
 pub mod prober;
+pub mod proof;
 pub mod receipt;
 pub mod scoring;
 pub mod session;

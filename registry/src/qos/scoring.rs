@@ -11,6 +11,8 @@ pub struct SessionFacts {
     pub operator: AccountId,
     /// Account that pays.
     pub application: AccountId,
+    /// The orchestrator that vouched for it: the application says whom it lets spend.
+    pub orchestrator: NodeId,
 }
 
 /// Everything that this attestor observed of a node in an epoch.
@@ -36,11 +38,11 @@ pub fn trimmed_mean(values: &mut [u64]) -> Option<u64> {
     kept.iter().sum::<u64>().checked_div(kept.len() as u64)
 }
 
-/// The leaves about a node.
+/// The leaves of `attestor` about a node.
 ///
 /// Receipts are averaged over time within a session, trimmed over the sessions of an operator, and trimmed over operators: neither a long list
 /// of sessions nor a few extreme callers decide. Probes speak only where no caller did.
-pub fn leaves(epoch: QosEpoch, node: NodeId, observed: &Observed) -> Vec<Leaf> {
+pub fn leaves(epoch: QosEpoch, attestor: NodeId, node: NodeId, observed: &Observed) -> Vec<Leaf> {
     let mut sources = 0;
     let mut samples = 0usize;
     let from_receipts = receipts_score(observed);
@@ -62,23 +64,23 @@ pub fn leaves(epoch: QosEpoch, node: NodeId, observed: &Observed) -> Vec<Leaf> {
     let mut leaves = vec![Leaf::Qos(QosLeaf {
         epoch,
         node,
+        attestor,
         sources: SourceClasses(sources),
         score,
         uptime: observed.uptime.min(10_000),
         samples: u32::try_from(samples).unwrap_or(u32::MAX),
     })];
-    let mut usage: BTreeMap<&AccountId, u64> = BTreeMap::new();
+    let mut usage: BTreeMap<(&AccountId, &NodeId), u64> = BTreeMap::new();
     for (session, receipt) in &observed.receipts {
         if let Some(facts) = observed.sessions.get(session) {
-            let bytes = usage.entry(&facts.application).or_default();
+            let bytes = usage.entry((&facts.application, &facts.orchestrator)).or_default();
             *bytes = bytes.saturating_add(receipt.bytes());
         }
     }
-    leaves.extend(
-        usage.into_iter().filter(|(_, bytes)| *bytes > 0).map(|(application, bytes)| {
-            Leaf::Usage(UsageLeaf { epoch, node, application: application.clone(), bytes })
-        }),
-    );
+    leaves.extend(usage.into_iter().filter(|(_, bytes)| *bytes > 0).map(|((application, orchestrator), bytes)| {
+        let (application, orchestrator) = (application.clone(), *orchestrator);
+        Leaf::Usage(UsageLeaf { epoch, node, application, orchestrator, bytes })
+    }));
     leaves
 }
 
@@ -113,6 +115,7 @@ mod tests {
 
     const EPOCH: QosEpoch = QosEpoch(3);
     const NODE: NodeId = NodeId([7; 20]);
+    const ATTESTOR: NodeId = NodeId([8; 20]);
 
     fn receipt(seq: u64, lost: u64) -> StoredReceipt {
         StoredReceipt {
@@ -135,8 +138,11 @@ mod tests {
     fn observed(sessions: &[(u8, u8, u64)]) -> Observed {
         let mut all = Observed { uptime: 10_000, ..Default::default() };
         for (id, operator, lost) in sessions {
-            let facts =
-                SessionFacts { operator: AccountId::new([*operator; 32]), application: AccountId::new([id % 2; 32]) };
+            let facts = SessionFacts {
+                operator: AccountId::new([*operator; 32]),
+                application: AccountId::new([id % 2; 32]),
+                orchestrator: NodeId([*operator; 20]),
+            };
             all.sessions.insert([*id; 16], facts);
             all.receipts.extend((1..4).map(|seq| ([*id; 16], receipt(seq, *lost))));
         }
@@ -150,8 +156,8 @@ mod tests {
 
     #[test]
     fn a_lossy_node_scores_lower_than_its_twin() {
-        let good = score_of(&leaves(EPOCH, NODE, &observed(&[(1, 1, 0), (2, 1, 2)])));
-        let bad = score_of(&leaves(EPOCH, NODE, &observed(&[(1, 1, 100), (2, 1, 100)])));
+        let good = score_of(&leaves(EPOCH, ATTESTOR, NODE, &observed(&[(1, 1, 0), (2, 1, 2)])));
+        let bad = score_of(&leaves(EPOCH, ATTESTOR, NODE, &observed(&[(1, 1, 100), (2, 1, 100)])));
         assert!(good.0 > 9_000 && bad.0 < 6_000, "{good:?} {bad:?}");
         assert_eq!((good.1, good.2), (SourceClasses::RECEIPTS, 6));
     }
@@ -160,17 +166,25 @@ mod tests {
     fn an_operator_with_many_sessions_counts_once() {
         let mut sessions: Vec<(u8, u8, u64)> = (10..60).map(|id| (id, 1, 300)).collect();
         sessions.extend([(1, 2, 0), (2, 3, 0)]);
-        let crowd = score_of(&leaves(EPOCH, NODE, &observed(&sessions))).0;
-        let fair = score_of(&leaves(EPOCH, NODE, &observed(&[(10, 1, 300), (1, 2, 0), (2, 3, 0)]))).0;
+        let crowd = score_of(&leaves(EPOCH, ATTESTOR, NODE, &observed(&sessions))).0;
+        let fair = score_of(&leaves(EPOCH, ATTESTOR, NODE, &observed(&[(10, 1, 300), (1, 2, 0), (2, 3, 0)]))).0;
         assert_eq!(crowd, fair);
     }
 
     #[test]
-    fn usage_is_summed_per_application() {
-        let all = leaves(EPOCH, NODE, &observed(&[(1, 1, 0), (2, 1, 0), (3, 1, 0)]));
-        let usage: Vec<u64> =
-            all.iter().filter_map(|l| if let Leaf::Usage(u) = l { Some(u.bytes) } else { None }).collect();
-        assert_eq!(usage, [3 * 1_500_000, 6 * 1_500_000]);
+    fn usage_is_summed_per_application_and_orchestrator() {
+        let all = leaves(EPOCH, ATTESTOR, NODE, &observed(&[(1, 1, 0), (2, 1, 0), (3, 1, 0), (5, 2, 0)]));
+        let usage: Vec<(u8, u8, u64)> = all
+            .iter()
+            .filter_map(|leaf| match leaf {
+                Leaf::Usage(u) => {
+                    Some((u.application.as_ref() as &[u8])[0]).map(|app| (app, u.orchestrator.0[0], u.bytes))
+                }
+                Leaf::Qos(_) => None,
+            })
+            .collect();
+        assert_eq!(usage, [(0, 1, 3 * 1_500_000), (1, 1, 6 * 1_500_000), (1, 2, 3 * 1_500_000)]);
+        assert!(matches!(&all[0], Leaf::Qos(leaf) if leaf.attestor == ATTESTOR));
     }
 
     #[test]
@@ -189,11 +203,11 @@ mod tests {
             node_reports: 4,
             ..Default::default()
         };
-        let (score, sources, samples) = score_of(&leaves(EPOCH, NODE, &seen));
+        let (score, sources, samples) = score_of(&leaves(EPOCH, ATTESTOR, NODE, &seen));
         assert!((4_900..=5_000).contains(&score), "{score}");
         assert_eq!((sources, samples), (SourceClasses::PROBES | SourceClasses::NODE_REPORTS, 2));
         seen.probes.clear();
-        assert_eq!(score_of(&leaves(EPOCH, NODE, &seen)), (0, SourceClasses::NODE_REPORTS, 0));
+        assert_eq!(score_of(&leaves(EPOCH, ATTESTOR, NODE, &seen)), (0, SourceClasses::NODE_REPORTS, 0));
     }
 
     proptest! {

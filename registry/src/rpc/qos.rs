@@ -4,7 +4,10 @@ use super::{
     admission::Admission,
     registry::{node_id, store_failed},
 };
-use crate::qos::intake::{Intake, IntakeError};
+use crate::qos::{
+    intake::{Intake, IntakeError},
+    proof::ProofRefusal,
+};
 use chroom_primitives::{NodeId, QosEpoch, Role};
 use chroom_rpc::{registry::Qos, v1};
 use codec::Encode;
@@ -87,19 +90,11 @@ impl Qos for QosService {
         self.admission.admit(&request, "GetProof", &[])?;
         let node = node_id(&request.get_ref().node)?;
         let epoch = QosEpoch(request.get_ref().epoch);
-        let attestation = self.intake.register().store().attestation(epoch).map_err(store_failed)?;
-        let Some(attestation) = attestation else {
-            return Err(Status::not_found(format!(
-                "this registry has no leaves of epoch {}: not closed yet, or dropped",
-                epoch.0
-            )));
-        };
-        match attestation.prove(self.node, &node) {
-            Some(proof) => Ok(Response::new(v1::GetProofResponse { member_proof: proof.encode() })),
-            None => Err(Status::not_found(format!(
-                "this registry was not in the committee of {node} for epoch {}",
-                epoch.0
-            ))),
-        }
+        let (proof, _) = self.intake.proof(self.node, epoch, node).map_err(|refusal| match refusal {
+            ProofRefusal::NotYet(_) => Status::failed_precondition(refusal.to_string()),
+            ProofRefusal::NoLeaves(_) | ProofRefusal::NotInCommittee { .. } => Status::not_found(refusal.to_string()),
+            ProofRefusal::Store(error) => store_failed(error),
+        })?;
+        Ok(Response::new(v1::GetProofResponse { member_proof: proof.encode() }))
     }
 }

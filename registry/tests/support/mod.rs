@@ -103,6 +103,11 @@ impl MemoryChain {
         });
     }
 
+    /// No more roots are taken for the epoch that ended last.
+    pub fn close_window(&self) {
+        self.change(|m| m.block = m.epoch.started_at + m.epoch.submit_window);
+    }
+
     pub fn epoch(&self) -> EpochInfo {
         self.members.borrow().epoch.clone()
     }

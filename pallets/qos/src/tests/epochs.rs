@@ -1,7 +1,7 @@
 //! When epochs begin, what is fixed then, and what is forgotten.
 
 use crate::{AttestorSets, EpochParameters, Epochs, Event, mock::*};
-use chroom_primitives::QosEpoch;
+use chroom_primitives::{QosEpoch, epoch::EpochPhase};
 use frame_support::assert_ok;
 
 #[test]
@@ -63,6 +63,29 @@ fn the_ring_forgets_the_oldest() {
         assert_eq!(Qos::epoch_start_ms(QosEpoch(0)), None);
         assert!(Qos::committee(QosEpoch(0), id(100)).is_empty());
         assert!(Qos::assignments(QosEpoch(0), id(1)).is_empty());
+    });
+}
+
+#[test]
+fn an_epoch_goes_through_its_phases() {
+    externalities(5, 3).execute_with(|| {
+        assert_eq!(Qos::epoch_phase(QosEpoch(0)), EpochPhase::Future);
+        let phases: Vec<(u32, EpochPhase)> = (1..=first(6))
+            .map(|block| {
+                run_to(block);
+                (block, Qos::epoch_phase(QosEpoch(1)))
+            })
+            .collect();
+        let changes: Vec<(u32, EpochPhase)> = phases.windows(2).filter(|w| w[0].1 != w[1].1).map(|w| w[1]).collect();
+        let expected = [
+            (first(1), EpochPhase::Open),
+            (first(2), EpochPhase::Submit),
+            (first(2) + WINDOW, EpochPhase::Claim),
+            (first(5), EpochPhase::Expired),
+        ];
+        assert_eq!(phases[0].1, EpochPhase::Future);
+        assert_eq!(changes, expected);
+        check();
     });
 }
 

@@ -1,17 +1,16 @@
 //! Attestors' roots: when, by whom, once.
 
-use crate::{Epochs, Error, Event, Roots, mock::*};
+use crate::{Attestations, Epochs, Error, Event, mock::*};
 use chroom_primitives::QosEpoch;
 use frame_support::{assert_noop, assert_ok, dispatch::Pays, traits::Hooks};
 
 #[test]
-fn a_root_in_the_window_is_free_and_counted() {
+fn a_root_in_the_window_is_free_and_kept() {
     run(|| {
         run_to(first(1));
         assert_eq!(submit(1, 0, 7).unwrap().pays_fee, Pays::No);
         assert_eq!(Qos::attestation(QosEpoch(0), id(1)), Some(root(7)));
         assert_eq!(Qos::attestation(QosEpoch(0), id(2)), None);
-        assert_eq!(Epochs::<Test>::get(QosEpoch(0)).unwrap().roots, 1);
         let event = Event::RootSubmitted { epoch: QosEpoch(0), attestor: id(1), quality: root(7), snapshot: root(200) };
         System::assert_last_event(event.into());
         // The snapshot goes on to the anchor with the number of attestors.
@@ -57,14 +56,22 @@ fn only_the_epochs_attestors_send_roots() {
 }
 
 #[test]
-fn the_first_root_counts() {
+fn a_root_is_sent_once() {
     run(|| {
         run_to(first(1));
         assert_ok!(submit(1, 0, 7));
         assert_noop!(submit(1, 0, 7), Error::<Test>::AlreadySubmitted);
-        assert_noop!(submit(1, 0, 8), Error::<Test>::ConflictingRoot);
-        assert_eq!(Qos::attestation(QosEpoch(0), id(1)), Some(root(7)));
         assert_eq!(Votes::get().len(), 1);
+    });
+}
+
+#[test]
+fn a_root_costs_what_it_takes_and_not_what_a_contradiction_would() {
+    run(|| {
+        run_to(first(1));
+        let taken = submit(1, 0, 7).unwrap().actual_weight.unwrap();
+        assert_eq!(taken, <() as crate::WeightInfo>::submit_root(5));
+        assert!(taken.ref_time() < <() as crate::WeightInfo>::report_equivocation(5).ref_time());
     });
 }
 
@@ -86,7 +93,7 @@ fn roots_of_forgotten_epochs_are_cleared_a_few_per_block() {
             Qos::on_finalize(System::block_number());
             System::set_block_number(block.into());
             Qos::on_initialize(block.into());
-            left.push(Roots::<Test>::iter_key_prefix(QosEpoch(0)).count());
+            left.push(Attestations::<Test>::iter_key_prefix(QosEpoch(0)).count());
             check();
         });
         ext.commit_all().unwrap();

@@ -1,8 +1,8 @@
 //! What a claim pays, and to whom.
 
-use crate::{Event, LastReward, Pools, Reward, mock::*};
+use crate::{Claims, Error, Event, Ledgers, Reward, mock::*};
 use chroom_primitives::{Balance, CHR, QosEpoch, Score, runtime_api::Payout};
-use frame_support::{assert_ok, dispatch::Pays};
+use frame_support::{assert_noop, assert_ok, dispatch::Pays};
 
 fn free(who: chroom_primitives::AccountId) -> Balance {
     Balances::free_balance(who)
@@ -29,13 +29,13 @@ fn a_good_epoch_pays_the_share_by_weight() {
         let event = Event::Claimed { epoch: QosEpoch(0), node: small, owner: OPERATOR, payout, burnt: 0 };
         System::assert_last_event(event.into());
         let reward = Reward { epoch: QosEpoch(0), score: Score(9_500), amount: 18 * CHR, block: first(1) + 1 };
-        assert_eq!(LastReward::<Test>::get(small), Some(reward));
+        assert_eq!(Claims::<Test>::get(small).unwrap().last, reward);
         assert_eq!(Rewards::last_reward(small), Some((QosEpoch(0), 18 * CHR)));
         assert_eq!(Rewards::last_reward(medium), None);
         assert_ok!(claim(0, medium, round.proofs(medium)));
         assert_eq!(free(OPERATOR) - before, 90 * CHR);
-        // What division left over of the attestors' part is all that is left.
-        assert!(Pools::<Test>::get(QosEpoch(0)).unwrap().remaining() < 10);
+        // The attestors' part is all that is left.
+        assert_eq!(Ledgers::<Test>::get(QosEpoch(0)).unwrap().left, 10 * CHR);
     });
 }
 
@@ -117,27 +117,6 @@ fn just_enough_median_uptime_earns_it_all() {
 }
 
 #[test]
-fn agreeing_attestors_earn_and_their_owner_collects() {
-    run(|| {
-        // The third lies more than five points off the median.
-        let round = attested(|place, _| View::score([9_000, 9_400, 8_000][place]));
-        assert_ok!(claim(0, id(SMALL), round.proofs(id(SMALL))));
-        // A fifth of 10 CHR by weight, split among three members, of which two agreed.
-        let each = 2 * CHR / 3;
-        assert_eq!(crate::Accrued::<Test>::get(ATTESTORS), 2 * each);
-        let before = free(ATTESTORS);
-        assert_ok!(Rewards::collect(signed(ATTESTORS)));
-        assert_eq!(free(ATTESTORS) - before, 2 * each);
-        System::assert_last_event(Event::Collected { owner: ATTESTORS, amount: 2 * each }.into());
-        let rewarded = System::events()
-            .iter()
-            .filter(|record| matches!(record.event, RuntimeEvent::Rewards(Event::AttestorRewarded { .. })))
-            .count();
-        assert_eq!(rewarded, 2);
-    });
-}
-
-#[test]
 fn a_claim_need_not_wait_for_the_window_when_the_committee_is_complete() {
     run(|| {
         run_to(first(1));
@@ -184,6 +163,22 @@ fn anybody_may_claim_what_the_owner_left_lying() {
         run_to(first(4));
         assert_ok!(claim_by(STRANGER, 0, id(SMALL), round.proofs(id(SMALL))));
         assert_eq!((free(OPERATOR) - operator, free(STRANGER) - stranger), (18 * CHR, 0));
+    });
+}
+
+#[test]
+fn a_strangers_claim_needs_every_proof_that_there_is() {
+    run(|| {
+        run_to(first(1));
+        let round = Round::new(0, |_, _| View::score(9_500));
+        let committee = Qos::committee(QosEpoch(0), id(SMALL));
+        round.submit_but(committee[2]);
+        run_to(first(4));
+        let proof = |place: usize| round.proof(committee[place], id(SMALL));
+        assert_noop!(claim_by(STRANGER, 0, id(SMALL), vec![proof(0)]), Error::<Test>::ProofsMissing);
+        assert_noop!(claim_by(STRANGER, 0, id(SMALL), vec![]), Error::<Test>::ProofsMissing);
+        // Who sent no root has no proof.
+        assert_ok!(claim_by(STRANGER, 0, id(SMALL), vec![proof(1), proof(0)]));
     });
 }
 

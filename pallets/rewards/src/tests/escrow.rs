@@ -1,8 +1,12 @@
 //! Filling and emptying escrows.
 
-use crate::{Error, Event, mock::*};
-use chroom_primitives::{CHR, QosEpoch};
+use crate::{Error, EscrowStatus, Event, mock::*};
+use chroom_primitives::{AccountId, Balance, CHR, QosEpoch};
 use frame_support::{assert_noop, assert_ok};
+
+fn free(who: AccountId) -> Balance {
+    Balances::free_balance(who)
+}
 
 #[test]
 fn anybody_fills_an_applications_escrow() {
@@ -20,22 +24,35 @@ fn anybody_fills_an_applications_escrow() {
 }
 
 #[test]
+fn an_escrow_is_worth_its_place() {
+    run(|| {
+        let least = ExistentialDeposit::get();
+        assert_noop!(Rewards::deposit(signed(STRANGER), APP, least - 1), Error::<Test>::DepositTooSmall);
+        assert_ok!(Rewards::deposit(signed(STRANGER), APP, least));
+        // What is there already counts.
+        assert_ok!(Rewards::deposit(signed(STRANGER), APP, 1));
+    });
+}
+
+#[test]
 fn a_withdrawal_waits_until_claims_had_their_chance() {
     run(|| {
         assert_noop!(Rewards::request_withdraw(signed(APP), CHR), Error::<Test>::NoEscrow);
         assert_noop!(Rewards::withdraw(signed(APP)), Error::<Test>::NoEscrow);
+        let before = free(APP);
         assert_ok!(Rewards::deposit(signed(APP), APP, 10 * CHR));
         assert_noop!(Rewards::withdraw(signed(APP)), Error::<Test>::NoWithdrawal);
         assert_noop!(Rewards::request_withdraw(signed(APP), 11 * CHR), Error::<Test>::EscrowTooLow);
         assert_ok!(Rewards::request_withdraw(signed(APP), 4 * CHR));
-        let event = Event::WithdrawalRequested { application: APP, amount: 4 * CHR, from: QosEpoch(2) };
+        let (from, until) = (QosEpoch(2), QosEpoch(4));
+        let event = Event::WithdrawalRequested { application: APP, amount: 4 * CHR, from, until };
         System::assert_last_event(event.into());
         run_to(first(2) - 1);
         assert_noop!(Rewards::withdraw(signed(APP)), Error::<Test>::WithdrawalTooEarly);
         run_to(first(2));
         assert_ok!(Rewards::withdraw(signed(APP)));
         assert_eq!(Rewards::escrow(APP), 6 * CHR);
-        assert_eq!(Balances::free_balance(APP), WEALTH - 6 * CHR);
+        assert_eq!(free(APP), before - 6 * CHR);
         assert_noop!(Rewards::withdraw(signed(APP)), Error::<Test>::NoWithdrawal);
     });
 }
@@ -43,6 +60,7 @@ fn a_withdrawal_waits_until_claims_had_their_chance() {
 #[test]
 fn a_request_can_be_taken_back_and_replaced() {
     run(|| {
+        let before = free(APP);
         assert_ok!(Rewards::deposit(signed(APP), APP, 10 * CHR));
         assert_ok!(Rewards::request_withdraw(signed(APP), 4 * CHR));
         assert_ok!(Rewards::request_withdraw(signed(APP), 0));
@@ -54,7 +72,7 @@ fn a_request_can_be_taken_back_and_replaced() {
         run_to(first(4));
         assert_ok!(Rewards::withdraw(signed(APP)));
         assert_eq!(crate::Escrows::<Test>::iter().count(), 0);
-        assert_eq!(Balances::free_balance(APP), WEALTH);
+        assert_eq!(free(APP), before);
     });
 }
 
@@ -63,10 +81,44 @@ fn fees_come_before_a_withdrawal() {
     run(|| {
         assert_ok!(Rewards::deposit(signed(APP), APP, 10 * CHR));
         assert_ok!(Rewards::request_withdraw(signed(APP), 10 * CHR));
-        let round = attested(|_, _| View { usage: vec![(APP, 7 << 30)], ..View::score(1_000) });
+        let round = attested(|_, _| View { usage: vec![used(APP, 7 << 30)], ..View::score(1_000) });
         assert_ok!(claim(0, id(SMALL), round.proofs(id(SMALL))));
         run_to(first(2));
         assert_ok!(Rewards::withdraw(signed(APP)));
         System::assert_last_event(Event::Withdrawn { application: APP, amount: 3 * CHR }.into());
+    });
+}
+
+#[test]
+fn a_ripe_request_lapses() {
+    run(|| {
+        assert_ok!(Rewards::deposit(signed(APP), APP, 10 * CHR));
+        assert_ok!(Rewards::request_withdraw(signed(APP), 4 * CHR));
+        let status = |requested| EscrowStatus { balance: 10 * CHR, requested, available: 10 * CHR - requested };
+        assert_eq!(Rewards::escrow_status(APP), status(4 * CHR));
+        // Ripe in epochs 2 and 3, and not shown as spendable before it is over.
+        run_to(first(4) - 1);
+        assert_eq!(Rewards::escrow_status(APP), status(4 * CHR));
+        run_to(first(4));
+        assert_eq!(Rewards::escrow_status(APP), status(0));
+        assert_noop!(Rewards::withdraw(signed(APP)), Error::<Test>::WithdrawalLapsed);
+        assert_ok!(Rewards::request_withdraw(signed(APP), 4 * CHR));
+        assert_eq!(Rewards::escrow_status(APP), status(4 * CHR));
+        run_to(first(6));
+        assert_ok!(Rewards::withdraw(signed(APP)));
+        assert_eq!(Rewards::escrow_status(APP), EscrowStatus { balance: 6 * CHR, requested: 0, available: 6 * CHR });
+        assert_eq!(Rewards::escrow_status(STRANGER), EscrowStatus::default());
+    });
+}
+
+#[test]
+fn an_escrow_that_runs_dry_has_nothing_to_withdraw() {
+    run(|| {
+        assert_ok!(Rewards::deposit(signed(APP), APP, 4 * CHR));
+        assert_ok!(Rewards::request_withdraw(signed(APP), 4 * CHR));
+        let round = attested(|_, _| View { usage: vec![used(APP, 7 << 30)], ..View::score(1_000) });
+        assert_ok!(claim(0, id(SMALL), round.proofs(id(SMALL))));
+        assert_eq!(Rewards::escrow_status(APP), EscrowStatus::default());
+        assert_noop!(Rewards::withdraw(signed(APP)), Error::<Test>::NoEscrow);
     });
 }

@@ -1,5 +1,8 @@
 //! Tests by theme.
 
+mod attacks;
+mod attestors;
+mod authorization;
 mod claims;
 mod escrow;
 mod fees;

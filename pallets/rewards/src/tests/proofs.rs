@@ -1,6 +1,6 @@
 //! Proofs that prove nothing.
 
-use crate::{Error, mock::*, types::MAX_USAGE_LEAVES};
+use crate::{Error, MAX_USAGE_LEAVES, mock::*};
 use chroom_primitives::{
     AccountId, Hash, Leaf, QosEpoch, QosLeaf, Score,
     leaf::SourceClasses,
@@ -13,9 +13,11 @@ fn app(index: u8) -> AccountId {
     AccountId::new([index; 32])
 }
 
-/// A round with usage of three applications by everybody.
+/// A round with usage of three applications, of one through two orchestrators, by everybody.
 fn round() -> Round {
-    attested(|_, _| View { usage: vec![(app(30), 1), (app(31), 2), (app(32), 3)], ..View::score(9_000) })
+    let by = |application, orchestrator, bytes| (app(application), id(orchestrator), bytes);
+    let usage = [by(30, FOREIGN, 1), by(31, OWN, 2), by(31, FOREIGN, 3), by(32, FOREIGN, 4)];
+    attested(|_, _| View { usage: usage.to_vec(), ..View::score(9_000) })
 }
 
 /// Changes the first member's proof and expects `error`; the untouched proofs are good.
@@ -37,6 +39,7 @@ fn a_changed_leaf_is_refused() {
     refused(Error::InvalidProof, |proof| proof.quality.0.sources = SourceClasses(7));
     refused(Error::InvalidProof, |proof| proof.usage[1].0.bytes += 1);
     refused(Error::InvalidProof, |proof| proof.usage[0].0.application = app(29));
+    refused(Error::InvalidProof, |proof| proof.usage[0].0.orchestrator = id(OWN));
 }
 
 #[test]
@@ -138,10 +141,9 @@ fn only_the_committee_counts() {
         let mut proofs = round.proofs(id(SMALL));
         proofs[0].attestor = committee[1];
         proofs.remove(1);
-        let first = round.tree(committee[0]).root();
-        if first != round.tree(committee[1]).root() {
-            assert_noop!(claim(0, id(SMALL), proofs), Error::<Test>::InvalidProof);
-        }
+        assert_noop!(claim(0, id(SMALL), proofs.clone()), Error::<Test>::ForeignLeaf);
+        proofs[0].quality.0.attestor = committee[1];
+        assert_noop!(claim(0, id(SMALL), proofs), Error::<Test>::InvalidProof);
     });
 }
 
@@ -157,6 +159,7 @@ fn a_proof_without_a_root_is_refused() {
 #[test]
 fn usage_is_strictly_ordered() {
     refused(Error::UsageOutOfOrder, |proof| proof.usage.swap(0, 1));
+    refused(Error::UsageOutOfOrder, |proof| proof.usage.swap(1, 2));
     refused(Error::UsageOutOfOrder, |proof| {
         let twice = proof.usage[2].clone();
         proof.usage.push(twice);
@@ -176,16 +179,17 @@ fn an_attestor_that_invents_scales_is_refused() {
         run(|| {
             run_to(first(1));
             let node = id(SMALL);
+            let attestor = Qos::committee(QosEpoch(0), node)[0];
             let leaf = QosLeaf {
                 epoch: QosEpoch(0),
                 node,
+                attestor,
                 sources: SourceClasses::default(),
                 score: Score(score),
                 uptime,
                 samples: 1,
             };
             let tree = Tree::new(&[Leaf::Qos(leaf.clone())]);
-            let attestor = Qos::committee(QosEpoch(0), node)[0];
             assert_ok!(Qos::submit_root(signed(attestor.account()), QosEpoch(0), tree.root(), Root::default()));
             run_to(closed(0));
             let proof = MemberProof { attestor, quality: (leaf, tree.prove(0).unwrap()), usage: vec![] };
@@ -194,4 +198,95 @@ fn an_attestor_that_invents_scales_is_refused() {
     };
     send(10_001, 10_000);
     send(10_000, 10_001);
+}
+
+/// Sends `leaves` in this order as the first member's tree and returns that tree, with the claims open.
+fn with_tree(
+    leaves: impl FnOnce(Vec<Leaf>) -> Vec<Leaf>,
+    check: impl FnOnce(chroom_primitives::NodeId, &[Leaf], Tree),
+) {
+    run(|| {
+        run_to(first(1));
+        let member = Qos::committee(QosEpoch(0), id(SMALL))[0];
+        let usage = vec![used(APP, 1), used(OTHER_APP, 2)];
+        let honest = Round::new(0, |_, _| View { usage: usage.clone(), ..View::score(9_000) });
+        let leaves = leaves(honest.leaves(member).to_vec());
+        let tree = Tree::new(&leaves);
+        assert_ok!(Qos::submit_root(signed(member.account()), QosEpoch(0), tree.root(), Root::default()));
+        run_to(closed(0));
+        check(member, &leaves, tree);
+    });
+}
+
+/// The proof that `leaves` give for the small node, whatever is there twice.
+fn proof_of(attestor: chroom_primitives::NodeId, leaves: &[Leaf], tree: &Tree) -> MemberProof {
+    let mut proof = None;
+    let mut usage = Vec::new();
+    for (index, leaf) in leaves.iter().enumerate() {
+        let inclusion = tree.prove(index as u32).unwrap();
+        match leaf {
+            Leaf::Qos(leaf) if leaf.node == id(SMALL) => proof = Some((leaf.clone(), inclusion)),
+            Leaf::Usage(leaf) if leaf.node == id(SMALL) => usage.push((leaf.clone(), inclusion)),
+            _ => {}
+        }
+    }
+    MemberProof { attestor, quality: proof.unwrap(), usage }
+}
+
+#[test]
+fn duplicate_leaves_count_once() {
+    let twice =
+        |leaves: Vec<Leaf>| -> Vec<Leaf> { leaves.iter().flat_map(|leaf| [leaf.clone(), leaf.clone()]).collect() };
+    with_tree(twice, |member, leaves, tree| {
+        let proof = proof_of(member, leaves, &tree);
+        assert_eq!(proof.usage.len(), 4);
+        assert_noop!(claim(0, id(SMALL), vec![proof.clone()]), Error::<Test>::UsageOutOfOrder);
+        let once = MemberProof { usage: vec![proof.usage[0].clone(), proof.usage[2].clone()], ..proof };
+        assert_ok!(claim(0, id(SMALL), vec![once]));
+    });
+}
+
+#[test]
+fn a_tree_of_another_size_holds_nothing() {
+    run(|| {
+        run_to(first(1));
+        let node = id(SMALL);
+        let round = round_of_one();
+        let committee = Qos::committee(QosEpoch(0), node);
+        for (member, lie) in committee.iter().zip([|_: u32| 1u32, |leaves: u32| leaves * 2, |leaves: u32| leaves * 4]) {
+            let mut root = round.tree(*member).root();
+            assert!(root.leaves > 1);
+            root.leaves = lie(root.leaves);
+            assert_ok!(Qos::submit_root(signed(member.account()), QosEpoch(0), root, Root::default()));
+        }
+        for member in committee {
+            assert_noop!(claim(0, node, vec![round.proof(member, node)]), Error::<Test>::InvalidProof);
+        }
+    });
+}
+
+/// Like [`round`], not sent.
+fn round_of_one() -> Round {
+    Round::new(0, |_, _| View { usage: vec![used(APP, 1)], ..View::score(9_000) })
+}
+
+#[test]
+fn a_second_preimage_of_an_inner_node_is_no_leaf() {
+    with_tree(
+        |leaves| leaves,
+        |member, leaves, tree| {
+            // The hash of the two leaves below an inner node, with the path above it, as if they were one leaf: whatever leaf is shown for it has
+            // to hash to the inner node under a leaf's prefix.
+            for leaf in leaves {
+                let Leaf::Qos(quality) = leaf else { continue };
+                let index = leaves.iter().position(|other| other == leaf).unwrap() as u32;
+                let path = tree.prove(index).unwrap();
+                let above = InclusionProof { index: index / 2, siblings: path.siblings[1..].to_vec() };
+                let mut quality = quality.clone();
+                quality.node = id(SMALL);
+                let forged = MemberProof { attestor: member, quality: (quality, above), usage: vec![] };
+                assert_noop!(claim(0, id(SMALL), vec![forged]), Error::<Test>::InvalidProof);
+            }
+        },
+    );
 }

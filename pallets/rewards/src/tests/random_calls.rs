@@ -1,10 +1,12 @@
-//! Whatever happens in whatever order: no token appears or disappears, the accounts cover what is owed, and a claim pays what
-//! its preview said.
+//! Whatever happens in whatever order: no token appears or disappears, the accounts hold what is owed to the last unit, and a claim
+//! pays what its preview said.
 
-use crate::{Event, mock::*};
-use chroom_primitives::{AccountId, Balance, CHR, QosEpoch};
+use crate::{Accrued, Escrows, Event, Ledgers, RewardParameters, mock::*};
+use chroom_primitives::{AccountId, Balance, CHR, Hash, QosEpoch, evidence::LeafOmission, merkle::Root};
+use frame_support::traits::fungible::Inspect;
 use pallet_chroom_nodes::Discipline;
 use proptest::{prelude::*, test_runner::TestRunner};
+use sp_runtime::Perbill;
 use std::collections::BTreeMap;
 
 #[derive(Clone, Debug)]
@@ -17,6 +19,15 @@ enum Step {
         uptime: u16,
         gib: [u8; 3],
     },
+    /// An attestor sends some other root for the epoch before, for which it may have sent one.
+    Contradict(u8),
+    /// An attestor sends an empty tree for the epoch before.
+    Omit(u8),
+    /// Somebody says that an attestor left out a node.
+    Report {
+        back: u32,
+        medium: bool,
+    },
     /// Claims an epoch `back` for a node with the proofs of the members in `members` (a set of bits).
     Claim {
         back: u32,
@@ -28,7 +39,14 @@ enum Step {
     Deposit(bool, u16),
     Request(bool, u16),
     Withdraw(bool),
-    Collect,
+    Authorize {
+        first: bool,
+        orchestrator: u8,
+        price: u8,
+    },
+    Collect(u8),
+    CollectAttestor(u8),
+    Shares([u8; 6]),
     Drain(bool),
     Resume(bool),
     Price(bool, u8),
@@ -55,13 +73,21 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (any::<bool>(), any::<u16>()).prop_map(|(app, amount)| Step::Deposit(app, amount)),
         1 => (any::<bool>(), any::<u16>()).prop_map(|(app, amount)| Step::Request(app, amount)),
         1 => any::<bool>().prop_map(Step::Withdraw),
-        1 => Just(Step::Collect),
+        2 => (any::<bool>(), OWN..=FOREIGN, 0u8..80).prop_map(|(first, orchestrator, price)| {
+            Step::Authorize { first, orchestrator, price }
+        }),
+        1 => (0u8..3).prop_map(Step::Collect),
+        2 => (1u8..=REGISTRIES).prop_map(Step::CollectAttestor),
+        1 => any::<[u8; 6]>().prop_map(Step::Shares),
+        1 => (1u8..=REGISTRIES).prop_map(Step::Contradict),
+        3 => (1u8..=REGISTRIES).prop_map(Step::Omit),
+        3 => (0u32..7, any::<bool>()).prop_map(|(back, medium)| Step::Report { back, medium }),
         1 => any::<bool>().prop_map(Step::Drain),
         1 => any::<bool>().prop_map(Step::Resume),
         1 => (any::<bool>(), any::<u8>()).prop_map(|(node, price)| Step::Price(node, price)),
         1 => any::<bool>().prop_map(Step::Jail),
         1 => (1u8..=REGISTRIES).prop_map(Step::DrainAttestor),
-        1 => (1u8..=REGISTRIES).prop_map(Step::ResumeAttestor),
+        3 => (1u8..=REGISTRIES).prop_map(Step::ResumeAttestor),
     ]
 }
 
@@ -70,6 +96,16 @@ fn step() -> impl Strategy<Value = Step> {
 struct Network {
     rounds: BTreeMap<u32, Round>,
     paid: usize,
+    collected: usize,
+    forfeited: usize,
+}
+
+/// Sends a root that belongs to no tree for the epoch before the `current` one.
+fn send(seed: u8, current: u32, leaves: u32) -> sp_runtime::DispatchResult {
+    let Some(epoch) = current.checked_sub(1) else { return Ok(()) };
+    let quality = Root { hash: Hash::repeat_byte(7), leaves };
+    let sent = Qos::submit_root(signed(id(seed).account()), QosEpoch(epoch), quality, Root::default());
+    sent.map(|_| ()).map_err(|refusal| refusal.error)
 }
 
 impl Network {
@@ -85,11 +121,19 @@ impl Network {
                     Round::new(epoch, |place, _| View {
                         score: scores[place],
                         uptime,
-                        usage: vec![(APP, u64::from(gib[place]) << 30), (OTHER_APP, u64::from(gib[0]) << 27)],
+                        usage: vec![
+                            used(APP, u64::from(gib[place]) << 30),
+                            (APP, id(FOREIGN), u64::from(gib[1]) << 28),
+                            used(OTHER_APP, u64::from(gib[0]) << 27),
+                            (OTHER_APP, id(OWN), u64::from(gib[2]) << 27),
+                        ],
                     })
                 });
-                for seed in (1..=REGISTRIES).filter(|seed| who >> seed & 1 == 1) {
-                    let _ = round.submit(id(seed));
+                for attestor in (1..=REGISTRIES).filter(|seed| who >> seed & 1 == 1).map(id) {
+                    // Contradictions are a step of their own.
+                    if Qos::attestation(QosEpoch(epoch), attestor).is_none() {
+                        let _ = round.submit(attestor);
+                    }
                 }
             }
             Step::Claim { back, medium, members, who, spoil } => {
@@ -133,7 +177,41 @@ impl Network {
                 Rewards::request_withdraw(signed(application(app)), u128::from(amount) * CHR / 100)?;
             }
             Step::Withdraw(app) => Rewards::withdraw(signed(application(app)))?,
-            Step::Collect => Rewards::collect(signed(ATTESTORS))?,
+            Step::Authorize { first, orchestrator, price } => {
+                let price = (price > 20).then(|| Balance::from(price) * CHR / 40);
+                Rewards::authorize(signed(application(first)), id(orchestrator), price)?;
+            }
+            Step::Collect(who) => Rewards::collect(signed([APP, OTHER_APP, GRANTER][usize::from(who)].clone()))?,
+            Step::CollectAttestor(seed) => {
+                Rewards::collect_attestor(signed(STRANGER), id(seed))?;
+                self.collected += 1;
+            }
+            Step::Shares(shares) => {
+                let percent = |index: usize| Perbill::from_percent(u32::from(shares[index]) % 40);
+                let changed = RewardParameters {
+                    attestor_share: percent(0),
+                    validator_share: percent(1),
+                    treasury_share: percent(2),
+                    burn_share: percent(3),
+                    reserve_share: percent(4),
+                    orchestrator_share: percent(5),
+                    ..parameters()
+                };
+                Rewards::set_parameters(RuntimeOrigin::root(), changed)?;
+            }
+            Step::Contradict(seed) => send(seed, current, 3)?,
+            Step::Omit(seed) => send(seed, current, 0)?,
+            Step::Report { back, medium } => {
+                let Some(epoch) = current.checked_sub(back) else { return Ok(()) };
+                for attestor in (1..=REGISTRIES).map(id) {
+                    let evidence = Box::new(LeafOmission::Empty);
+                    let shown = frame_support::storage::with_storage_layer(|| {
+                        Qos::report_omission(signed(STRANGER), QosEpoch(epoch), attestor, media(medium), evidence)
+                            .map_err(|refusal| refusal.error)
+                    });
+                    self.forfeited += usize::from(shown.is_ok());
+                }
+            }
             Step::Drain(medium) => Nodes::drain(signed(OPERATOR), media(medium))?,
             Step::Resume(medium) => Nodes::resume(signed(OPERATOR), media(medium))?,
             Step::Price(medium, price) => {
@@ -144,43 +222,71 @@ impl Network {
                 Nodes::jail(&media(medium), 3);
             }
             Step::DrainAttestor(seed) => Nodes::drain(signed(ATTESTORS), id(seed))?,
-            Step::ResumeAttestor(seed) => Nodes::resume(signed(ATTESTORS), id(seed))?,
+            Step::ResumeAttestor(seed) => {
+                // A slash takes a tenth of 500 CHR at most.
+                let _ = Nodes::add_bond(signed(ATTESTORS), id(seed), 50 * CHR);
+                Nodes::resume(signed(ATTESTORS), id(seed))?;
+            }
         }
         Ok(())
     }
 }
 
-/// Tokens burnt according to the events.
-fn burnt() -> Balance {
-    System::events()
-        .iter()
-        .map(|record| match &record.event {
-            RuntimeEvent::Rewards(Event::Claimed { burnt, .. }) => *burnt,
-            _ => 0,
-        })
-        .sum()
+/// Tokens that closed ledgers burnt, and tokens that slashes took, according to the events.
+fn burnt_and_slashed() -> (Balance, Balance) {
+    System::events().iter().fold((0, 0), |(burnt, slashed), record| match &record.event {
+        RuntimeEvent::Rewards(Event::LedgerClosed { burnt: more, .. }) => (burnt + more, slashed),
+        RuntimeEvent::Nodes(pallet_chroom_nodes::Event::Slashed { amount, .. }) => (burnt, slashed + amount),
+        _ => (burnt, slashed),
+    })
+}
+
+/// Each account has what it owes, to the last unit: nothing else comes to them here.
+fn accounts_are_exact() {
+    let existence = ExistentialDeposit::get();
+    let escrows: Balance = Escrows::<Test>::iter_values().map(|escrow| escrow.balance).sum();
+    assert_eq!(Balances::balance(&Rewards::escrow_account()), existence + escrows);
+    let ledgers: Balance = Ledgers::<Test>::iter_values().map(|ledger| ledger.left).sum();
+    let accrued: Balance = Accrued::<Test>::iter_values().sum();
+    assert_eq!(Balances::balance(&Rewards::pot_account()), existence + ledgers + accrued);
 }
 
 #[test]
 fn invariants_hold() {
-    let paid = core::cell::Cell::new(0);
+    let paid = core::cell::Cell::new((0, 0, 0, 0));
     let mut runner = TestRunner::new(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(16) });
     let tried = runner.run(&proptest::collection::vec(step(), 250), |steps| {
         externalities(REGISTRIES, 10_000).execute_with(|| {
             run_to(1);
             let issued = Balances::total_issuance();
             let mut network = Network::default();
+            // What the treasury has of slashes is not burnt.
+            let mut saved = 0;
             for step in steps {
+                let treasury = Balances::free_balance(TREASURY);
+                let blocks = matches!(step, Step::Blocks(_));
                 // A refusal must leave no trace, as in a block.
                 let _ = frame_support::storage::with_storage_layer(|| network.apply(step));
+                if !blocks {
+                    saved += Balances::free_balance(TREASURY) - treasury;
+                }
                 check();
-                assert_eq!(Balances::total_issuance() + burnt(), issued);
+                accounts_are_exact();
+                let (burnt, slashed) = burnt_and_slashed();
+                assert_eq!(Balances::total_issuance() + burnt + slashed, issued + saved);
             }
-            paid.set(paid.get() + network.paid);
+            let (claims, collected, forfeited, slashes) = paid.get();
+            paid.set((
+                claims + network.paid,
+                collected + network.collected,
+                forfeited + network.forfeited,
+                slashes + usize::from(burnt_and_slashed().1 > 0),
+            ));
         });
         Ok(())
     });
     tried.unwrap();
-    // Runs in which nothing is paid would show nothing.
-    assert!(paid.get() > 30, "{} claims were paid", paid.get());
+    // Runs in which nothing is paid, lost or burnt would show nothing.
+    let (claims, collected, forfeited, slashes) = paid.get();
+    assert!(claims > 30 && collected > 5 && forfeited > 2 && slashes > 2, "{:?}", paid.get());
 }

@@ -1,7 +1,7 @@
 //! Each reason for which a claim is refused, before its proofs are looked at.
 
 use crate::{Error, mock::*};
-use chroom_primitives::QosEpoch;
+use chroom_primitives::{CHR, QosEpoch};
 use frame_support::{assert_noop, assert_ok};
 use pallet_chroom_nodes::Discipline;
 
@@ -94,7 +94,7 @@ fn a_node_claims_no_epoch_from_before_its_registration() {
         run_to(first(2));
         let node = register(9);
         run_to(closed(3));
-        // Nor the one within which it came: whoever could would register when the committees are known.
+        // In epoch 2 it came when the seed was known, and it could have been made for its committee.
         for epoch in [0, 1, 2] {
             assert_noop!(claim(epoch, node, vec![]), Error::<Test>::NotRegisteredInEpoch);
         }
@@ -138,5 +138,17 @@ fn without_attestors_nothing_is_claimed() {
         run_to(closed(0));
         assert_noop!(claim(0, id(SMALL), vec![]), Error::<Test>::NoCommittee);
         check();
+    });
+}
+
+#[test]
+fn a_ledger_that_is_short_pays_nothing() {
+    run(|| {
+        let round = attested(|_, _| View::score(9_000));
+        // It cannot come to this by calls.
+        crate::Ledgers::<Test>::mutate(QosEpoch(0), |ledger| ledger.as_mut().unwrap().left = 17 * CHR);
+        assert_noop!(claim(0, id(SMALL), round.proofs(id(SMALL))), Error::<Test>::Overflow);
+        crate::Ledgers::<Test>::mutate(QosEpoch(0), |ledger| ledger.as_mut().unwrap().left = 100 * CHR);
+        assert_ok!(claim(0, id(SMALL), round.proofs(id(SMALL))));
     });
 }

@@ -1,0 +1,17 @@
+//! Pay without pools.
+
+use crate::Config;
+use chroom_primitives::{AccountId, Balance, NodeId, pool::NodePools};
+use core::marker::PhantomData;
+use frame_support::traits::{fungible::Mutate, tokens::Preservation};
+use sp_runtime::DispatchResult;
+
+/// Gives all of a node's pay to its owner.
+pub struct OwnerOnly<T>(PhantomData<T>);
+
+impl<T: Config> NodePools for OwnerOnly<T> {
+    fn pay(_: &NodeId, owner: &AccountId, source: &AccountId, amount: Balance) -> DispatchResult {
+        <T as pallet_chroom_nodes::Config>::Currency::transfer(source, owner, amount, Preservation::Preserve)?;
+        Ok(())
+    }
+}
