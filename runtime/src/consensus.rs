@@ -2,7 +2,7 @@
 
 use crate::{
     AccountId, AuthorityDiscovery, Babe, Balance, Balances, Grandpa, Historical, Offences, Runtime, RuntimeEvent,
-    RuntimeHoldReason, SLOT_MS, Session, SessionKeys, Validators, economy::TreasuryAccount,
+    RuntimeHoldReason, SLOT_MS, Session, SessionKeys, Validators, economy::TreasuryAccount, governance::AdminOrigin,
     session_keys::ReservedBeefy,
 };
 use chroom_primitives::CHR;
@@ -119,7 +119,7 @@ impl pallet_chroom_validators::Config for Runtime {
     type Currency = Balances;
     type RuntimeHoldReason = RuntimeHoldReason;
     type Session = Session;
-    type ManageOrigin = frame_system::EnsureRoot<AccountId>;
+    type ManageOrigin = AdminOrigin;
     type Treasury = TreasuryAccount;
     type SlashFloor = SlashFloor;
     type SlashShares = Shares;

@@ -2,7 +2,7 @@
 
 use crate::{
     AccountId, Anchor, Balances, BlockNumber, Hash, Qos, Rewards, Runtime, RuntimeHoldReason, Timestamp,
-    economy::TreasuryAccount,
+    economy::TreasuryAccount, governance::AdminOrigin,
 };
 use codec::Encode;
 use frame_support::{
@@ -12,7 +12,6 @@ use frame_support::{
         fungible::{Balanced, Credit},
     },
 };
-use frame_system::EnsureRoot;
 use pallet_babe::{ParentBlockRandomness, RandomnessFromOneEpochAgo};
 use sp_runtime::Perbill;
 
@@ -61,7 +60,7 @@ impl pallet_chroom_nodes::Config for Runtime {
     type Epochs = Qos;
     type Slashed = HalfToTreasury;
     type OnRemoved = Rewards;
-    type AdminOrigin = EnsureRoot<AccountId>;
+    type AdminOrigin = AdminOrigin;
     // Two hours: what an operator signs off-line has to reach the chain within.
     type KeyProofLifetime = ConstU32<1_200>;
     type MaxRegistries = ConstU32<300>;

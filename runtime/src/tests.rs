@@ -2,7 +2,14 @@
 
 mod chain;
 mod equivocation;
+mod fees;
 mod genesis;
+mod governance;
 mod metadata;
+mod multisig;
+mod safe_mode;
 mod signature;
+mod sudo;
+mod tx_pause;
+mod upgrade;
 mod validator;
