@@ -13,7 +13,7 @@ use crate::{
 use frame_support::{
     parameter_types,
     traits::{
-        ConstU32, EitherOf, EitherOfDiverse, EqualPrivilegeOnly, Get, LinearStoragePrice, MapSuccess,
+        ConstU32, EitherOf, EitherOfDiverse, EqualPrivilegeOnly, LinearStoragePrice, MapSuccess,
         fungible::HoldConsideration,
     },
     weights::Weight,
@@ -106,7 +106,6 @@ impl pallet_collective::Config<CouncilCollective> for Runtime {
     type KillOrigin = EnsureRoot<AccountId>;
     // Only members propose, and a bounded number of motions; a deposit would keep nobody from anything.
     type Consideration = ();
-    type BlockNumberProvider = System;
 }
 
 impl pallet_collective::Config<TechnicalCollective> for Runtime {
@@ -124,7 +123,6 @@ impl pallet_collective::Config<TechnicalCollective> for Runtime {
     type DisapproveOrigin = EnsureRoot<AccountId>;
     type KillOrigin = EnsureRoot<AccountId>;
     type Consideration = ();
-    type BlockNumberProvider = System;
 }
 
 impl pallet_preimage::Config for Runtime {

@@ -1,8 +1,8 @@
 //! Blocks, accounts, time.
 
 use crate::{
-    AccountId, Babe, Balance, Block, Nonce, PalletInfo, Runtime, RuntimeCall, RuntimeEvent, RuntimeOrigin, RuntimeTask,
-    SLOT_MS, System, VERSION, call_filter::CallFilter, migrations::Migrations,
+    AccountId, Babe, Balance, Balances, Block, Nonce, PalletInfo, Runtime, RuntimeCall, RuntimeEvent, RuntimeOrigin,
+    RuntimeTask, SLOT_MS, System, VERSION, call_filter::CallFilter, migrations::Migrations,
 };
 use crate::{OriginCaller, RuntimeFreezeReason, RuntimeHoldReason};
 use chroom_primitives::{BlockNumber, CHR};

@@ -5,10 +5,10 @@ use super::{
     governance::{dispatch, signed},
 };
 use crate::{Runtime, RuntimeCall, RuntimeOrigin, presets};
-use frame_support::{assert_noop, assert_ok, weights::Weight};
+use frame_support::{assert_noop, assert_ok, traits::UnfilteredDispatchable, weights::Weight};
 use pallet_sudo::{Call, Error, Key};
 use sp_keyring::Sr25519Keyring::{self, Alice};
-use sp_runtime::{DispatchError, traits::Dispatchable};
+use sp_runtime::DispatchError;
 
 /// Each call of the pallet, to the good of `who`.
 fn calls(who: Sr25519Keyring) -> Vec<RuntimeCall> {
