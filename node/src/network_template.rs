@@ -1,4 +1,4 @@
-//! Starting a network of one's own: production values with the founders' accounts and keys.
+//! Starting a network of one's own: production values with the founders' accounts, keys and houses.
 
 use crate::chain_spec;
 use serde_json::Value;
@@ -7,7 +7,12 @@ use std::{fs, io::Write, path::PathBuf};
 /// Largest genesis patch that is read.
 const MAX_PATCH: u64 = 16 * 1024 * 1024;
 
-/// Writes the specification of a new network: the runtime's `live` preset with your balances, session keys and validators.
+/// Members that each house begins with at least. Two thirds of fewer are one member, or all of them: one key would decide,
+/// or one lost key would end all decisions.
+const MIN_MEMBERS: usize = 3;
+
+/// Writes the specification of a new network: the runtime's `live` preset with your balances, session keys, validators,
+/// council and technical committee.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  chroom-node new-network --genesis founders.json --name 'Chroom' --id chroom > chroom.json\n\n\
@@ -15,7 +20,9 @@ const MAX_PATCH: u64 = 16 * 1024 * 1024;
     {\"balances\": {\"balances\": [[\"<account>\", 1000000000000000000]]},\n   \
     \"session\": {\"keys\": [[\"<account>\", \"<account>\", {\"babe\": \"…\", \"grandpa\": \"…\", \
     \"authority_discovery\": \"…\", \"beefy\": \"…\"}]]},\n   \
-    \"validators\": {\"validators\": [[\"<account>\", 10000000000000000]]}}\n\n\
+    \"validators\": {\"validators\": [[\"<account>\", 10000000000000000]]},\n   \
+    \"council\": {\"members\": [\"<account>\", \"<account>\", \"<account>\"]},\n   \
+    \"technicalCommittee\": {\"members\": [\"<account>\", \"<account>\", \"<account>\"]}}\n\n\
     The session keys come from `author_rotateKeysWithOwner` on each founder's node."
 )]
 pub struct NewNetworkCmd {
@@ -64,6 +71,17 @@ pub enum NewNetworkError {
              a chain without validators never makes a block"
     )]
     NoValidators,
+    /// Nobody could ever change the network.
+    #[error(
+        "the genesis needs at least {MIN_MEMBERS} accounts in {0}.members: council and technical committee govern the \
+             network, and there is no other way to change it"
+    )]
+    NoHouse(&'static str),
+    /// One key would rule the network.
+    #[error(
+        "a live network has no sudo key: remove `sudo` from the genesis; council and technical committee govern it"
+    )]
+    SudoKey,
     /// The node has no runtime.
     #[error(transparent)]
     NoWasm(#[from] chain_spec::NoWasm),
@@ -93,9 +111,17 @@ impl NewNetworkCmd {
         let bytes = fs::read(path).map_err(read_error)?;
         let patch: Value =
             serde_json::from_slice(&bytes).map_err(|source| NewNetworkError::Json { path: path.clone(), source })?;
-        let is_filled = |pointer| patch.pointer(pointer).and_then(Value::as_array).is_some_and(|list| !list.is_empty());
-        if !is_filled("/session/keys") || !is_filled("/validators/validators") {
+        let entries = |pointer: &str| patch.pointer(pointer).and_then(Value::as_array).map_or(0, Vec::len);
+        if entries("/session/keys") == 0 || entries("/validators/validators") == 0 {
             return Err(NewNetworkError::NoValidators);
+        }
+        for house in ["council", "technicalCommittee"] {
+            if entries(&format!("/{house}/members")) < MIN_MEMBERS {
+                return Err(NewNetworkError::NoHouse(house));
+            }
+        }
+        if patch.get("sudo").is_some_and(|sudo| !sudo.is_null()) {
+            return Err(NewNetworkError::SudoKey);
         }
         let spec = chain_spec::live(&self.name, &self.id, patch)?;
         // The raw form runs the genesis in the runtime, which is the check that it is sound; the plain form may follow.
@@ -126,6 +152,31 @@ mod tests {
         {
             assert!(matches!(run(patch), Err(NewNetworkError::NoValidators)), "{patch}");
         }
+    }
+
+    #[test]
+    fn a_genesis_without_a_house_is_refused() {
+        let patch = |council: &str, committee: &str| {
+            format!(
+                r#"{{"session": {{"keys": [1]}}, "validators": {{"validators": [1]}},
+                    "council": {{"members": {council}}}, "technicalCommittee": {{"members": {committee}}}}}"#
+            )
+        };
+        for (council, committee, missing) in [
+            ("[]", "[1, 2, 3]", "council"),
+            ("[1, 2]", "[1, 2, 3]", "council"),
+            ("[1, 2, 3]", "[1]", "technicalCommittee"),
+        ] {
+            let error = run(&patch(council, committee)).unwrap_err();
+            assert!(matches!(error, NewNetworkError::NoHouse(house) if house == missing), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_genesis_with_a_sudo_key_is_refused() {
+        let patch = r#"{"session": {"keys": [1]}, "validators": {"validators": [1]}, "council": {"members": [1, 2, 3]},
+            "technicalCommittee": {"members": [1, 2, 3]}, "sudo": {"key": "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY"}}"#;
+        assert!(matches!(run(patch), Err(NewNetworkError::SudoKey)));
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use crate::{
     AccountId, AuthorityDiscovery, Babe, Balance, Balances, Grandpa, Historical, Offences, Runtime, RuntimeEvent,
-    RuntimeHoldReason, SLOT_MS, Session, SessionKeys, Validators, economy::TreasuryAccount,
+    RuntimeHoldReason, SLOT_MS, Session, SessionKeys, Validators,
+    economy::TreasuryAccount,
+    governance::{AdminOrigin, SlashCancelOrigin},
     session_keys::ReservedBeefy,
 };
 use chroom_primitives::CHR;
@@ -121,8 +123,8 @@ impl pallet_chroom_validators::Config for Runtime {
     type Currency = Balances;
     type RuntimeHoldReason = RuntimeHoldReason;
     type Session = Session;
-    type ManageOrigin = frame_system::EnsureRoot<AccountId>;
-    type CancelOrigin = frame_system::EnsureRoot<AccountId>;
+    type ManageOrigin = AdminOrigin;
+    type CancelOrigin = SlashCancelOrigin;
     type PotId = ValidatorPotId;
     type Treasury = TreasuryAccount;
     type SlashFloor = SlashFloor;

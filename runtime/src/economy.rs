@@ -1,13 +1,16 @@
 //! Fees and the treasury.
 
-use crate::{AccountId, Authorship, Balance, Balances, Runtime, RuntimeEvent, Validators};
+use crate::{
+    AccountId, Authorship, Balance, Balances, Runtime, RuntimeEvent, Validators,
+    parameters::{ByteFee, ExecutionFee},
+};
 use frame_support::{
     PalletId, parameter_types,
     traits::{
-        ConstU8, ConstU128, Imbalance, OnUnbalanced,
+        ConstU8, Imbalance, OnUnbalanced,
         fungible::{Balanced, Credit},
     },
-    weights::{ConstantMultiplier, IdentityFee},
+    weights::ConstantMultiplier,
 };
 use pallet_transaction_payment::{FungibleAdapter, Multiplier, TargetedFeeAdjustment};
 use sp_runtime::{
@@ -67,15 +70,11 @@ impl OnUnbalanced<Credit<AccountId, Balances>> for FeesAndTips {
     }
 }
 
-/// Fee of a byte in the smallest unit: one CHR per megabyte.
-pub const BYTE_FEE: Balance = 1_000_000;
-
 impl pallet_transaction_payment::Config for Runtime {
     type RuntimeEvent = RuntimeEvent;
     type OnChargeTransaction = FungibleAdapter<Balances, FeesAndTips>;
-    // A picosecond of execution costs one unit, so a second costs one CHR.
-    type WeightToFee = IdentityFee<Balance>;
-    type LengthToFee = ConstantMultiplier<Balance, ConstU128<BYTE_FEE>>;
+    type WeightToFee = ExecutionFee;
+    type LengthToFee = ConstantMultiplier<Balance, ByteFee>;
     type FeeMultiplierUpdate =
         TargetedFeeAdjustment<Runtime, TargetBlockFullness, AdjustmentVariable, MinimumMultiplier, MaximumMultiplier>;
     type OperationalFeeMultiplier = ConstU8<5>;

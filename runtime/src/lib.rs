@@ -18,10 +18,16 @@ mod wasm {
 extern crate alloc;
 
 pub mod apis;
+#[cfg(feature = "runtime-benchmarks")]
+mod benchmarks;
+pub mod call_filter;
 pub mod consensus;
 pub mod economy;
+pub mod governance;
+pub mod migrations;
 pub mod network;
 pub mod pallets;
+pub mod parameters;
 pub mod presets;
 pub mod session_keys;
 pub mod system;
@@ -39,7 +45,7 @@ use sp_version::RuntimeVersion;
 /// Length of a slot in milliseconds; a block in each.
 pub const SLOT_MS: u64 = 6_000;
 
-/// The runtime's version.
+/// The runtime's version. docs/governance.md says when which of the numbers is raised.
 #[sp_version::runtime_version]
 pub const VERSION: RuntimeVersion = RuntimeVersion {
     spec_name: Cow::Borrowed("chroom"),

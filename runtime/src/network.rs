@@ -2,7 +2,7 @@
 
 use crate::{
     AccountId, Anchor, Balance, Balances, BlockNumber, Hash, Pools, Qos, Rewards, Runtime, RuntimeHoldReason,
-    Timestamp, Validators, economy::TreasuryAccount,
+    Timestamp, Validators, economy::TreasuryAccount, governance::AdminOrigin,
 };
 use chroom_primitives::{CHR, NodeId};
 use codec::Encode;
@@ -10,7 +10,6 @@ use frame_support::{
     PalletId, parameter_types,
     traits::{ConstU32, ConstU128, Get, Randomness},
 };
-use frame_system::EnsureRoot;
 use pallet_babe::{ParentBlockRandomness, RandomnessFromOneEpochAgo};
 use pallet_chroom_nodes::OnNodeRemoved;
 use pallet_chroom_pools::SlashShares;
@@ -75,7 +74,7 @@ impl pallet_chroom_nodes::Config for Runtime {
     type Treasury = TreasuryAccount;
     type OnSlashed = Pools;
     type OnRemoved = NodeRemoved;
-    type AdminOrigin = EnsureRoot<AccountId>;
+    type AdminOrigin = AdminOrigin;
     // Two hours: what an operator signs off-line has to reach the chain within.
     type KeyProofLifetime = ConstU32<1_200>;
     type MaxRegistries = ConstU32<300>;

@@ -70,6 +70,25 @@ mod runtime {
     pub type Anchor = pallet_chroom_anchor::Pallet<Runtime>;
     #[runtime::pallet_index(24)]
     pub type Pools = pallet_chroom_pools::Pallet<Runtime>;
+
+    #[runtime::pallet_index(30)]
+    pub type Council = pallet_collective::Pallet<Runtime, Instance1>;
+    #[runtime::pallet_index(31)]
+    pub type TechnicalCommittee = pallet_collective::Pallet<Runtime, Instance2>;
+    #[runtime::pallet_index(32)]
+    pub type Preimage = pallet_preimage::Pallet<Runtime>;
+    #[runtime::pallet_index(33)]
+    pub type Scheduler = pallet_scheduler::Pallet<Runtime>;
+    #[runtime::pallet_index(34)]
+    pub type Enactment = pallet_chroom_enactment::Pallet<Runtime>;
+    #[runtime::pallet_index(35)]
+    pub type Parameters = pallet_parameters::Pallet<Runtime>;
+    #[runtime::pallet_index(36)]
+    pub type SafeMode = pallet_safe_mode::Pallet<Runtime>;
+    #[runtime::pallet_index(37)]
+    pub type TxPause = pallet_tx_pause::Pallet<Runtime>;
+    #[runtime::pallet_index(38)]
+    pub type Multisig = pallet_multisig::Pallet<Runtime>;
 }
 
 // The macro's trait for inherents is private to this module.

@@ -1,10 +1,10 @@
 //! Genesis presets: `dev` (one validator), `local` (two validators), `live` (production values, without authorities).
 //!
 //! A preset is a JSON patch of the default genesis. `live` has no keys and no balances, and so makes no chain by itself:
-//! whoever starts a network adds its validators with a patch of the same form (docs/chain.md shows one). No account of it
-//! can call sudo.
+//! whoever starts a network adds its validators and the members of its council and technical committee with a patch of the
+//! same form (docs/chain.md shows one). No account of it can call sudo.
 
-use crate::{AccountId, Balance, SessionKeys, consensus::BABE_GENESIS};
+use crate::{AccountId, Balance, SessionKeys, consensus::BABE_GENESIS, governance::MinEnactmentDelay};
 use alloc::{string::String, string::ToString, vec, vec::Vec};
 use chroom_primitives::CHR;
 use pallet_chroom_nodes::NodeParameters;
@@ -29,6 +29,11 @@ pub const LIVE: &str = "live";
 const DEV_ENDOWMENT: Balance = 10_000_000 * CHR;
 /// What every developer's validator has bonded at the genesis.
 const DEV_BOND: Balance = 1_000_000 * CHR;
+
+/// The developers' council.
+const DEV_COUNCIL: [Sr25519Keyring; 3] = [Sr25519Keyring::Alice, Sr25519Keyring::Bob, Sr25519Keyring::Charlie];
+/// The developers' technical committee: nobody who is in the council too.
+const DEV_COMMITTEE: [Sr25519Keyring; 3] = [Sr25519Keyring::Dave, Sr25519Keyring::Eve, Sr25519Keyring::Ferdie];
 
 /// Blocks in a day.
 const DAY: u32 = 14_400;
@@ -64,6 +69,10 @@ fn dev_session_keys(validator: Sr25519Keyring) -> SessionKeys {
         authority_discovery: validator.public().into(),
         beefy: get_public_from_string_or_panic::<BeefyId>(&name),
     }
+}
+
+fn accounts(keys: &[Sr25519Keyring]) -> Vec<AccountId> {
+    keys.iter().map(|key| key.to_account_id()).collect()
 }
 
 fn test_network(validators: &[Sr25519Keyring]) -> Value {
@@ -111,6 +120,10 @@ fn test_network(validators: &[Sr25519Keyring]) -> Value {
         // receipts; their roots still have to get in.
         "qos": { "parameters": EpochParameters { length: 10, submit_window: 7, committee_size: 3 } },
         "rewards": { "parameters": RewardParameters::default(), "reserveChr": 1_000_000 },
+        // A minute between approval and enactment.
+        "enactment": { "delay": MinEnactmentDelay::get() },
+        "council": { "members": accounts(&DEV_COUNCIL) },
+        "technicalCommittee": { "members": accounts(&DEV_COMMITTEE) },
         "sudo": { "key": Some(Sr25519Keyring::Alice.to_account_id()) },
     })
 }
@@ -154,5 +167,7 @@ fn live() -> Value {
             },
             "reserveChr": 20_000_000,
         },
+        // Two days in which everybody can read what is about to happen, and either house can take it back.
+        "enactment": { "delay": 2 * DAY },
     })
 }

@@ -1,8 +1,8 @@
 //! Blocks, accounts, time.
 
 use crate::{
-    AccountId, Babe, Balance, Block, Nonce, PalletInfo, Runtime, RuntimeCall, RuntimeEvent, RuntimeOrigin, RuntimeTask,
-    SLOT_MS, System, VERSION,
+    AccountId, Babe, Balance, Balances, Block, Nonce, PalletInfo, Runtime, RuntimeCall, RuntimeEvent, RuntimeOrigin,
+    RuntimeTask, SLOT_MS, System, VERSION, call_filter::CallFilter, migrations::Migrations,
 };
 use crate::{OriginCaller, RuntimeFreezeReason, RuntimeHoldReason};
 use chroom_primitives::{BlockNumber, CHR};
@@ -43,6 +43,12 @@ parameter_types! {
 /// Least free balance of an account.
 pub const EXISTENTIAL_DEPOSIT: Balance = CHR / 1_000;
 
+/// What is held while `items` with `bytes` in all are in the chain's storage for an account.
+pub const fn storage_deposit(items: u32, bytes: u32) -> Balance {
+    // As casts, for want of a constant `From`.
+    items as Balance * (CHR / 100) + bytes as Balance * (CHR / 10_000)
+}
+
 #[derive_impl(frame_system::config_preludes::SolochainDefaultConfig)]
 impl frame_system::Config for Runtime {
     type Block = Block;
@@ -54,6 +60,8 @@ impl frame_system::Config for Runtime {
     type BlockLength = RuntimeBlockLength;
     type DbWeight = RocksDbWeight;
     type Version = Version;
+    type BaseCallFilter = CallFilter;
+    type SingleBlockMigrations = Migrations;
     type SS58Prefix = ConstU16<42>;
     type MaxConsumers = ConstU32<16>;
     type SystemWeightInfo = frame_system::weights::SubstrateWeight<Runtime>;
@@ -91,6 +99,25 @@ impl pallet_utility::Config for Runtime {
     type WeightInfo = pallet_utility::weights::SubstrateWeight<Runtime>;
 }
 
+parameter_types! {
+    /// Deposit of an open multisig call.
+    pub const MultisigDepositBase: Balance = storage_deposit(1, 88);
+    /// Deposit of one more signatory of it.
+    pub const MultisigDepositFactor: Balance = storage_deposit(0, 32);
+}
+
+impl pallet_multisig::Config for Runtime {
+    type RuntimeEvent = RuntimeEvent;
+    type RuntimeCall = RuntimeCall;
+    type Currency = Balances;
+    type DepositBase = MultisigDepositBase;
+    type DepositFactor = MultisigDepositFactor;
+    type MaxSignatories = ConstU32<100>;
+    type WeightInfo = pallet_multisig::weights::SubstrateWeight<Runtime>;
+    type BlockNumberProvider = System;
+}
+
+// Developers' networks alone have a key; without one the call filter lets no call through.
 impl pallet_sudo::Config for Runtime {
     type RuntimeEvent = RuntimeEvent;
     type RuntimeCall = RuntimeCall;

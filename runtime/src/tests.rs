@@ -2,8 +2,15 @@
 
 mod chain;
 mod equivocation;
+mod fees;
 mod genesis;
+mod governance;
 mod metadata;
+mod multisig;
 mod nodes;
+mod safe_mode;
 mod signature;
+mod sudo;
+mod tx_pause;
+mod upgrade;
 mod validator;

@@ -1,7 +1,11 @@
 //! The genesis presets.
 
 use super::chain::genesis_storage;
-use crate::{AccountId, Babe, Balances, Grandpa, Nodes, Qos, Runtime, Session, SessionKeys, Validators, presets};
+use crate::{
+    AccountId, Babe, Balances, Enactment, Grandpa, Nodes, Qos, Runtime, Session, SessionKeys, Validators,
+    governance::{CouncilCollective, MinEnactmentDelay, TechnicalCollective},
+    presets,
+};
 use chroom_primitives::CHR;
 use frame_support::traits::fungible::{Inspect, InspectHold};
 use pallet_chroom_validators::{HoldReason, Parameters, SessionLength};
@@ -35,6 +39,13 @@ fn the_developers_networks_have_their_validators_keys_and_sudo() {
             assert_eq!(SessionLength::<Runtime>::get(), 20);
             let alice = Sr25519Keyring::Alice.to_account_id();
             assert_eq!(pallet_sudo::Key::<Runtime>::get().as_ref(), Some(&alice));
+            assert_eq!(Enactment::delay(), MinEnactmentDelay::get());
+            for members in [
+                pallet_collective::Members::<Runtime, CouncilCollective>::get(),
+                pallet_collective::Members::<Runtime, TechnicalCollective>::get(),
+            ] {
+                assert_eq!(members.len(), 3, "{name}");
+            }
             assert_eq!(Balances::balance_on_hold(&HoldReason::Bond.into(), &alice), 1_000_000 * CHR);
             for key in Sr25519Keyring::well_known() {
                 assert!(Balances::free_balance(key.to_account_id()) >= 9_000_000 * CHR, "{name}: {key:?} has funds");
@@ -64,6 +75,9 @@ fn live_has_production_values_and_nobody_in_it() {
     sp_io::TestExternalities::from(storage).execute_with(|| {
         assert!(Session::validators().is_empty());
         assert_eq!(pallet_sudo::Key::<Runtime>::get(), None);
+        assert!(pallet_collective::Members::<Runtime, CouncilCollective>::get().is_empty());
+        assert!(pallet_collective::Members::<Runtime, TechnicalCollective>::get().is_empty());
+        assert_eq!(Enactment::delay(), 2 * 14_400);
         for key in Sr25519Keyring::iter() {
             assert_eq!(Balances::total_balance(&key.to_account_id()), 0, "no developer's key has funds: {key:?}");
         }
@@ -106,10 +120,14 @@ fn live_with_founders_has_them_as_validators() {
         "balances": { "balances": all(100_000 * CHR) },
         "session": { "keys": keys },
         "validators": { "validators": all(50_000 * CHR) },
+        "council": { "members": founders.map(|founder| founder.to_account_id()) },
+        "technicalCommittee": { "members": founders.map(|founder| founder.to_account_id()) },
     });
     let storage = genesis_storage(presets::LIVE, Some(patch)).unwrap();
     sp_io::TestExternalities::from(storage).execute_with(|| {
         assert_eq!(Session::validators().len(), 4);
+        assert_eq!(pallet_collective::Members::<Runtime, CouncilCollective>::get().len(), 4);
+        assert_eq!(pallet_collective::Members::<Runtime, TechnicalCollective>::get().len(), 4);
         assert_eq!(Validators::reporting_sessions(), 28 * 6);
         assert_eq!(Babe::authorities().len(), 4);
         assert_eq!(pallet_sudo::Key::<Runtime>::get(), None);
