@@ -6,14 +6,16 @@ use crate::{
     runtime::{runtime_types::bounded_collections::bounded_vec::BoundedVec, transactions as calls},
 };
 use chroom_primitives::{
-    AccountId, Balance, CapacityClass, Endpoint, H3Cell, NodeId, QosEpoch, Role, Signed, merkle::Root,
-    record::KeyProof, runtime_api::MemberProof,
+    AccountId, Balance, CapacityClass, Endpoint, EthereumSignature, H3Cell, NodeId, QosEpoch, Role, Signed,
+    merkle::Root, record::KeyProof, runtime_api::MemberProof, typed_data::NodeRegistration,
 };
 use chroom_wallet::Wallet;
 use subxt::utils::Static;
 
 /// Blocks for which a key proof made by [`ChainClient::register`] holds.
 const KEY_PROOF_BLOCKS: u32 = 100;
+/// Blocks for which an owner's authorisation holds: it may have to travel. The chain takes 1,200 at most.
+const AUTHORIZATION_BLOCKS: u32 = 1_000;
 
 /// A node to be registered.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,6 +32,17 @@ pub struct NewNode {
     pub price_per_gib: Balance,
     /// Bond that the owner puts on hold, in the smallest unit.
     pub bond: Balance,
+}
+
+/// An owner's word that a node may register itself, with the owner's signature.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Authorization {
+    /// The EVM address of the owner, who signed.
+    pub owner: NodeId,
+    /// What it signed.
+    pub registration: NodeRegistration,
+    /// The signature.
+    pub signature: EthereumSignature,
 }
 
 /// Changes to a registration; `None` leaves an attribute as it is.
@@ -86,6 +99,56 @@ impl ChainClient {
         self.submit(owner, &call).await
     }
 
+    /// What `owner` has to sign, as typed data, so that `node` may register itself now.
+    pub async fn authorizable(
+        &self,
+        owner: NodeId,
+        node: NodeId,
+        role: Role,
+        class: CapacityClass,
+        bond: Balance,
+    ) -> Result<NodeRegistration, SubmitError> {
+        let nonce = self.authorization_nonce(owner).await?;
+        let expires_at = self.membership().borrow().block.saturating_add(AUTHORIZATION_BLOCKS);
+        Ok(NodeRegistration { node, role, class, bond, nonce, expires_at })
+    }
+
+    /// Registers the node that signs for the owner who authorised it; the owner's account bonds, the node's pays the fee.
+    pub async fn register_authorized(
+        &self,
+        node: &Signer,
+        authorization: &Authorization,
+        cell: H3Cell,
+        endpoint: Endpoint,
+        price_per_gib: Balance,
+    ) -> Result<TxOutcome, SubmitError> {
+        let Authorization { owner, registration, signature } = *authorization;
+        let call = calls().nodes().register_authorized(
+            Static(owner),
+            Static(registration.role),
+            Static(registration.class),
+            Static(cell),
+            Static(endpoint),
+            price_per_gib,
+            registration.bond,
+            registration.expires_at,
+            Static(signature),
+        );
+        self.submit(node, &call).await
+    }
+
+    /// Gives a registration the key that made `proof`.
+    pub async fn rotate_key(
+        &self,
+        owner: &Signer,
+        node: NodeId,
+        proof: &Signed<KeyProof>,
+    ) -> Result<TxOutcome, SubmitError> {
+        let KeyProof { node: new_node, expires_at, .. } = proof.payload;
+        let call = calls().nodes().rotate_key(Static(node), Static(new_node), expires_at, Static(proof.signature));
+        self.submit(owner, &call).await
+    }
+
     /// Changes a node's attributes.
     pub async fn update(&self, owner: &Signer, node: NodeId, update: NodeUpdate) -> Result<TxOutcome, SubmitError> {
         let call = calls().nodes().update(
@@ -101,6 +164,16 @@ impl ChainClient {
     /// Puts more bond on hold for a node.
     pub async fn add_bond(&self, owner: &Signer, node: NodeId, amount: Balance) -> Result<TxOutcome, SubmitError> {
         self.submit(owner, &calls().nodes().add_bond(Static(node), amount)).await
+    }
+
+    /// Takes back a part of a node's bond; it can be withdrawn after the unbonding period.
+    pub async fn reduce_bond(&self, owner: &Signer, node: NodeId, amount: Balance) -> Result<TxOutcome, SubmitError> {
+        self.submit(owner, &calls().nodes().reduce_bond(Static(node), amount)).await
+    }
+
+    /// Releases the parts of a node's bond whose unbonding period is over.
+    pub async fn withdraw_reduced(&self, owner: &Signer, node: NodeId) -> Result<TxOutcome, SubmitError> {
+        self.submit(owner, &calls().nodes().withdraw_reduced(Static(node))).await
     }
 
     /// Takes a node out of service; what it carries goes on. By its owner or the node itself.

@@ -17,8 +17,8 @@ pub mod runtime;
 pub mod signer;
 pub mod transaction;
 
-pub use account::AccountBalance;
-pub use calls::{NewNode, NodeUpdate};
+pub use account::{AccountBalance, UnbondingPart};
+pub use calls::{Authorization, NewNode, NodeUpdate};
 pub use client::ChainClient;
 pub use config::ChroomConfig;
 pub use link::ConnectError;

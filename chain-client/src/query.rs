@@ -1,7 +1,7 @@
 //! What can be asked of the chain, answered as of its last finalised block.
 
 use crate::{
-    AccountBalance, ChainClient, ConnectError,
+    AccountBalance, ChainClient, ConnectError, UnbondingPart,
     config::{ChroomConfig, subxt_account},
     link::Connection,
     runtime,
@@ -225,6 +225,16 @@ impl ChainClient {
     pub async fn balance(&self, account: &AccountId) -> Result<AccountBalance, QueryError> {
         let account = subxt_account(account);
         self.ask(|at| async move { crate::account::balance(&at, account).await }).await
+    }
+
+    /// The nonce that the next authorisation by an owner's EVM wallet must carry.
+    pub async fn authorization_nonce(&self, owner: NodeId) -> Result<u32, QueryError> {
+        self.ask(|at| async move { crate::account::authorization_nonce(&at, owner).await }).await
+    }
+
+    /// The parts of a node's bond that are unbonding, in the order in which they were taken back.
+    pub async fn unbonding(&self, node: NodeId) -> Result<Vec<UnbondingPart>, QueryError> {
+        self.ask(|at| async move { crate::account::unbonding(&at, node).await }).await
     }
 
     /// The last reward that was paid for a node, with its epoch; none if it never claimed.

@@ -156,8 +156,9 @@ async fn a_node_lives_on_the_chain() {
     assert!(!both.is_member(&media.node_id(), Role::Registry));
     assert_eq!(both.get(&media.node_id()).unwrap().owner, charlie.account());
     let after = client.balance(&charlie.account()).await.unwrap();
-    assert_eq!(after.held - before.held, 600 * CHR);
-    assert_eq!(before.free - after.free, 610 * CHR + first.fee + second.fee + third.fee, "fees are told exactly");
+    // Two bonds, and two deposits of one CHR.
+    assert_eq!(after.held - before.held, 602 * CHR);
+    assert_eq!(before.free - after.free, 612 * CHR + first.fee + second.fee + third.fee, "fees are told exactly");
     assert_eq!(client.balance(&registry.account()).await.unwrap().free, 10 * CHR);
     assert_eq!(client.key_proof_nonce(media.node_id()).await.unwrap(), 1);
     assert_eq!(client.registration(media.node_id()).await.unwrap().as_ref(), both.get(&media.node_id()));

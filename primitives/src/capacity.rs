@@ -34,6 +34,18 @@ pub enum CapacityClass {
 }
 
 impl CapacityClass {
+    /// All classes, in the order of their codec index.
+    pub const ALL: [CapacityClass; 3] = [CapacityClass::Small, CapacityClass::Medium, CapacityClass::Large];
+
+    /// The class's name in JSON and in what operators sign.
+    pub const fn name(self) -> &'static str {
+        match self {
+            CapacityClass::Small => "small",
+            CapacityClass::Medium => "medium",
+            CapacityClass::Large => "large",
+        }
+    }
+
     /// Weight of the class in the availability subsidy and factor of the minimum bond.
     pub const fn weight(self) -> u32 {
         match self {

@@ -25,6 +25,7 @@ pub mod role;
 pub mod runtime_api;
 pub mod score;
 pub mod signed;
+pub mod typed_data;
 
 pub use account::{AccountId, ChroomSignature, ChroomSigner};
 pub use capacity::CapacityClass;

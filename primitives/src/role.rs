@@ -35,6 +35,15 @@ pub enum Role {
 impl Role {
     /// All roles, in the order of their codec index.
     pub const ALL: [Role; 3] = [Role::Media, Role::Orchestrator, Role::Registry];
+
+    /// The role's name in JSON and in what operators sign.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Role::Media => "media",
+            Role::Orchestrator => "orchestrator",
+            Role::Registry => "registry",
+        }
+    }
 }
 
 /// Where a registered node stands.

@@ -4,29 +4,21 @@ use crate::{
     AccountId, Anchor, Balance, Balances, BlockNumber, Hash, Pools, Qos, Rewards, Runtime, RuntimeHoldReason,
     Timestamp, economy::TreasuryAccount,
 };
-use chroom_primitives::{CHR, NodeId};
+use chroom_primitives::CHR;
 use codec::Encode;
 use frame_support::{
     PalletId, parameter_types,
-    traits::{
-        ConstU32, ConstU128, Imbalance, OnUnbalanced, Randomness,
-        fungible::{Balanced, Credit},
-    },
+    traits::{ConstU32, ConstU128, Get, Randomness},
 };
 use frame_system::EnsureRoot;
 use pallet_babe::{ParentBlockRandomness, RandomnessFromOneEpochAgo};
-use pallet_chroom_nodes::OnNodeRemoved;
 use pallet_chroom_pools::SlashShares;
-use sp_runtime::Perbill;
 
 parameter_types! {
     /// Names the accounts of escrows and reserve.
     pub const RewardsPalletId: PalletId = PalletId(*b"chr/rwrd");
     /// Names the account of what is delegated to nodes.
     pub const PoolsPalletId: PalletId = PalletId(*b"chr/pool");
-    /// How slashes of what is delegated are split; half is burnt.
-    pub const DelegationSlashShares: SlashShares =
-        SlashShares { reporter: Perbill::from_percent(20), treasury: Perbill::from_percent(30) };
 }
 
 /// QoS epochs that the chain remembers: within them roots are kept, nodes claim and snapshots can be read.
@@ -51,25 +43,13 @@ impl Randomness<Hash, BlockNumber> for CommitteeRandomness {
     }
 }
 
-/// Burns half of what a node's bond loses besides the reporter's part; the treasury gets the other half.
-pub struct HalfToTreasury;
+/// Splits slashes of what is delegated as those of bonds are split.
+pub struct SlashSharesOfBonds;
 
-impl OnUnbalanced<Credit<AccountId, Balances>> for HalfToTreasury {
-    fn on_nonzero_unbalanced(amount: Credit<AccountId, Balances>) {
-        let half = Perbill::from_percent(50) * amount.peek();
-        let (treasury, _burnt) = amount.split(half);
-        // What the treasury's account cannot take is burnt too.
-        let _ = <Balances as Balanced<AccountId>>::resolve(&TreasuryAccount::get(), treasury);
-    }
-}
-
-/// Tells the pallets that keep something about a node that it is gone.
-pub struct NodeRemoved;
-
-impl OnNodeRemoved for NodeRemoved {
-    fn removed(node: &NodeId) {
-        Rewards::removed(node);
-        Pools::removed(node);
+impl Get<SlashShares> for SlashSharesOfBonds {
+    fn get() -> SlashShares {
+        let parameters = pallet_chroom_nodes::Parameters::<Runtime>::get();
+        SlashShares { reporter: parameters.reporter_share, treasury: parameters.treasury_share }
     }
 }
 
@@ -77,8 +57,10 @@ impl pallet_chroom_nodes::Config for Runtime {
     type Currency = Balances;
     type RuntimeHoldReason = RuntimeHoldReason;
     type Epochs = Qos;
-    type Slashed = HalfToTreasury;
-    type OnRemoved = NodeRemoved;
+    type Time = Timestamp;
+    type Treasury = TreasuryAccount;
+    type OnSlashed = Pools;
+    type OnRemoved = (Rewards, Pools);
     type AdminOrigin = EnsureRoot<AccountId>;
     // Two hours: what an operator signs off-line has to reach the chain within.
     type KeyProofLifetime = ConstU32<1_200>;
@@ -109,7 +91,7 @@ impl pallet_chroom_pools::Config for Runtime {
     type NoticePeriod = ConstU32<{ 7 * 14_400 }>;
     type MinDelegation = ConstU128<MIN_DELEGATION>;
     type Treasury = TreasuryAccount;
-    type SlashShares = DelegationSlashShares;
+    type SlashShares = SlashSharesOfBonds;
     type WeightInfo = pallet_chroom_pools::weights::ChroomWeight<Runtime>;
 }
 

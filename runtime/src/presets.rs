@@ -123,7 +123,11 @@ fn live() -> Value {
                 unbonding_period: 28 * DAY,
                 jail_period: DAY,
                 equivocation_slash: Perbill::from_percent(10),
-                reporter_share: Perbill::from_percent(10),
+                // Half of what is slashed is burnt.
+                reporter_share: Perbill::from_percent(20),
+                treasury_share: Perbill::from_percent(30),
+                // For about 2 kB: a registration with its terms of 64 epochs, its nonces and indices.
+                deposit: 10 * CHR,
             },
         },
         // An hour, with ten minutes for the roots.

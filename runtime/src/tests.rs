@@ -4,5 +4,6 @@ mod chain;
 mod equivocation;
 mod genesis;
 mod metadata;
+mod nodes;
 mod signature;
 mod validator;

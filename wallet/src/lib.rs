@@ -8,9 +8,11 @@
 pub mod keystore;
 pub mod passphrase;
 mod peer;
+mod typed_data;
 mod wallet;
 
 pub use keystore::{OpenError, SaveError, Strength};
 pub use passphrase::{Passphrase, PassphraseError};
 pub use peer::{node_id_of_peer, node_id_of_peer_id};
+pub use typed_data::registration_request;
 pub use wallet::{SecretError, Wallet};

@@ -1,6 +1,8 @@
 //! A key in memory.
 
-use chroom_primitives::{AccountId, EthereumSignature, Hash, NodeId, Signable, Signed, signed::personal_hash};
+use chroom_primitives::{
+    AccountId, EthereumSignature, Hash, NodeId, Signable, Signed, signed::personal_hash, typed_data::NodeRegistration,
+};
 use core::fmt;
 use k256::ecdsa::SigningKey;
 use rand::TryRngCore;
@@ -90,6 +92,11 @@ impl Wallet {
     /// Signs a message as EIP-191 `personal_sign`.
     pub fn sign_personal(&self, message: &[u8]) -> EthereumSignature {
         self.sign_hash(&personal_hash(message))
+    }
+
+    /// Signs, as the owner, that a node may register itself on the network with this genesis hash (EIP-712).
+    pub fn sign_registration(&self, registration: &NodeRegistration, genesis: &Hash) -> EthereumSignature {
+        self.sign_hash(&registration.signing_hash(genesis))
     }
 
     /// Signs a hash: deterministic (RFC 6979), low-s, `v` 27 or 28. Only for hashes whose preimage has its own domain.

@@ -1,7 +1,9 @@
 //! The commands.
 
 pub mod account;
+pub mod authorization;
 pub mod escrow;
+pub mod key_proof;
 pub mod network;
 pub mod node;
 pub mod registry;
@@ -146,5 +148,26 @@ mod tests {
             "x",
         ];
         assert_eq!(Cli::try_parse_from(both).unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn an_authorization_says_what_is_registered_and_nothing_beside_it_does() {
+        let base = "chroom node register --authorization word.json --endpoint 127.0.0.1:1 --cell 50.11,8.68";
+        let parse = |more: &str| Cli::try_parse_from(base.split(' ').chain(more.split_whitespace()));
+        let signature = format!("--wallet w.json --signature 0x{}", "07".repeat(65));
+        for right in ["--wallet w.json", "--wallet w.json --price 0.5", &signature] {
+            assert!(parse(right).is_ok(), "{right}");
+        }
+        let beside = ["--role media", "--class large", "--bond 5", "--fund 1", "--dev eve", "--signature 0x12"];
+        for wrong in
+            beside.map(|more| format!("--wallet w.json {more}")).iter().map(String::as_str).chain(["", "--proof p"])
+        {
+            assert_eq!(parse(wrong).err().map(|error| error.exit_code()), Some(2), "{wrong}");
+        }
+        let authorize = "chroom node authorize --node 0x0000000000000000000000000000000000000001 --role media";
+        let address = "--owner-address 0x0000000000000000000000000000000000000002";
+        let parse = |more: &str| Cli::try_parse_from(authorize.split(' ').chain(more.split_whitespace()));
+        assert!(parse(address).is_ok());
+        assert_eq!(parse(&format!("{address} --owner w.json")).err().map(|error| error.exit_code()), Some(2));
     }
 }

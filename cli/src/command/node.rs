@@ -1,5 +1,9 @@
 //! `chroom node`: a node's registration on the chain.
 
+use super::{
+    authorization::{self, Authorize},
+    key_proof::{self, NodeKey, Prove, open_node},
+};
 use crate::{
     amount::Amount,
     chain::Chain,
@@ -8,25 +12,27 @@ use crate::{
     owner::Owner,
     place,
 };
-use chroom_chain_client::{ChainClient, NewNode, NodeUpdate, Signer, SubmitError, TxOutcome};
+use chroom_chain_client::{ChainClient, NewNode, NodeUpdate, Signer, SubmitError, TxOutcome, UnbondingPart};
 use chroom_primitives::{
-    AccountId, Balance, CHR, CapacityClass, Endpoint, EthereumSignature, H3Cell, NodeId, Role, Signed,
-    record::{KeyProof, Registration},
+    Balance, CHR, CapacityClass, Endpoint, EthereumSignature, H3Cell, NodeId, Role, record::Registration,
 };
-use chroom_wallet::{Wallet, passphrase};
 use clap::{Args, Subcommand, ValueEnum};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 const EXAMPLES: &str = "Examples:
   chroom node register --owner cold.json --wallet media.json --role media --class medium --endpoint 203.0.113.7:7400 \\
       --cell 50.11,8.68 --price 0.5 --bond 400
   chroom node prove --wallet media.json --role media --owner-account 0x51ab… --json > proof.json
   chroom node register --owner cold.json --proof proof.json --role media --endpoint 203.0.113.7:7400 --cell 50.11,8.68
+  chroom node authorize --owner cold.json --node 0x8f3c… --role media --bond 100 --json > word.json    (EIP-712)
+  chroom node register --authorization word.json --wallet media.json --endpoint 203.0.113.7:7400 --cell 50.11,8.68
   chroom node status 0x8f3c…
   chroom node status                                      (all nodes)
   chroom node update 0x8f3c… --owner cold.json --price 0.4
+  chroom node rotate-key 0x8f3c… --owner cold.json --wallet new.json       (its registration goes on under another key)
+  chroom node reduce-bond 0x8f3c… --owner cold.json --amount 20            (free after the unbonding period)
+  chroom node withdraw 0x8f3c… --owner cold.json --reduced
   chroom node drain 0x8f3c… --owner cold.json             (no new calls; running ones go on)
   chroom node unbond 0x8f3c… --owner cold.json            (leave; the bond is free after the unbonding period)
   chroom node withdraw 0x8f3c… --owner cold.json
@@ -40,6 +46,9 @@ pub enum Command {
     /// Have a node's key sign that an owner may register it, where the owner's key is on another machine
     #[command(after_help = EXAMPLES)]
     Prove(Prove),
+    /// Sign with the owner's EVM wallet that a node may register itself
+    #[command(after_help = EXAMPLES)]
+    Authorize(Authorize),
     /// Register a node and bond for it
     #[command(after_help = EXAMPLES)]
     Register(Register),
@@ -49,6 +58,12 @@ pub enum Command {
     /// Change a node's attributes
     #[command(after_help = EXAMPLES)]
     Update(Update),
+    /// Give a registration another key; the old id stays until the unbonding period is over
+    #[command(after_help = EXAMPLES)]
+    RotateKey(RotateKey),
+    /// Take back a part of a node's bond; it is free after the unbonding period
+    #[command(after_help = EXAMPLES)]
+    ReduceBond(ReduceBond),
     /// Take a node out of allocation; what it carries goes on
     #[command(after_help = EXAMPLES)]
     Drain(Change),
@@ -60,7 +75,7 @@ pub enum Command {
     Unbond(Change),
     /// Take back the bond of a node whose unbonding period is over
     #[command(after_help = EXAMPLES)]
-    Withdraw(Change),
+    Withdraw(Withdraw),
 }
 
 /// A role, as the command line names it.
@@ -105,25 +120,6 @@ impl From<ClassName> for CapacityClass {
     }
 }
 
-/// Arguments of `prove`.
-#[derive(Debug, Args)]
-pub struct Prove {
-    #[command(flatten)]
-    chain: Chain,
-    /// The node's keystore
-    #[arg(long, value_name = "KEYSTORE")]
-    wallet: PathBuf,
-    /// File with the passphrase of the node's keystore
-    #[arg(long, value_name = "FILE")]
-    passphrase_file: Option<PathBuf>,
-    /// The account that will register it (SS58, or an EVM address)
-    #[arg(long, value_name = "ACCOUNT", value_parser = super::escrow::account)]
-    owner_account: AccountId,
-    /// What the node does
-    #[arg(long)]
-    role: RoleName,
-}
-
 /// Arguments of `register`.
 #[derive(Debug, Args)]
 pub struct Register {
@@ -137,12 +133,18 @@ pub struct Register {
     /// What `chroom node prove` printed on the node's machine, instead of --wallet
     #[arg(long, value_name = "FILE")]
     proof: Option<PathBuf>,
+    /// What `chroom node authorize` printed on the owner's machine: the node registers itself and pays the fee
+    #[arg(long, value_name = "FILE", requires = "wallet", conflicts_with_all = ["signing", "proof", "class", "bond", "fund"])]
+    authorization: Option<PathBuf>,
+    /// The signature that the owner's wallet made of the authorisation's typedData
+    #[arg(long, value_name = "0X…", value_parser = signature, requires = "authorization")]
+    signature: Option<EthereumSignature>,
     /// File with the passphrase of the node's keystore
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
     /// What the node does
-    #[arg(long)]
-    role: RoleName,
+    #[arg(long, required_unless_present = "authorization", conflicts_with = "authorization")]
+    role: Option<RoleName>,
     /// Capacity class
     #[arg(long, default_value = "small")]
     class: ClassName,
@@ -198,6 +200,46 @@ pub struct Update {
     add_bond: Option<Amount>,
 }
 
+/// Arguments of `rotate-key`.
+#[derive(Debug, Args)]
+pub struct RotateKey {
+    #[command(flatten)]
+    chain: Chain,
+    #[command(flatten)]
+    owner: Owner,
+    /// The node as it is registered now
+    node: NodeId,
+    /// The keystore of the new key
+    #[arg(long, value_name = "KEYSTORE", required_unless_present = "proof", conflicts_with = "proof")]
+    wallet: Option<PathBuf>,
+    /// What `chroom node prove` printed for the new key on the node's machine, instead of --wallet
+    #[arg(long, value_name = "FILE")]
+    proof: Option<PathBuf>,
+    /// File with the passphrase of the new key's keystore
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+}
+
+/// Arguments of `reduce-bond`.
+#[derive(Debug, Args)]
+pub struct ReduceBond {
+    #[command(flatten)]
+    change: Change,
+    /// CHR to take back; what remains must cover what role and class ask for
+    #[arg(long, value_name = "CHR")]
+    amount: Amount,
+}
+
+/// Arguments of `withdraw`.
+#[derive(Debug, Args)]
+pub struct Withdraw {
+    #[command(flatten)]
+    change: Change,
+    /// Only the parts of the bond that were taken back with reduce-bond; the node stays
+    #[arg(long)]
+    reduced: bool,
+}
+
 /// Arguments of commands that change a node's status.
 #[derive(Debug, Args)]
 pub struct Change {
@@ -212,10 +254,16 @@ pub struct Change {
 /// Runs the command.
 pub async fn run(command: &Command, output: Output) -> Result<(), Failure> {
     match command {
-        Command::Prove(prove) => run_prove(prove, output).await,
+        Command::Prove(prove) => key_proof::run(prove, output).await,
+        Command::Authorize(authorize) => authorization::run(authorize, output).await,
         Command::Register(register) => run_register(register, output).await,
         Command::Status(status) => run_status(status, output).await,
         Command::Update(update) => run_update(update, output).await,
+        Command::RotateKey(rotate) => run_rotate_key(rotate, output).await,
+        Command::ReduceBond(ReduceBond { change, amount }) => {
+            let (chain, signer) = change.open().await?;
+            done(chain.reduce_bond(&signer, change.node, amount.0).await, change.node, "less bonded", output)
+        }
         Command::Drain(change) => {
             let (chain, signer) = change.open().await?;
             done(chain.drain(&signer, change.node).await, change.node, "draining", output)
@@ -228,7 +276,11 @@ pub async fn run(command: &Command, output: Output) -> Result<(), Failure> {
             let (chain, signer) = change.open().await?;
             done(chain.unbond(&signer, change.node).await, change.node, "unbonding", output)
         }
-        Command::Withdraw(change) => {
+        Command::Withdraw(Withdraw { change, reduced: true }) => {
+            let (chain, signer) = change.open().await?;
+            done(chain.withdraw_reduced(&signer, change.node).await, change.node, "less bonded", output)
+        }
+        Command::Withdraw(Withdraw { change, reduced: false }) => {
             let (chain, signer) = change.open().await?;
             done(chain.withdraw(&signer, change.node).await, change.node, "withdrawn", output)
         }
@@ -269,6 +321,11 @@ pub fn refused(error: &SubmitError) -> Failure {
             failure.hint("raise --bond: the minimum depends on the role and, for media nodes, on the class")
         }
         "InvalidKeyProof" => failure.hint("is --wallet the keystore of the node that is to be registered?"),
+        "InvalidAuthorization" => failure.hint(
+            "each authorisation works once, in the order of its nonce: make a new one with chroom node authorize",
+        ),
+        "PredecessorRemains" => failure
+            .hint("withdraw the id that this one took the place of first: chroom node status lists it as unbonding"),
         "StillUnbonding" => failure.hint("wait until the unbonding period is over, then withdraw"),
         "FundsUnavailable" | "InsufficientBalance" | "Token" => {
             failure.hint("the signing account has not enough free CHR")
@@ -287,59 +344,39 @@ pub fn transaction(outcome: &TxOutcome) -> Value {
     })
 }
 
-fn open_node(keystore: &Path, passphrase_file: Option<&Path>) -> Result<Wallet, Failure> {
-    let what = "cannot open the node's keystore";
-    let passphrase = passphrase::read(passphrase_file).context(what)?;
-    Wallet::open(keystore, &passphrase).context(what)
+/// Reads a signature as wallets show it.
+fn signature(text: &str) -> Result<EthereumSignature, String> {
+    serde_json::from_value(Value::String(text.to_owned())).map_err(|error| error.to_string())
 }
 
-/// A key proof as it travels from the node's machine to the owner's: nothing in it is secret.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ProofFile {
-    node: NodeId,
-    owner: AccountId,
-    role: Role,
-    nonce: u32,
-    expires_at: u32,
-    signature: EthereumSignature,
-}
-
-async fn run_prove(prove: &Prove, output: Output) -> Result<(), Failure> {
-    let wallet = open_node(&prove.wallet, prove.passphrase_file.as_deref())?;
-    let chain = prove.chain.connect().await?;
-    let Signed { payload, signature } = chain
-        .key_proof(&wallet, prove.owner_account.clone(), prove.role.into())
-        .await
-        .map_err(|error| refused(&error))?;
-    let KeyProof { node, owner, role, nonce, expires_at } = payload;
-    let file = ProofFile { node, owner, role, nonce, expires_at, signature };
-    let json = serde_json::to_value(&file).context("cannot write the proof")?;
-    output.step(format_args!(
-        "valid up to block {expires_at}, a few minutes from now: register with --proof on the owner's machine"
-    ));
-    output.show(&json, Value::to_string);
+async fn run_rotate_key(rotate: &RotateKey, output: Output) -> Result<(), Failure> {
+    let RotateKey { node, wallet, proof, passphrase_file, .. } = rotate;
+    let signer = rotate.owner.signer()?;
+    let chain = rotate.chain.connect().await?;
+    let registration = chain.registration(*node).await.context(format_args!("cannot look up {node}"))?;
+    let role = registration.map(|registration| registration.role).ok_or_else(|| not_registered(node))?;
+    let proof = NodeKey { wallet, proof, passphrase_file }.proof(&chain, &signer.account(), role).await?;
+    let successor = proof.payload.node;
+    let outcome = chain.rotate_key(&signer, *node, &proof).await.map_err(|error| refused(&error))?;
+    let json = json!({ "node": node, "successor": successor, "transaction": transaction(&outcome) });
+    output.show(&json, |_| {
+        format!(
+            "{node} goes on as {successor} as of block {}; fee {}. Start the service with the new key, claim for the old id, and \
+             withdraw that when the unbonding period is over",
+            outcome.block_number,
+            Amount(outcome.fee)
+        )
+    });
     Ok(())
 }
 
-fn read_proof(path: &Path, owner: &AccountId, role: Role) -> Result<Signed<KeyProof>, Failure> {
-    let what = format!("cannot read the key proof in {}", path.display());
-    let text = std::fs::read(path).context(&what)?;
-    let file: ProofFile = serde_json::from_slice(&text).context(&what)?;
-    if file.owner != *owner || file.role != role {
-        return Err(Failure::new(format_args!(
-            "the key proof is for the owner {} and the role {}, not for {owner} and {}",
-            file.owner,
-            word(&file.role),
-            word(&role)
-        ))
-        .hint("make one for this owner and role with chroom node prove"));
-    }
-    let ProofFile { node, owner, role, nonce, expires_at, signature } = file;
-    Ok(Signed { payload: KeyProof { node, owner, role, nonce, expires_at }, signature })
+fn not_registered(node: &NodeId) -> Failure {
+    Failure::new(format_args!("{node} is not registered"))
+        .hint("chroom node status lists all; register with chroom node register")
 }
 
-fn default_bond(role: Role, class: CapacityClass) -> Balance {
+/// The smallest bond by the default parameters.
+pub(super) fn default_bond(role: Role, class: CapacityClass) -> Balance {
     match role {
         Role::Media => 100 * CHR * Balance::from(class.weight()),
         Role::Orchestrator => 100 * CHR,
@@ -348,20 +385,22 @@ fn default_bond(role: Role, class: CapacityClass) -> Balance {
 }
 
 async fn run_register(register: &Register, output: Output) -> Result<(), Failure> {
-    let (role, class) = (Role::from(register.role), CapacityClass::from(register.class));
+    if let (Some(file), Some(keystore)) = (&register.authorization, &register.wallet) {
+        let wallet = open_node(keystore, register.passphrase_file.as_deref())?;
+        let chain = register.chain.connect().await?;
+        let Register { cell, endpoint, price, .. } = register;
+        let place = authorization::Place { cell: *cell, endpoint: endpoint.clone(), price_per_gib: price.0 };
+        return authorization::register(&chain, wallet, file, register.signature, place, output).await;
+    }
+    let role = register.role.map(Role::from).ok_or_else(|| Failure::usage("no --role was given"))?;
+    let class = CapacityClass::from(register.class);
     if role != Role::Media && register.price.0 != 0 {
         return Err(Failure::usage("only media nodes have a price").hint("leave --price out"));
     }
     let signer = register.owner.signer()?;
     let chain = register.chain.connect().await?;
-    let proof = match (&register.wallet, &register.proof) {
-        (Some(keystore), _) => {
-            let wallet = open_node(keystore, register.passphrase_file.as_deref())?;
-            chain.key_proof(&wallet, signer.account(), role).await.map_err(|error| refused(&error))?
-        }
-        (None, Some(file)) => read_proof(file, &signer.account(), role)?,
-        (None, None) => return Err(Failure::usage("neither --wallet nor --proof was given")),
-    };
+    let key = NodeKey { wallet: &register.wallet, proof: &register.proof, passphrase_file: &register.passphrase_file };
+    let proof = key.proof(&chain, &signer.account(), role).await?;
     let node = proof.payload.node;
     let bond = register.bond.map_or_else(|| default_bond(role, class), |bond| bond.0);
     let new = NewNode {
@@ -452,14 +491,14 @@ async fn run_status(status: &Status, output: Output) -> Result<(), Failure> {
         return Ok(());
     };
     let what = format!("cannot look up {node}");
-    let registration = chain.registration(node).await.context(&what)?.ok_or_else(|| {
-        Failure::new(format_args!("{node} is not registered"))
-            .hint("chroom node status lists all; register with chroom node register")
-    })?;
+    let registration = chain.registration(node).await.context(&what)?.ok_or_else(|| not_registered(&node))?;
+    let unbonding = chain.unbonding(node).await.context(&what)?;
     let account = chain.balance(&node.account()).await.context(&what)?;
     let reward = chain.last_reward(node).await.context(&what)?;
     let mut json = registration_json(&registration);
     if let Some(fields) = json.as_object_mut() {
+        let parts = unbonding.iter().map(|part| json!({ "amount": part.amount.to_string(), "until": part.until }));
+        fields.insert("unbonding".into(), parts.collect());
         fields.insert("free".into(), account.free.to_string().into());
         let last = reward.map(|(epoch, amount)| json!({ "epoch": epoch, "amount": amount.to_string() }));
         fields.insert("lastReward".into(), last.unwrap_or_default());
@@ -474,6 +513,15 @@ async fn run_status(status: &Status, output: Output) -> Result<(), Failure> {
             ("endpoint", registration.endpoint.to_string()),
             ("owner", registration.owner.to_string()),
             ("bond", Amount(registration.bond).to_string()),
+            (
+                "unbonding",
+                if unbonding.is_empty() {
+                    "nothing".to_owned()
+                } else {
+                    let part = |part: &UnbondingPart| format!("{} from block {} on", Amount(part.amount), part.until);
+                    unbonding.iter().map(part).collect::<Vec<_>>().join(", ")
+                },
+            ),
             ("price", format!("{} per GiB", Amount(registration.price_per_gib))),
             ("own account", Amount(account.free).to_string()),
             (

@@ -1,23 +1,35 @@
 //! Registration of media nodes, orchestrators and registry nodes.
 //!
-//! An operator (the owner) registers a node with a bond on hold and a proof that the node's key agrees. The pallet keeps
-//! what others need in O(1): counters by role, the weight of all active media nodes, the list of active registry nodes (the attestors),
-//! and for each media node the terms that held in each recent QoS epoch.
+//! An operator (the owner) registers a node with a bond on hold and a proof that the node's key agrees, or has its EVM wallet sign typed
+//! data with which the node registers itself. The pallet keeps what others need in O(1): counters by role, the weight of all active
+//! media nodes, the list of active registry nodes (the attestors), and for each media node the terms that held in each recent QoS epoch.
+//!
+//! What is on hold stays slashable until it is withdrawn: the bond, parts of it that unbond, and, after a rotation of the key, the
+//! successor's bond for what the old key signed.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing))]
 
 extern crate alloc;
 
+mod bond;
+mod discipline;
 mod impls;
+#[cfg(any(feature = "std", feature = "try-runtime"))]
+mod invariants;
 #[cfg(test)]
 mod mock;
+mod registration;
+mod rotation;
+mod terms;
 #[cfg(test)]
 mod tests;
 pub mod types;
 pub mod weights;
 
 pub use pallet::*;
-pub use types::{CreditOf, Discipline, EpochClock, GenesisNode, NodeInfo, NodeParameters, OnNodeRemoved, Terms};
+pub use types::{
+    CreditOf, Discipline, EpochClock, GenesisNode, NodeInfo, NodeParameters, OnNodeRemoved, Terms, UnbondingChunk,
+};
 pub use weights::WeightInfo;
 
 #[frame_support::pallet]
@@ -30,15 +42,19 @@ pub mod pallet {
     use super::*;
     use alloc::vec::Vec;
     use chroom_primitives::{
-        AccountId, Balance, CapacityClass, Endpoint, EthereumSignature, H3Cell, Hash, NodeId, NodeStatus, Role,
-        evidence::RecordEquivocation, record::KeyProof,
+        AccountId, Balance, CapacityClass, Endpoint, EthereumSignature, H3Cell, Hash, NodeId, NodeStatus, QosEpoch,
+        Role,
+        evidence::RecordEquivocation,
+        pool::OnBondSlashed,
+        record::{KeyProof, Registration, seq_time},
+        typed_data::NodeRegistration,
     };
     use frame_support::{
         pallet_prelude::*,
-        traits::{OnUnbalanced, fungible},
+        traits::{Time, fungible},
     };
     use frame_system::pallet_prelude::*;
-    use types::MAX_EPOCH_RING;
+    use types::{Chunks, MAX_CLOCK_LEAD_MS, MAX_EPOCH_RING, NewNode};
 
     /// What the pallet needs of the runtime.
     #[pallet::config]
@@ -52,13 +68,17 @@ pub mod pallet {
         type RuntimeHoldReason: From<HoldReason>;
         /// The current QoS epoch.
         type Epochs: EpochClock;
-        /// Takes the part of a slashed bond that the reporter doesn't get.
-        type Slashed: OnUnbalanced<CreditOf<Self>>;
-        /// Learns of withdrawn nodes.
+        /// The chain's clock, Unix time in milliseconds.
+        type Time: Time<Moment = u64>;
+        /// Gets the treasury's share of what is slashed.
+        type Treasury: Get<AccountId>;
+        /// Learns of slashed bonds.
+        type OnSlashed: OnBondSlashed;
+        /// Learns of withdrawn nodes and of rotated keys.
         type OnRemoved: OnNodeRemoved;
         /// May change the parameters.
         type AdminOrigin: EnsureOrigin<Self::RuntimeOrigin>;
-        /// Most blocks for which a key proof may be good.
+        /// Most blocks for which a key proof or an owner's authorisation may be good.
         #[pallet::constant]
         type KeyProofLifetime: Get<u32>;
         /// Most active registry nodes.
@@ -71,8 +91,12 @@ pub mod pallet {
         type WeightInfo: WeightInfo;
     }
 
+    /// The version of the storage's form, for migrations.
+    const STORAGE_VERSION: StorageVersion = StorageVersion::new(1);
+
     /// The pallet.
     #[pallet::pallet]
+    #[pallet::storage_version(STORAGE_VERSION)]
     pub struct Pallet<T>(_);
 
     /// Why tokens of an account are on hold.
@@ -80,9 +104,11 @@ pub mod pallet {
     pub enum HoldReason {
         /// The bonds of the account's nodes.
         Bond,
+        /// The deposits for the storage of its nodes' registrations.
+        Deposit,
     }
 
-    /// Bonds and periods.
+    /// Bonds, deposit, periods and shares.
     #[pallet::storage]
     pub type Parameters<T: Config> = StorageValue<_, NodeParameters, ValueQuery>;
 
@@ -95,9 +121,23 @@ pub mod pallet {
     pub type OwnedNodes<T: Config> =
         StorageDoubleMap<_, Blake2_128Concat, AccountId, Blake2_128Concat, NodeId, (), OptionQuery>;
 
-    /// How often a node was registered, which is the nonce of its next key proof. Never removed, so that no proof works twice.
+    /// How many key proofs of a node were used, which is the nonce of its next one. Never removed, so that no proof works twice: there is one
+    /// for each key that was ever registered, with a bond that was locked at least for the unbonding period.
     #[pallet::storage]
     pub type KeyProofNonces<T: Config> = StorageMap<_, Blake2_128Concat, NodeId, u32, ValueQuery>;
+
+    /// How many authorisations by an EVM address were used, which is the nonce of its next one. Never removed either: there is one for each
+    /// address that ever bonded by authorisation.
+    #[pallet::storage]
+    pub type AuthorizationNonces<T: Config> = StorageMap<_, Blake2_128Concat, NodeId, u32, ValueQuery>;
+
+    /// Parts of bonds that their owners took back, by node, in the order of the calls.
+    #[pallet::storage]
+    pub type Unbonding<T: Config> = StorageMap<_, Blake2_128Concat, NodeId, Chunks, ValueQuery>;
+
+    /// The id that took the place of each id whose key was rotated, until the old one is withdrawn.
+    #[pallet::storage]
+    pub type Successors<T: Config> = StorageMap<_, Blake2_128Concat, NodeId, NodeId, OptionQuery>;
 
     /// Number of active nodes by role.
     #[pallet::storage]
@@ -124,7 +164,8 @@ pub mod pallet {
     pub type TermsHistory<T: Config> =
         StorageMap<_, Blake2_128Concat, NodeId, BoundedVec<Terms, ConstU32<{ MAX_EPOCH_RING + 2 }>>, ValueQuery>;
 
-    /// Sequence number of the newest record that each node was punished for: evidence up to it is spent.
+    /// Sequence number of the newest record that each node was punished for: evidence up to it is spent. Never removed, as the node may
+    /// come back; there is one for a node that was shown to equivocate while it was registered.
     #[pallet::storage]
     pub type Punished<T: Config> = StorageMap<_, Blake2_128Concat, NodeId, u64, OptionQuery>;
 
@@ -132,7 +173,7 @@ pub mod pallet {
     #[pallet::genesis_config]
     #[derive(frame_support::DefaultNoBound)]
     pub struct GenesisConfig<T: Config> {
-        /// Bonds and periods.
+        /// Bonds, deposit, periods and shares.
         pub parameters: NodeParameters,
         /// Nodes that exist from genesis on, each with the smallest bond of its role and class.
         pub nodes: Vec<GenesisNode>,
@@ -144,6 +185,7 @@ pub mod pallet {
     #[pallet::genesis_build]
     impl<T: Config> BuildGenesisConfig for GenesisConfig<T> {
         fn build(&self) {
+            assert!(self.parameters.is_valid(), "node parameters are out of range: {:?}", self.parameters);
             Parameters::<T>::put(&self.parameters);
             for node in &self.nodes {
                 Pallet::<T>::register_at_genesis(node).expect("genesis nodes are valid and their owners can bond");
@@ -180,6 +222,35 @@ pub mod pallet {
             /// The bond now.
             bond: Balance,
         },
+        /// A part of a bond unbonds.
+        BondReduced {
+            /// The node.
+            node: NodeId,
+            /// By how much.
+            amount: Balance,
+            /// The bond now.
+            bond: Balance,
+            /// First block at which the part may be withdrawn.
+            until: u32,
+        },
+        /// Parts of a bond were released.
+        ReducedWithdrawn {
+            /// The node.
+            node: NodeId,
+            /// How much.
+            amount: Balance,
+        },
+        /// A registration goes on under another key.
+        KeyRotated {
+            /// The old id, which is unbonding now.
+            node: NodeId,
+            /// The new id.
+            successor: NodeId,
+            /// How often the registration's key was rotated.
+            key_epoch: u32,
+            /// First block at which the old id may be withdrawn.
+            until: u32,
+        },
         /// A node's status changed.
         StatusChanged {
             /// The node.
@@ -195,15 +266,19 @@ pub mod pallet {
             node: NodeId,
             /// The account that has its bond back.
             owner: AccountId,
-            /// The bond.
+            /// The bond, with the parts of it that were unbonding.
             bond: Balance,
+            /// The deposit.
+            deposit: Balance,
         },
         /// A bond was slashed.
         Slashed {
-            /// The node.
+            /// The node whose bond bears it: the offender, or its successor by key rotation.
             node: NodeId,
             /// How much was taken.
             amount: Balance,
+            /// How much of it was burnt.
+            burnt: Balance,
             /// Who reported, if anybody.
             reporter: Option<AccountId>,
         },
@@ -236,6 +311,22 @@ pub mod pallet {
         KeyProofTooLong,
         /// The key proof is not the node's signature over this owner, role, nonce and expiry on this chain.
         InvalidKeyProof,
+        /// The sender is not the account of an EVM key, so it cannot be a node.
+        NotNodeAccount,
+        /// The authorisation's last block is past.
+        AuthorizationExpired,
+        /// The authorisation's last block is too far ahead.
+        AuthorizationTooLong,
+        /// The authorisation is not the owner's signature over this node, role, class, bond, nonce and expiry on this chain.
+        InvalidAuthorization,
+        /// The amount is 0.
+        NoAmount,
+        /// As many parts of the bond are unbonding as there may be.
+        TooManyChunks,
+        /// No part of the bond is unbonding.
+        NothingUnbonding,
+        /// The id that this one took the place of is not withdrawn yet.
+        PredecessorRemains,
         /// The status doesn't allow it.
         WrongStatus,
         /// The unbonding period is not over.
@@ -248,6 +339,10 @@ pub mod pallet {
         InvalidEvidence,
         /// The node was punished for this or a newer record.
         EvidenceSpent,
+        /// The records' sequence number is ahead of the chain's clock.
+        EvidenceAhead,
+        /// The shares of what is slashed are more than all of it.
+        InvalidParameters,
         /// A number is too large.
         Overflow,
     }
@@ -270,7 +365,7 @@ pub mod pallet {
 
     #[pallet::call]
     impl<T: Config> Pallet<T> {
-        /// Registers `node` for the sender, whose `bond` goes on hold.
+        /// Registers `node` for the sender, whose `bond` goes on hold with the deposit for the registration's storage.
         ///
         /// `key_proof` is the node's signature (`personal_sign` over the digest) of a [`KeyProof`] with these values, the
         /// node's current nonce and `expires_at`, the last block at which it may be used.
@@ -290,22 +385,11 @@ pub mod pallet {
         ) -> DispatchResult {
             let owner = ensure_signed(origin)?;
             ensure!(!Nodes::<T>::contains_key(node), Error::<T>::AlreadyRegistered);
-            let nonce = KeyProofNonces::<T>::get(node);
+            let nonce = Self::key_proof_nonce(node);
             let proof = KeyProof { node, owner: owner.clone(), role, nonce, expires_at };
             Self::check_key_proof(proof, key_proof)?;
-            let info = NodeInfo {
-                owner,
-                role,
-                status: NodeStatus::Active,
-                class,
-                cell,
-                endpoint,
-                bond,
-                price_per_gib,
-                registered_at: Self::now(),
-                until: 0,
-            };
-            Self::do_register(node, info)
+            let new = NewNode { role, class, cell, endpoint, price_per_gib, bond };
+            Self::do_register(node, owner, new)
         }
 
         /// Changes attributes of a node; `None` leaves one as it is. Class and price hold from the next QoS epoch on.
@@ -350,13 +434,15 @@ pub mod pallet {
             Ok(())
         }
 
-        /// Takes a node out of allocation; what it carries goes on. By the owner or the node itself.
+        /// Takes a node out of allocation; what it carries goes on, and it is paid for the current epoch as if it had stayed. By the owner or
+        /// the node itself.
         #[pallet::call_index(3)]
         #[pallet::weight(T::WeightInfo::set_status(T::MaxRegistries::get()))]
         pub fn drain(origin: OriginFor<T>, node: NodeId) -> DispatchResult {
             let before = Self::controlled(&ensure_signed(origin)?, &node)?;
             ensure!(before.status == NodeStatus::Active, Error::<T>::WrongStatus);
-            Self::change_status(node, before, NodeStatus::Draining, 0)
+            let after = NodeInfo { status: NodeStatus::Draining, ..before.clone() };
+            Self::change_status(node, before, after)
         }
 
         /// Puts a draining node, or one whose jail period is over, back into service. By the owner or the node itself.
@@ -366,12 +452,12 @@ pub mod pallet {
             let before = Self::controlled(&ensure_signed(origin)?, &node)?;
             match before.status {
                 NodeStatus::Draining => {}
-                NodeStatus::Jailed => ensure!(Self::now() >= before.until, Error::<T>::StillJailed),
+                NodeStatus::Jailed => ensure!(!before.is_jailed(Self::now()), Error::<T>::StillJailed),
                 NodeStatus::Active | NodeStatus::Unbonding => return Err(Error::<T>::WrongStatus.into()),
             }
-            let minimum = Parameters::<T>::get().minimum_bond(before.role, before.class);
-            ensure!(before.bond >= minimum, Error::<T>::BondTooLow);
-            Self::change_status(node, before, NodeStatus::Active, 0)
+            ensure!(before.bond >= Self::minimum_bond(before.role, before.class), Error::<T>::BondTooLow);
+            let after = NodeInfo { status: NodeStatus::Active, ..before.clone() };
+            Self::change_status(node, before, after)
         }
 
         /// Takes a node out of service for good; its bond stays on hold until the unbonding period is over.
@@ -380,28 +466,24 @@ pub mod pallet {
         pub fn unbond(origin: OriginFor<T>, node: NodeId) -> DispatchResult {
             let before = Self::owned(&ensure_signed(origin)?, &node)?;
             ensure!(before.status != NodeStatus::Unbonding, Error::<T>::WrongStatus);
-            // A jail period that is longer than the unbonding period is not cut short by leaving.
-            let until = Self::now().saturating_add(Parameters::<T>::get().unbonding_period).max(before.until);
-            Self::change_status(node, before, NodeStatus::Unbonding, until)
+            let until = Self::unbonding_end(&node, &before);
+            let after = NodeInfo { status: NodeStatus::Unbonding, until, ..before.clone() };
+            Self::change_status(node, before, after)
         }
 
-        /// Removes a node whose unbonding period is over and releases its bond.
+        /// Removes a node whose unbonding period is over, and releases all that is on hold for it.
         #[pallet::call_index(6)]
         #[pallet::weight(T::WeightInfo::withdraw(T::MaxRegistries::get()))]
         pub fn withdraw(origin: OriginFor<T>, node: NodeId) -> DispatchResult {
             let before = Self::owned(&ensure_signed(origin)?, &node)?;
             ensure!(before.status == NodeStatus::Unbonding, Error::<T>::WrongStatus);
             ensure!(Self::now() >= before.until, Error::<T>::StillUnbonding);
-            let (owner, bond) = (before.owner.clone(), before.bond);
-            Self::release(&owner, bond)?;
-            Self::replace(node, Some(before), None)?;
-            T::OnRemoved::removed(&node);
-            Self::deposit_event(Event::Withdrawn { node, owner, bond });
-            Ok(())
+            ensure!(before.predecessor.is_none(), Error::<T>::PredecessorRemains);
+            Self::do_withdraw(node, before)
         }
 
         /// Shows two records of one node with one sequence number and different contents: the node is slashed and jailed, the
-        /// sender has a share. Free if the evidence holds.
+        /// sender has a share. Free if something was taken.
         #[pallet::call_index(7)]
         #[pallet::weight(T::WeightInfo::report_equivocation(T::MaxRegistries::get()))]
         pub fn report_equivocation(
@@ -409,24 +491,149 @@ pub mod pallet {
             evidence: alloc::boxed::Box<RecordEquivocation>,
         ) -> DispatchResultWithPostInfo {
             let reporter = ensure_signed(origin)?;
-            let genesis = Self::genesis_hash();
-            let node = evidence.offender(&genesis).ok_or(Error::<T>::InvalidEvidence)?;
-            ensure!(Nodes::<T>::contains_key(node), Error::<T>::NotRegistered);
             let seq = evidence.first.payload.seq;
+            // A node could otherwise report itself with the greatest number, and so spend all evidence to come.
+            let latest = T::Time::now().saturating_add(MAX_CLOCK_LEAD_MS);
+            ensure!(seq_time(seq) <= latest, Error::<T>::EvidenceAhead);
+            let node = evidence.offender(&Self::genesis_hash()).ok_or(Error::<T>::InvalidEvidence)?;
+            ensure!(Nodes::<T>::contains_key(node), Error::<T>::NotRegistered);
             ensure!(Punished::<T>::get(node).is_none_or(|spent| seq > spent), Error::<T>::EvidenceSpent);
             Punished::<T>::insert(node, seq);
-            <Self as Discipline>::slash(&node, Parameters::<T>::get().equivocation_slash, Some(&reporter));
-            Ok(Pays::No.into())
+            let share = Parameters::<T>::get().equivocation_slash;
+            let taken = <Self as Discipline>::slash(&node, share, Some(&reporter));
+            Ok(if taken > 0 { Pays::No } else { Pays::Yes }.into())
         }
 
-        /// Changes bonds and periods. Bonds that are on hold stay as they are.
+        /// Changes bonds, deposit, periods and shares. What is on hold stays as it is.
         #[pallet::call_index(8)]
         #[pallet::weight(T::WeightInfo::set_parameters())]
         pub fn set_parameters(origin: OriginFor<T>, parameters: NodeParameters) -> DispatchResult {
             T::AdminOrigin::ensure_origin(origin)?;
+            ensure!(parameters.is_valid(), Error::<T>::InvalidParameters);
             Parameters::<T>::put(parameters);
             Self::deposit_event(Event::ParametersChanged);
             Ok(())
+        }
+
+        /// Registers the sender, which is a node's own account, for the EVM address `owner`, at whose account `bond` and deposit go on hold.
+        ///
+        /// `authorization` is the owner's signature of a [`NodeRegistration`] (EIP-712) with these values, the owner's current nonce and
+        /// `expires_at`, the last block at which it may be used. The node's signature on the extrinsic proves its key.
+        #[pallet::call_index(9)]
+        #[pallet::weight(T::WeightInfo::register_authorized(T::MaxRegistries::get()))]
+        pub fn register_authorized(
+            origin: OriginFor<T>,
+            owner: NodeId,
+            role: Role,
+            class: CapacityClass,
+            cell: H3Cell,
+            endpoint: Endpoint,
+            #[pallet::compact] price_per_gib: Balance,
+            #[pallet::compact] bond: Balance,
+            expires_at: u32,
+            authorization: EthereumSignature,
+        ) -> DispatchResult {
+            let sender = ensure_signed(origin)?;
+            let node = NodeId::from_account(&sender).ok_or(Error::<T>::NotNodeAccount)?;
+            ensure!(!Nodes::<T>::contains_key(node), Error::<T>::AlreadyRegistered);
+            let nonce = Self::authorization_nonce(owner);
+            let authorized = NodeRegistration { node, role, class, bond, nonce, expires_at };
+            Self::check_authorization(owner, &authorized, &authorization)?;
+            Self::spend_authorization_nonce(owner)?;
+            let new = NewNode { role, class, cell, endpoint, price_per_gib, bond };
+            Self::do_register(node, owner.account(), new)
+        }
+
+        /// Takes back `amount` of a node's bond, as far as role and class allow it. The part can be slashed until it is withdrawn, after the
+        /// unbonding period.
+        #[pallet::call_index(10)]
+        #[pallet::weight(T::WeightInfo::reduce_bond())]
+        pub fn reduce_bond(origin: OriginFor<T>, node: NodeId, #[pallet::compact] amount: Balance) -> DispatchResult {
+            let before = Self::owned(&ensure_signed(origin)?, &node)?;
+            ensure!(before.status != NodeStatus::Unbonding, Error::<T>::WrongStatus);
+            Self::do_reduce_bond(node, before, amount)
+        }
+
+        /// Releases the parts of a node's bond whose unbonding period is over.
+        #[pallet::call_index(11)]
+        #[pallet::weight(T::WeightInfo::withdraw_reduced())]
+        pub fn withdraw_reduced(origin: OriginFor<T>, node: NodeId) -> DispatchResult {
+            let owner = ensure_signed(origin)?;
+            Self::owned(&owner, &node)?;
+            Self::do_withdraw_reduced(node, &owner)
+        }
+
+        /// Gives a registration another key: `new_node` takes over bond, status and attributes, its terms from the next QoS epoch on. The old
+        /// id keeps its claims, and until it is withdrawn, after the unbonding period, the bond of the new one answers for what it signed.
+        /// Once until then.
+        ///
+        /// `key_proof` is the new key's signature of a [`KeyProof`], as for [`Call::register`].
+        #[pallet::call_index(12)]
+        #[pallet::weight(T::WeightInfo::rotate_key(T::MaxRegistries::get()))]
+        pub fn rotate_key(
+            origin: OriginFor<T>,
+            node: NodeId,
+            new_node: NodeId,
+            expires_at: u32,
+            key_proof: EthereumSignature,
+        ) -> DispatchResult {
+            let owner = ensure_signed(origin)?;
+            let before = Self::owned(&owner, &node)?;
+            ensure!(before.status != NodeStatus::Unbonding, Error::<T>::WrongStatus);
+            ensure!(before.predecessor.is_none(), Error::<T>::PredecessorRemains);
+            ensure!(!Nodes::<T>::contains_key(new_node), Error::<T>::AlreadyRegistered);
+            let nonce = Self::key_proof_nonce(new_node);
+            let proof = KeyProof { node: new_node, owner, role: before.role, nonce, expires_at };
+            Self::check_key_proof(proof, key_proof)?;
+            Self::do_rotate_key(node, before, new_node)
+        }
+    }
+
+    #[pallet::view_functions]
+    impl<T: Config> Pallet<T> {
+        /// One registered node, as followers see it.
+        pub fn registration(node: NodeId) -> Option<Registration> {
+            Nodes::<T>::get(node).map(|info| info.registration(node))
+        }
+
+        /// All that is kept of a registered node.
+        pub fn node_info(node: NodeId) -> Option<NodeInfo> {
+            Nodes::<T>::get(node)
+        }
+
+        /// The nodes of an owner. As many as it has: for reading from outside only.
+        pub fn nodes_of(owner: AccountId) -> Vec<NodeId> {
+            OwnedNodes::<T>::iter_key_prefix(owner).collect()
+        }
+
+        /// The terms on which a media node serves in `epoch`; `None` if it was not registered when the epoch began.
+        pub fn terms_of(node: NodeId, epoch: QosEpoch) -> Option<Terms> {
+            Self::terms(&node, epoch)
+        }
+
+        /// The nonce that the next key proof of `node` must carry.
+        pub fn key_proof_nonce(node: NodeId) -> u32 {
+            KeyProofNonces::<T>::get(node)
+        }
+
+        /// The nonce that the next authorisation by the EVM address `owner` must carry.
+        pub fn authorization_nonce(owner: NodeId) -> u32 {
+            AuthorizationNonces::<T>::get(owner)
+        }
+
+        /// The parts of a node's bond that are unbonding, in the order of the calls.
+        pub fn unbonding(node: NodeId) -> Vec<UnbondingChunk> {
+            Unbonding::<T>::get(node).into_inner()
+        }
+
+        /// The id that took the place of `node`, until `node` is withdrawn.
+        pub fn successor(node: NodeId) -> Option<NodeId> {
+            Successors::<T>::get(node)
+        }
+
+        /// Smallest bond of a node of this role and class now, in the smallest unit.
+        pub fn minimum_bond(role: Role, class: CapacityClass) -> Balance {
+            Parameters::<T>::get().minimum_bond(role, class)
         }
     }
 }

@@ -4,9 +4,14 @@ use crate as pallet_chroom_nodes;
 use crate::{EpochClock, GenesisNode, NodeParameters, OnNodeRemoved};
 use chroom_primitives::{
     AccountId, Balance, CHR, CapacityClass, Endpoint, EthereumSignature, H3Cell, NodeId, QosEpoch, Role, Signable,
+    pool::OnBondSlashed,
     record::{KeyProof, NodeRecord},
+    typed_data::NodeRegistration,
 };
-use frame_support::{construct_runtime, derive_impl, parameter_types, traits::ConstU32};
+use frame_support::{
+    construct_runtime, derive_impl, parameter_types,
+    traits::{ConstU32, Time},
+};
 use sp_core::{Pair, ecdsa};
 use sp_runtime::{BoundedVec, BuildStorage, Perbill, traits::IdentityLookup};
 
@@ -24,7 +29,10 @@ parameter_types! {
     pub const ExistentialDeposit: Balance = CHR / 100;
     pub static Epoch: u32 = 0;
     pub static Removed: Vec<NodeId> = Vec::new();
+    pub static Rotated: Vec<(NodeId, NodeId)> = Vec::new();
+    pub static Slashes: Vec<(NodeId, Perbill, Option<AccountId>)> = Vec::new();
     pub static MaxRegistries: u32 = 4;
+    pub const TreasuryAccount: AccountId = TREASURY;
 }
 
 #[derive_impl(frame_system::config_preludes::TestDefaultConfig)]
@@ -56,13 +64,38 @@ impl OnNodeRemoved for NoteRemoved {
     fn removed(node: &NodeId) {
         Removed::mutate(|removed| removed.push(*node));
     }
+
+    fn rotated(node: &NodeId, successor: &NodeId) {
+        Rotated::mutate(|rotated| rotated.push((*node, *successor)));
+    }
+}
+
+pub struct NoteSlashed;
+
+impl OnBondSlashed for NoteSlashed {
+    fn bond_slashed(node: &NodeId, share: Perbill, reporter: Option<&AccountId>) {
+        Slashes::mutate(|slashes| slashes.push((*node, share, reporter.cloned())));
+    }
+}
+
+/// Six seconds per block.
+pub struct Watch;
+
+impl Time for Watch {
+    type Moment = u64;
+
+    fn now() -> u64 {
+        1_700_000_000_000 + u64::from(Nodes::now()) * 6_000
+    }
 }
 
 impl crate::Config for Test {
     type Currency = Balances;
     type RuntimeHoldReason = RuntimeHoldReason;
     type Epochs = Clock;
-    type Slashed = ();
+    type Time = Watch;
+    type Treasury = TreasuryAccount;
+    type OnSlashed = NoteSlashed;
     type OnRemoved = NoteRemoved;
     type AdminOrigin = frame_system::EnsureRoot<AccountId>;
     type KeyProofLifetime = ConstU32<100>;
@@ -76,6 +109,11 @@ pub const WEALTH: Balance = 10_000 * CHR;
 pub const ALICE: AccountId = AccountId::new([1; 32]);
 pub const BOB: AccountId = AccountId::new([2; 32]);
 pub const PAUPER: AccountId = AccountId::new([3; 32]);
+pub const TREASURY: AccountId = AccountId::new([4; 32]);
+/// The seed of the EVM wallet of an owner who has as much as the others.
+pub const COLD: u8 = 200;
+/// Deposit for a registration's storage.
+pub const DEPOSIT: Balance = 2 * CHR;
 
 pub fn parameters() -> NodeParameters {
     NodeParameters {
@@ -86,6 +124,8 @@ pub fn parameters() -> NodeParameters {
         jail_period: 5,
         equivocation_slash: Perbill::from_percent(10),
         reporter_share: Perbill::from_percent(20),
+        treasury_share: Perbill::from_percent(30),
+        deposit: DEPOSIT,
     }
 }
 
@@ -99,6 +139,10 @@ impl Key {
 
     pub fn sign(&self, payload: &impl Signable) -> EthereumSignature {
         EthereumSignature(self.0.sign_prehashed(&payload.signing_hash(&Nodes::genesis_hash())).0)
+    }
+
+    pub fn authorize(&self, registration: &NodeRegistration) -> EthereumSignature {
+        EthereumSignature(self.0.sign_prehashed(&registration.signing_hash(&Nodes::genesis_hash())).0)
     }
 
     pub fn id(&self) -> NodeId {
@@ -168,6 +212,68 @@ impl Form {
     }
 }
 
+/// The arguments of a registration that an EVM wallet authorised; change what a test is about.
+#[derive(Clone)]
+pub struct AuthorizedForm {
+    pub sender: AccountId,
+    pub owner: NodeId,
+    pub signed: NodeRegistration,
+    pub cell: H3Cell,
+    pub endpoint: Endpoint,
+    pub price: Balance,
+    pub authorization: EthereumSignature,
+}
+
+impl AuthorizedForm {
+    /// The wallet with the seed `owner` authorises the node with the seed `seed`.
+    pub fn new(owner: u8, seed: u8, role: Role) -> Self {
+        let wallet = Key::new(owner);
+        let class = CapacityClass::Small;
+        let signed = NodeRegistration {
+            node: Key::new(seed).id(),
+            role,
+            class,
+            bond: Nodes::minimum_bond(role, class),
+            nonce: Nodes::authorization_nonce(wallet.id()),
+            expires_at: Nodes::now() + 10,
+        };
+        Self {
+            sender: signed.node.account(),
+            owner: wallet.id(),
+            signed,
+            cell: cell(),
+            endpoint: endpoint(),
+            price: if role == Role::Media { CHR } else { 0 },
+            authorization: wallet.authorize(&signed),
+        }
+    }
+
+    pub fn send(self) -> sp_runtime::DispatchResult {
+        Nodes::register_authorized(
+            RuntimeOrigin::signed(self.sender),
+            self.owner,
+            self.signed.role,
+            self.signed.class,
+            self.cell,
+            self.endpoint,
+            self.price,
+            self.signed.bond,
+            self.signed.expires_at,
+            self.authorization,
+        )
+    }
+}
+
+/// Rotates the key of `node` to that with the seed `seed`.
+pub fn rotate(owner: AccountId, node: NodeId, seed: u8) -> sp_runtime::DispatchResult {
+    let key = Key::new(seed);
+    let role = Nodes::registration(node).map_or(Role::Media, |registration| registration.role);
+    let (new_node, expires_at) = (key.id(), Nodes::now() + 10);
+    let nonce = Nodes::key_proof_nonce(new_node);
+    let proof = key.sign(&KeyProof { node: new_node, owner: owner.clone(), role, nonce, expires_at });
+    Nodes::rotate_key(RuntimeOrigin::signed(owner), node, new_node, expires_at, proof)
+}
+
 /// Registers a node with the smallest bond and returns its id.
 pub fn register(owner: AccountId, seed: u8, role: Role) -> NodeId {
     let form = Form::new(owner, seed, role);
@@ -198,7 +304,7 @@ pub fn signed(who: AccountId) -> RuntimeOrigin {
 
 pub fn externalities(nodes: Vec<GenesisNode>) -> sp_io::TestExternalities {
     let balances = pallet_balances::GenesisConfig {
-        balances: vec![(ALICE, WEALTH), (BOB, WEALTH), (PAUPER, CHR)],
+        balances: vec![(ALICE, WEALTH), (BOB, WEALTH), (PAUPER, CHR), (Key::new(COLD).id().account(), WEALTH)],
         ..Default::default()
     };
     let genesis = RuntimeGenesisConfig {
@@ -210,6 +316,8 @@ pub fn externalities(nodes: Vec<GenesisNode>) -> sp_io::TestExternalities {
     ext.execute_with(|| {
         Epoch::set(0);
         Removed::set(Vec::new());
+        Rotated::set(Vec::new());
+        Slashes::set(Vec::new());
         MaxRegistries::set(4);
         System::set_block_number(1);
     });

@@ -25,6 +25,14 @@ pub trait WeightInfo {
     fn report_equivocation(registries: u32) -> Weight;
     /// Weight of `set_parameters`.
     fn set_parameters() -> Weight;
+    /// Weight of `register_authorized`.
+    fn register_authorized(registries: u32) -> Weight;
+    /// Weight of `reduce_bond`.
+    fn reduce_bond() -> Weight;
+    /// Weight of `withdraw_reduced`.
+    fn withdraw_reduced() -> Weight;
+    /// Weight of `rotate_key`; the list of registry nodes may be rewritten twice.
+    fn rotate_key(registries: u32) -> Weight;
 }
 
 /// Picoseconds of one microsecond.
@@ -41,8 +49,8 @@ pub struct ChroomWeight<T>(PhantomData<T>);
 macro_rules! weights {
     ($db:expr) => {
         fn register(registries: u32) -> Weight {
-            Weight::from_parts(350 * MICRO, 6_000)
-                .saturating_add($db.reads_writes(12, 12))
+            Weight::from_parts(360 * MICRO, 6_000)
+                .saturating_add($db.reads_writes(13, 12))
                 .saturating_add(list(registries))
         }
         fn update() -> Weight {
@@ -53,21 +61,38 @@ macro_rules! weights {
         }
         fn set_status(registries: u32) -> Weight {
             Weight::from_parts(60 * MICRO, 5_000)
-                .saturating_add($db.reads_writes(8, 8))
+                .saturating_add($db.reads_writes(9, 8))
                 .saturating_add(list(registries))
         }
         fn withdraw(registries: u32) -> Weight {
-            Weight::from_parts(120 * MICRO, 6_000)
-                .saturating_add($db.reads_writes(12, 14))
+            Weight::from_parts(150 * MICRO, 8_000)
+                .saturating_add($db.reads_writes(19, 19))
                 .saturating_add(list(registries))
         }
         fn report_equivocation(registries: u32) -> Weight {
-            Weight::from_parts(700 * MICRO, 6_000)
-                .saturating_add($db.reads_writes(14, 14))
+            // The node, and its predecessor by key rotation, which is jailed with it.
+            Weight::from_parts(750 * MICRO, 12_000)
+                .saturating_add($db.reads_writes(24, 21))
                 .saturating_add(list(registries))
         }
         fn set_parameters() -> Weight {
             Weight::from_parts(15 * MICRO, 0).saturating_add($db.writes(1))
+        }
+        fn register_authorized(registries: u32) -> Weight {
+            Weight::from_parts(400 * MICRO, 6_000)
+                .saturating_add($db.reads_writes(14, 13))
+                .saturating_add(list(registries))
+        }
+        fn reduce_bond() -> Weight {
+            Weight::from_parts(60 * MICRO, 5_000).saturating_add($db.reads_writes(7, 5))
+        }
+        fn withdraw_reduced() -> Weight {
+            Weight::from_parts(90 * MICRO, 5_000).saturating_add($db.reads_writes(5, 4))
+        }
+        fn rotate_key(registries: u32) -> Weight {
+            Weight::from_parts(450 * MICRO, 12_000)
+                .saturating_add($db.reads_writes(20, 20))
+                .saturating_add(list(registries.saturating_mul(2)))
         }
     };
 }

@@ -181,7 +181,7 @@ impl<T: Config> Pallet<T> {
         let now = Self::now();
         Epochs::<T>::mutate_extant(current, |state| {
             if state.started_at == now {
-                state.started_ms = T::Time::now();
+                state.started_ms = <T as Config>::Time::now();
             }
         });
     }

@@ -26,6 +26,7 @@ construct_runtime!(
 
 parameter_types! {
     pub const ExistentialDeposit: Balance = CHR / 100;
+    pub const Treasury: AccountId = AccountId::new([9; 32]);
     pub static Votes: Vec<(QosEpoch, NodeId, u32, Root)> = Vec::new();
     pub static Heard: Vec<(bool, QosEpoch)> = Vec::new();
 }
@@ -49,7 +50,9 @@ impl pallet_chroom_nodes::Config for Test {
     type Currency = Balances;
     type RuntimeHoldReason = RuntimeHoldReason;
     type Epochs = Qos;
-    type Slashed = ();
+    type Time = Clock;
+    type Treasury = Treasury;
+    type OnSlashed = ();
     type OnRemoved = ();
     type AdminOrigin = frame_system::EnsureRoot<AccountId>;
     type KeyProofLifetime = ConstU32<100>;

@@ -36,6 +36,7 @@ construct_runtime!(
 
 parameter_types! {
     pub const ExistentialDeposit: Balance = CHR / 100;
+    pub const Treasury: AccountId = AccountId::new([9; 32]);
     pub const Pot: PalletId = PalletId(*b"chr/rwrd");
 }
 
@@ -58,7 +59,9 @@ impl pallet_chroom_nodes::Config for Test {
     type Currency = Balances;
     type RuntimeHoldReason = RuntimeHoldReason;
     type Epochs = Qos;
-    type Slashed = ();
+    type Time = Clock;
+    type Treasury = Treasury;
+    type OnSlashed = ();
     type OnRemoved = Rewards;
     type AdminOrigin = frame_system::EnsureRoot<AccountId>;
     type KeyProofLifetime = ConstU32<100>;
@@ -311,21 +314,29 @@ pub fn attested(view: impl Fn(usize, NodeId) -> View) -> Round {
     round
 }
 
-/// Registers a media node of class small with a real key, and returns its id.
-pub fn register(seed: u8) -> NodeId {
+/// The proof of a real key that the operator may register it, and the last block at which it may be used.
+fn key_proof(seed: u8) -> (NodeId, u32, EthereumSignature) {
     let key = ecdsa::Pair::from_seed(&[seed; 32]);
     let node = EthereumSignature(key.sign_prehashed(&[7; 32]).0).recover_hash(&[7; 32]).unwrap();
-    let proof = KeyProof {
-        node,
-        owner: OPERATOR,
-        role: Role::Media,
-        nonce: Nodes::key_proof_nonce(node),
-        expires_at: Nodes::now() + 10,
-    };
+    let (nonce, expires_at) = (Nodes::key_proof_nonce(node), Nodes::now() + 10);
+    let proof = KeyProof { node, owner: OPERATOR, role: Role::Media, nonce, expires_at };
     let signature = EthereumSignature(key.sign_prehashed(&proof.signing_hash(&Nodes::genesis_hash())).0);
+    (node, expires_at, signature)
+}
+
+/// Rotates the key of an operator's media node, and returns the new id.
+pub fn rotate(node: NodeId, seed: u8) -> NodeId {
+    let (new_node, expires_at, signature) = key_proof(seed);
+    Nodes::rotate_key(signed(OPERATOR), node, new_node, expires_at, signature).unwrap();
+    new_node
+}
+
+/// Registers a media node of class small with a real key, and returns its id.
+pub fn register(seed: u8) -> NodeId {
+    let (node, expires_at, signature) = key_proof(seed);
     let GenesisNode { class, cell, endpoint, .. } = genesis_node(SMALL, Role::Media, CapacityClass::Small);
     let (price, bond) = (CHR, 100 * CHR);
     let owner = signed(OPERATOR);
-    Nodes::register(owner, node, Role::Media, class, cell, endpoint, price, bond, proof.expires_at, signature).unwrap();
+    Nodes::register(owner, node, Role::Media, class, cell, endpoint, price, bond, expires_at, signature).unwrap();
     node
 }

@@ -6,7 +6,7 @@ use crate::{
 };
 use alloc::{collections::BTreeMap, vec::Vec};
 use chroom_primitives::{
-    AccountId, Balance, Leaf, NodeId, NodeStatus, QosEpoch, Role, Score,
+    AccountId, Balance, Leaf, NodeId, QosEpoch, Role, Score,
     merkle::Root,
     runtime_api::{MemberProof, Payout},
 };
@@ -109,7 +109,7 @@ impl<T: Config> Pallet<T> {
     pub(crate) fn claimable(epoch: QosEpoch, node: &NodeId) -> Result<(EpochState, NodeInfo, Terms), Error<T>> {
         let info = Nodes::<T>::get(node).ok_or(Error::<T>::NotRegistered)?;
         ensure!(info.role == Role::Media, Error::<T>::NotMedia);
-        ensure!(info.status != NodeStatus::Jailed, Error::<T>::Jailed);
+        ensure!(!info.is_jailed(pallet_chroom_nodes::Pallet::<T>::now()), Error::<T>::Jailed);
         let current = pallet_chroom_qos::CurrentEpoch::<T>::get();
         ensure!(epoch < current, Error::<T>::EpochNotClaimable);
         let state = Epochs::<T>::get(epoch).ok_or(Error::<T>::EpochNotClaimable)?;

@@ -29,31 +29,38 @@ fn extension(account: &AccountId) -> TxExtension {
     )
 }
 
-fn signed(from: &AccountId, call: RuntimeCall, sign: impl Fn(&[u8]) -> ChroomSignature) -> UncheckedExtrinsic {
+pub fn signed(from: &AccountId, call: RuntimeCall, sign: impl Fn(&[u8]) -> ChroomSignature) -> UncheckedExtrinsic {
     let payload = SignedPayload::new(call.clone(), extension(from)).unwrap();
     let signature = payload.using_encoded(sign);
     UncheckedExtrinsic::new_signed(call, from.clone().into(), signature, extension(from))
 }
 
-fn transfer(to: AccountId, value: u128) -> RuntimeCall {
+pub fn transfer(to: AccountId, value: u128) -> RuntimeCall {
     RuntimeCall::Balances(pallet_balances::Call::transfer_allow_death { dest: to.into(), value })
 }
 
-struct EthereumKey(ecdsa::Pair);
+/// An EVM wallet's key.
+pub struct EthereumKey(ecdsa::Pair);
 
 impl EthereumKey {
-    fn new(seed: u8) -> Self {
+    pub fn new(seed: u8) -> Self {
         Self(ecdsa::Pair::from_seed(&[seed; 32]))
     }
 
-    fn sign(&self, hash: &[u8; 32]) -> ChroomSignature {
-        ChroomSignature::Ethereum(EthereumSignature(self.0.sign_prehashed(hash).0))
+    pub fn sign_hash(&self, hash: &[u8; 32]) -> EthereumSignature {
+        EthereumSignature(self.0.sign_prehashed(hash).0)
     }
 
-    fn account(&self) -> AccountId {
-        let message = [7u8; 32];
-        let signature = EthereumSignature(self.0.sign_prehashed(&message).0);
-        signature.recover_hash(&message).map(|address: NodeId| address.account()).unwrap()
+    pub fn sign(&self, hash: &[u8; 32]) -> ChroomSignature {
+        ChroomSignature::Ethereum(self.sign_hash(hash))
+    }
+
+    pub fn address(&self) -> NodeId {
+        self.sign_hash(&[7; 32]).recover_hash(&[7; 32]).unwrap()
+    }
+
+    pub fn account(&self) -> AccountId {
+        self.address().account()
     }
 }
 

@@ -6,7 +6,7 @@ use frame_support::{
     assert_noop, assert_ok,
     traits::fungible::{Inspect, InspectHold},
 };
-use sp_runtime::DispatchError;
+use sp_runtime::{DispatchError, Perbill};
 
 fn held() -> u128 {
     Balances::balance_on_hold(&crate::HoldReason::Bond.into(), &ALICE)
@@ -30,7 +30,7 @@ fn an_owners_hold_is_the_sum_of_its_bonds() {
         System::set_block_number(11);
         assert_ok!(Nodes::withdraw(signed(ALICE), media));
         assert_eq!(held(), 200 * CHR);
-        assert_eq!(Balances::balance(&ALICE), WEALTH - 200 * CHR);
+        assert_eq!(Balances::balance(&ALICE), WEALTH - 200 * CHR - DEPOSIT);
     });
 }
 
@@ -57,5 +57,20 @@ fn only_the_admin_changes_parameters_and_raised_bonds_hold_at_the_next_start() {
         assert_noop!(Nodes::resume(signed(ALICE), node), Error::<Test>::BondTooLow);
         assert_ok!(Nodes::add_bond(signed(ALICE), node, 50 * CHR));
         assert_ok!(Nodes::resume(signed(ALICE), node));
+    });
+}
+
+#[test]
+fn shares_of_a_slash_above_all_of_it_are_refused() {
+    run(|| {
+        let shares = |reporter, treasury| NodeParameters {
+            reporter_share: Perbill::from_percent(reporter),
+            treasury_share: Perbill::from_percent(treasury),
+            ..parameters()
+        };
+        let set = |parameters| Nodes::set_parameters(RuntimeOrigin::root(), parameters);
+        assert_noop!(set(shares(51, 50)), Error::<Test>::InvalidParameters);
+        assert_noop!(set(shares(100, 100)), Error::<Test>::InvalidParameters);
+        assert_ok!(set(shares(50, 50)));
     });
 }

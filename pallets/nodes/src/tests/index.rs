@@ -54,7 +54,7 @@ fn pages_cover_all_nodes_once() {
         seen.sort();
         registered.sort();
         assert_eq!(seen, registered);
-        let mut owned = Nodes::nodes_of(&ALICE);
+        let mut owned = Nodes::nodes_of(ALICE);
         owned.sort();
         assert_eq!(owned, registered);
         assert!(Nodes::registrations(None, 0).is_empty());

@@ -1,10 +1,15 @@
 //! Tests by theme.
 
+mod authorization;
 mod bond;
+mod deposit;
 mod equivocation;
 mod genesis;
 mod index;
 mod random_calls;
+mod reduction;
 mod registration;
+mod rotation;
 mod status;
 mod terms;
+mod view;

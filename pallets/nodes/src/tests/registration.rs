@@ -18,7 +18,7 @@ fn registering_holds_the_bond_and_shows_the_node() {
         assert_ok!(form.send());
         let held = Balances::balance_on_hold(&crate::HoldReason::Bond.into(), &ALICE);
         assert_eq!(held, 100 * CHR);
-        assert_eq!(Balances::balance(&ALICE), WEALTH - 100 * CHR);
+        assert_eq!(Balances::balance(&ALICE), WEALTH - 100 * CHR - DEPOSIT);
         let seen = Nodes::registration(node).unwrap();
         assert_eq!((seen.owner, seen.role, seen.status), (ALICE, Role::Media, NodeStatus::Active));
         assert_eq!((seen.bond, seen.price_per_gib), (100 * CHR, CHR));

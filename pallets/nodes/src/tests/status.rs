@@ -83,6 +83,38 @@ fn leaving_does_not_cut_a_jail_period_short() {
 }
 
 #[test]
+fn a_sentence_outlives_the_status() {
+    run(|| {
+        let node = register(ALICE, 1, Role::Media);
+        let info = || Nodes::node_info(node).unwrap();
+        assert!(!info().is_jailed(1));
+        assert!(Nodes::jail(&node, 50));
+        assert_ok!(Nodes::unbond(signed(ALICE), node));
+        // Unbonding now, but jailed all the same.
+        assert_eq!((info().status, info().until), (NodeStatus::Unbonding, 51));
+        assert!(info().is_jailed(50) && !info().is_jailed(51));
+        System::assert_last_event(Event::StatusChanged { node, status: NodeStatus::Unbonding, until: 51 }.into());
+    });
+}
+
+#[test]
+fn who_left_is_jailed_too_and_withdraws_no_earlier() {
+    run(|| {
+        let node = register(ALICE, 1, Role::Media);
+        assert_ok!(Nodes::unbond(signed(ALICE), node));
+        // A sentence within the unbonding period doesn't lengthen it.
+        assert!(!Nodes::jail(&node, 5));
+        assert_eq!(Nodes::node_info(node).unwrap().until, 11);
+        assert!(Nodes::node_info(node).unwrap().is_jailed(5));
+        assert!(!Nodes::jail(&node, 20));
+        System::set_block_number(20);
+        assert_noop!(Nodes::withdraw(signed(ALICE), node), Error::<Test>::StillUnbonding);
+        System::set_block_number(21);
+        assert_ok!(Nodes::withdraw(signed(ALICE), node));
+    });
+}
+
+#[test]
 fn who_is_not_registered_is_not_punished() {
     run(|| {
         assert!(!Nodes::jail(&Key::new(9).id(), 5));

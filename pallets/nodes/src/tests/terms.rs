@@ -13,17 +13,35 @@ fn terms(node: NodeId, epoch: u32) -> Option<(u32, u128)> {
 }
 
 #[test]
-fn a_new_node_has_a_price_at_once_and_a_share_from_the_next_epoch_on() {
+fn a_new_node_has_no_terms_before_the_next_epoch() {
     run(|| {
         Epoch::set(3);
         let node = register(ALICE, 1, Role::Media);
-        assert_eq!(terms(node, 2), None);
-        assert_eq!(terms(node, 3), Some((0, CHR)));
+        // The committees of epoch 3 were drawn before the node's key was chosen, or it was chosen after them.
+        assert_eq!(terms(node, 3), None);
         assert_eq!(terms(node, 4), Some((1, CHR)));
-        // Raising the price within the first epoch doesn't reach what was used in it.
         assert_ok!(price(node, 9 * CHR));
-        assert_eq!(terms(node, 3), Some((0, CHR)));
+        assert_eq!(terms(node, 3), None);
         assert_eq!(terms(node, 4), Some((1, 9 * CHR)));
+        assert_eq!(TermsHistory::<Test>::get(node).len(), 1);
+    });
+}
+
+#[test]
+fn a_node_that_drains_within_an_epoch_keeps_its_terms_to_the_end_of_it() {
+    run(|| {
+        let node = register(ALICE, 1, Role::Media);
+        Epoch::set(5);
+        System::set_block_number(55);
+        assert_ok!(Nodes::drain(signed(ALICE), node));
+        assert_eq!(terms(node, 5), Some((1, CHR)));
+        // The next epoch begins without it, in its terms as in the total.
+        assert_eq!(crate::ActiveMediaWeight::<Test>::get(), 0);
+        assert_eq!(terms(node, 6), Some((0, CHR)));
+        assert_eq!(terms(node, 7), Some((0, CHR)));
+        // What it carries on in later epochs has its price still.
+        Epoch::set(9);
+        assert_eq!(terms(node, 9), Some((0, CHR)));
     });
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{Event, TotalEscrow, mock::*};
 use chroom_primitives::{AccountId, Balance, CHR, QosEpoch};
-use frame_support::assert_ok;
+use frame_support::{assert_noop, assert_ok};
 
 const GIB: u64 = 1 << 30;
 
@@ -99,19 +99,16 @@ fn fees_are_paid_at_the_price_of_the_epoch() {
 }
 
 #[test]
-fn a_node_that_came_within_the_epoch_has_fees_but_no_subsidy() {
+fn a_node_that_came_within_the_epoch_has_nothing_of_it() {
     run(|| {
         deposit(APP, 100 * CHR);
         run_to(4);
         let node = register(9);
         run_to(first(1));
-        // The round of the mock knows the genesis nodes only; the terms tell.
-        let terms = Nodes::terms(&node, QosEpoch(0)).unwrap();
-        assert_eq!((terms.weight, terms.price_per_gib), (0, CHR));
+        assert_eq!(Nodes::terms(&node, QosEpoch(0)), None);
         assert_eq!(Nodes::terms(&node, QosEpoch(1)).unwrap().weight, 1);
         run_to(closed(0));
-        let nothing = Rewards::preview_claim(QosEpoch(0), node, Vec::new()).unwrap();
-        assert_eq!((nothing.fees, nothing.subsidy), (0, 0));
+        assert_noop!(claim(0, node, Vec::new()), crate::Error::<Test>::NotRegisteredInEpoch);
     });
 }
 

@@ -51,8 +51,40 @@ fn only_registered_media_nodes_claim() {
         assert!(Nodes::jail(&id(SMALL), 5));
         assert_noop!(claim(0, id(SMALL), vec![]), Error::<Test>::Jailed);
         run_to(closed(0) + 5);
-        assert_ok!(Nodes::resume(signed(OPERATOR), id(SMALL)));
+        // The sentence is over: whether the node goes back into service is its owner's affair.
         assert_ok!(claim(0, id(SMALL), vec![]));
+    });
+}
+
+#[test]
+fn leaving_does_not_free_a_jailed_node_to_claim() {
+    run(|| {
+        run_to(closed(0));
+        assert!(Nodes::jail(&id(SMALL), 5));
+        assert_ok!(Nodes::unbond(signed(OPERATOR), id(SMALL)));
+        assert_noop!(claim(0, id(SMALL), vec![]), Error::<Test>::Jailed);
+        run_to(closed(0) + 4);
+        assert_noop!(claim(0, id(SMALL), vec![]), Error::<Test>::Jailed);
+        run_to(closed(0) + 5);
+        assert_ok!(claim(0, id(SMALL), vec![]));
+    });
+}
+
+#[test]
+fn a_rotated_key_claims_what_it_served_and_its_successor_what_comes() {
+    run(|| {
+        let old = register(9);
+        run_to(first(1) + 2);
+        let new = rotate(old, 10);
+        run_to(closed(2));
+        let claimable = |node| Rewards::claimable_epochs(node).into_iter().map(|epoch| epoch.0).collect::<Vec<_>>();
+        // Epoch 1 is the old key's, with its share; from epoch 2 on the new one has it.
+        assert_eq!((claimable(old), claimable(new)), (vec![1, 2], vec![2]));
+        let weight = |node, epoch| Nodes::terms(&node, QosEpoch(epoch)).map(|terms| terms.weight);
+        assert_eq!((weight(old, 1), weight(old, 2), weight(new, 2)), (Some(1), Some(0), Some(1)));
+        assert_ok!(claim(1, old, vec![]));
+        assert_noop!(claim(1, new, vec![]), Error::<Test>::NotRegisteredInEpoch);
+        assert_ok!(claim(2, new, vec![]));
     });
 }
 
@@ -61,12 +93,13 @@ fn a_node_claims_no_epoch_from_before_its_registration() {
     run(|| {
         run_to(first(2));
         let node = register(9);
-        run_to(closed(2));
-        for epoch in [0, 1] {
+        run_to(closed(3));
+        // Nor the one within which it came: whoever could would register when the committees are known.
+        for epoch in [0, 1, 2] {
             assert_noop!(claim(epoch, node, vec![]), Error::<Test>::NotRegisteredInEpoch);
         }
-        assert_eq!(Rewards::claimable_epochs(node), [QosEpoch(2)]);
-        assert_ok!(claim(2, node, vec![]));
+        assert_eq!(Rewards::claimable_epochs(node), [QosEpoch(3)]);
+        assert_ok!(claim(3, node, vec![]));
     });
 }
 
