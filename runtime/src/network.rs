@@ -4,25 +4,20 @@ use crate::{
     AccountId, Anchor, Balance, Balances, BlockNumber, Hash, Pools, Qos, Rewards, Runtime, RuntimeHoldReason,
     Timestamp, Validators, economy::TreasuryAccount, governance::AdminOrigin,
 };
-use chroom_primitives::{CHR, NodeId};
+use chroom_primitives::CHR;
 use codec::Encode;
 use frame_support::{
     PalletId, parameter_types,
     traits::{ConstU32, ConstU128, Get, Randomness},
 };
 use pallet_babe::{ParentBlockRandomness, RandomnessFromOneEpochAgo};
-use pallet_chroom_nodes::OnNodeRemoved;
 use pallet_chroom_pools::SlashShares;
-use sp_runtime::Perbill;
 
 parameter_types! {
     /// Names the accounts of escrows, reserve and pot.
     pub const RewardsPalletId: PalletId = PalletId(*b"chr/rwrd");
     /// Names the account of what is delegated to nodes.
     pub const PoolsPalletId: PalletId = PalletId(*b"chr/pool");
-    /// How slashes of what is delegated are split; half is burnt.
-    pub const DelegationSlashShares: SlashShares =
-        SlashShares { reporter: Perbill::from_percent(20), treasury: Perbill::from_percent(30) };
 }
 
 /// QoS epochs that the chain remembers: within them roots are kept, nodes claim and snapshots can be read.
@@ -47,22 +42,22 @@ impl Randomness<Hash, BlockNumber> for CommitteeRandomness {
     }
 }
 
-/// Tells the pallets that keep something about a node that it is gone.
-pub struct NodeRemoved;
-
-impl OnNodeRemoved for NodeRemoved {
-    fn removed(node: &NodeId) {
-        Rewards::removed(node);
-        Pools::removed(node);
-    }
-}
-
 /// The pot that validators are paid from.
 pub struct ValidatorPot;
 
 impl Get<AccountId> for ValidatorPot {
     fn get() -> AccountId {
         Validators::pot_account()
+    }
+}
+
+/// Splits slashes of what is delegated as those of bonds are split.
+pub struct SlashSharesOfBonds;
+
+impl Get<SlashShares> for SlashSharesOfBonds {
+    fn get() -> SlashShares {
+        let parameters = pallet_chroom_nodes::Parameters::<Runtime>::get();
+        SlashShares { reporter: parameters.reporter_share, treasury: parameters.treasury_share }
     }
 }
 
@@ -73,7 +68,7 @@ impl pallet_chroom_nodes::Config for Runtime {
     type Time = Timestamp;
     type Treasury = TreasuryAccount;
     type OnSlashed = Pools;
-    type OnRemoved = NodeRemoved;
+    type OnRemoved = (Rewards, Pools);
     type AdminOrigin = AdminOrigin;
     // Two hours: what an operator signs off-line has to reach the chain within.
     type KeyProofLifetime = ConstU32<1_200>;
@@ -107,7 +102,7 @@ impl pallet_chroom_pools::Config for Runtime {
     type NoticePeriod = ConstU32<{ 7 * 14_400 }>;
     type MinDelegation = ConstU128<MIN_DELEGATION>;
     type Treasury = TreasuryAccount;
-    type SlashShares = DelegationSlashShares;
+    type SlashShares = SlashSharesOfBonds;
     type WeightInfo = pallet_chroom_pools::weights::ChroomWeight<Runtime>;
 }
 

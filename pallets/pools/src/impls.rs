@@ -338,6 +338,10 @@ impl<T: Config> OnNodeRemoved for Pallet<T> {
             Self::retire(*node, id, pool);
         }
     }
+
+    fn rotated(node: &NodeId, successor: &NodeId) {
+        Self::hand_over(node, *successor);
+    }
 }
 
 #[cfg(any(feature = "std", feature = "try-runtime"))]

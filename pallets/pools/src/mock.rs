@@ -9,7 +9,7 @@ use chroom_primitives::{
 };
 use frame_support::{
     PalletId, construct_runtime, derive_impl, parameter_types,
-    traits::{ConstU32, ConstU128, fungible::Inspect},
+    traits::{ConstU32, ConstU128, Time, fungible::Inspect},
 };
 use pallet_chroom_nodes::{GenesisNode, NodeParameters};
 use sp_core::{Pair, ecdsa};
@@ -49,11 +49,24 @@ impl pallet_balances::Config for Test {
     type AccountStore = System;
 }
 
+/// Six seconds per block.
+pub struct Clock;
+
+impl Time for Clock {
+    type Moment = u64;
+
+    fn now() -> u64 {
+        u64::from(Nodes::now()) * 6_000
+    }
+}
+
 impl pallet_chroom_nodes::Config for Test {
     type Currency = Balances;
     type RuntimeHoldReason = RuntimeHoldReason;
     type Epochs = ();
-    type Slashed = ();
+    type Time = Clock;
+    type Treasury = Treasury;
+    type OnSlashed = Pools;
     type OnRemoved = Pools;
     type AdminOrigin = frame_system::EnsureRoot<AccountId>;
     type KeyProofLifetime = ConstU32<100>;
@@ -201,15 +214,27 @@ pub fn slash(percent: u32, reporter: Option<&AccountId>) {
     Pools::bond_slashed(&NODE, Perbill::from_percent(percent), reporter);
 }
 
-/// Registers a media node with a real key, and returns its id.
-pub fn register(seed: u8) -> NodeId {
+/// A media node's id, and its key's proof for [`OWNER`], good for ten blocks.
+fn key_proof(seed: u8) -> (NodeId, u32, EthereumSignature) {
     let key = ecdsa::Pair::from_seed(&[seed; 32]);
     let node = EthereumSignature(key.sign_prehashed(&[7; 32]).0).recover_hash(&[7; 32]).unwrap();
-    let nonce = Nodes::key_proof_nonce(node);
-    let proof = KeyProof { node, owner: OWNER, role: Role::Media, nonce, expires_at: Nodes::now() + 10 };
-    let signature = EthereumSignature(key.sign_prehashed(&proof.signing_hash(&Nodes::genesis_hash())).0);
+    let (nonce, expires_at) = (Nodes::key_proof_nonce(node), Nodes::now() + 10);
+    let proof = KeyProof { node, owner: OWNER, role: Role::Media, nonce, expires_at };
+    (node, expires_at, EthereumSignature(key.sign_prehashed(&proof.signing_hash(&Nodes::genesis_hash())).0))
+}
+
+/// Registers a media node with a real key, and returns its id.
+pub fn register(seed: u8) -> NodeId {
+    let (node, expires_at, proof) = key_proof(seed);
     let GenesisNode { class, cell, endpoint, .. } = genesis_node(node);
     let owner = signed(OWNER);
-    Nodes::register(owner, node, Role::Media, class, cell, endpoint, CHR, BOND, proof.expires_at, signature).unwrap();
+    Nodes::register(owner, node, Role::Media, class, cell, endpoint, CHR, BOND, expires_at, proof).unwrap();
     node
+}
+
+/// Gives a media node another key, and returns its new id.
+pub fn rotate(node: NodeId, seed: u8) -> NodeId {
+    let (successor, expires_at, proof) = key_proof(seed);
+    Nodes::rotate_key(signed(OWNER), node, successor, expires_at, proof).unwrap();
+    successor
 }

@@ -300,7 +300,9 @@ impl Model {
 #[test]
 fn everybody_has_what_is_due() {
     let seen = core::cell::Cell::new([0u32; 4]);
-    let mut runner = TestRunner::new(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(32) });
+    // More by hand than in CI.
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(32);
+    let mut runner = TestRunner::new(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) });
     let tried = runner.run(&proptest::collection::vec(step(), 200), |steps| {
         externalities().execute_with(|| {
             let mut model = Model::new();

@@ -6,6 +6,7 @@ use chroom_primitives::{
     pool::{NodePools, OnBondSlashed},
 };
 use frame_support::{assert_noop, assert_ok};
+use pallet_chroom_nodes::Discipline;
 use sp_runtime::Perbill;
 
 #[test]
@@ -198,6 +199,26 @@ fn a_pool_follows_its_node_to_a_new_key() {
         // A node without a pool has nothing to hand over.
         Pools::hand_over(&NODE, OTHER);
         assert_eq!(Pools::pool_of(OTHER), Some(pool));
+    });
+}
+
+#[test]
+fn a_slash_takes_the_same_share_of_bond_and_delegations_whichever_key_offended() {
+    run(|| {
+        let pool = open(0);
+        delegate(ALICE, 2 * BOND);
+        Nodes::slash(&NODE, Perbill::from_percent(10), Some(&REPORTER));
+        assert_eq!(Nodes::registration(NODE).unwrap().bond, BOND / 10 * 9);
+        assert_eq!(delegation(ALICE).active, BOND / 10 * 18);
+        at(6);
+        let successor = rotate(NODE, 9);
+        assert_eq!(Pools::pool_of(successor), Some(pool));
+        for node in [NODE, successor] {
+            Nodes::slash(&node, Perbill::from_percent(50), None);
+            check();
+        }
+        assert_eq!(Nodes::registration(successor).unwrap().bond, BOND / 40 * 9);
+        assert_eq!(Pools::delegation(pool, ALICE).unwrap().active, BOND / 40 * 18);
     });
 }
 
