@@ -22,6 +22,7 @@ use codec::Encode;
 use frame_support::{
     genesis_builder_helper::{build_state, get_preset},
     traits::{Get, KeyOwnerProofSystem},
+    view_functions::{ViewFunctionDispatchError, ViewFunctionId},
     weights::Weight,
 };
 use sp_api::impl_runtime_apis;
@@ -287,6 +288,15 @@ impl_runtime_apis! {
 
         fn snapshot(epoch: QosEpoch) -> Option<FinalSnapshot> {
             Anchor::snapshot(epoch)
+        }
+    }
+
+    impl frame_support::view_functions::runtime_api::RuntimeViewFunction<Block> for Runtime {
+        fn execute_view_function(
+            id: ViewFunctionId,
+            input: Vec<u8>,
+        ) -> Result<Vec<u8>, ViewFunctionDispatchError> {
+            Runtime::execute_view_function(id, input)
         }
     }
 

@@ -9,7 +9,9 @@ use chroom_primitives::{
     CHR, CapacityClass, H3Cell, NodeId, NodeStatus, Role, Signable, Signed, evidence::RecordEquivocation,
     record::NodeRecord, signed::personal_hash, typed_data::NodeRegistration,
 };
-use pallet_chroom_nodes::{Call, Error};
+use codec::{Decode, Encode};
+use frame_support::view_functions::ViewFunction;
+use pallet_chroom_nodes::{Call, Error, KeyProofNonceViewFunction};
 use sp_keyring::Sr25519Keyring;
 use sp_runtime::BoundedVec;
 
@@ -76,6 +78,11 @@ fn a_node_registers_itself_with_its_owners_typed_data() {
             let deposit = pallet_chroom_nodes::Parameters::<Runtime>::get().deposit;
             assert_eq!(Balances::free_balance(owner.account()), 400 * CHR - deposit);
             assert!(Balances::free_balance(node.account()) < CHR);
+            // What clients ask, by the id that the metadata gives them.
+            let question = KeyProofNonceViewFunction::<Runtime>::new(node.address());
+            let id = KeyProofNonceViewFunction::<Runtime>::id();
+            let answer = Runtime::execute_view_function(id, question.encode()).unwrap();
+            assert_eq!(u32::decode(&mut &answer[..]), Ok(1));
         });
     });
 }
