@@ -3,10 +3,11 @@
 use super::chain::{author, author_up_to, local_chain, nonce};
 use crate::{
     AccountId, Balances, ChroomSignature, Executive, Runtime, RuntimeCall, TxExtension, UncheckedExtrinsic, VERSION,
-    transaction::SignedPayload,
+    Validators, economy::TreasuryAccount, transaction::SignedPayload,
 };
 use chroom_primitives::{CHR, EthereumSignature, NodeId, signed::personal_hash};
 use codec::Encode;
+use frame_support::traits::fungible::Mutate;
 use sp_core::{Pair, ecdsa};
 use sp_keyring::Sr25519Keyring;
 use sp_runtime::{
@@ -103,20 +104,25 @@ fn another_ones_signature_is_refused() {
 }
 
 #[test]
-fn fees_go_to_the_author_of_the_block() {
+fn fees_go_to_the_validators_pot_and_to_the_treasury() {
     local_chain().execute_with(|| {
         author_up_to(1);
         let charlie = Sr25519Keyring::Charlie.to_account_id();
+        let (pot, treasury) = (Validators::pot_account(), TreasuryAccount::get());
         let author_account = author(2, || {
+            Balances::mint_into(&treasury, CHR).unwrap();
             let author_account = crate::Authorship::author().unwrap();
-            let before = (Balances::free_balance(&author_account), Balances::total_issuance());
+            let accounts = [&pot, &treasury, &author_account];
+            let (before, issuance) = (accounts.map(Balances::free_balance), Balances::total_issuance());
             let call = transfer(Sr25519Keyring::Dave.to_account_id(), CHR);
             let paid = Balances::free_balance(&charlie);
             let spend = signed(&charlie, call, |bytes| Sr25519Keyring::Charlie.sign(bytes).into());
             Executive::apply_extrinsic(spend).unwrap().unwrap();
             let fee = paid - CHR - Balances::free_balance(&charlie);
-            assert_eq!(Balances::free_balance(&author_account), before.0 + fee);
-            assert_eq!(Balances::total_issuance(), before.1, "nothing is burnt or made");
+            let to_pot = fee * 80 / 100;
+            let after = [before[0] + to_pot, before[1] + fee - to_pot, before[2]];
+            assert_eq!(accounts.map(Balances::free_balance), after, "without a tip the author has no more than others");
+            assert_eq!(Balances::total_issuance(), issuance, "nothing is burnt or made");
             author_account
         });
         assert!(pallet_session::Validators::<Runtime>::get().contains(&author_account));

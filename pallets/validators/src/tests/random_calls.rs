@@ -129,8 +129,13 @@ fn apply(step: Step) {
     });
 }
 
+/// Runs of 200 steps; PROPTEST_CASES asks for more.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(48)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn invariants_hold(steps in proptest::collection::vec(step(), 200)) {
