@@ -2,7 +2,7 @@
 
 use super::chain::genesis_storage;
 use crate::{
-    AccountId, Babe, Balances, Enactment, Grandpa, Nodes, Qos, Runtime, Session, SessionKeys, Validators,
+    AccountId, Babe, Balances, Enactment, Grandpa, Nodes, Qos, Rewards, Runtime, Session, SessionKeys, Validators,
     governance::{CouncilCollective, MinEnactmentDelay, TechnicalCollective},
     presets,
 };
@@ -11,6 +11,7 @@ use frame_support::traits::fungible::{Inspect, InspectHold};
 use pallet_chroom_validators::{HoldReason, Parameters, SessionLength};
 use serde_json::json;
 use sp_keyring::{Ed25519Keyring, Sr25519Keyring};
+use sp_runtime::Perbill;
 
 #[test]
 fn every_preset_builds() {
@@ -87,6 +88,23 @@ fn live_has_production_values_and_nobody_in_it() {
         assert_eq!(pallet_chroom_nodes::Parameters::<Runtime>::get().unbonding_period, 28 * 14_400);
         assert!(Nodes::registrations(None, 1).is_empty());
     });
+}
+
+#[test]
+fn every_preset_burns_of_fees_and_emits_from_its_reserve() {
+    for name in presets::names() {
+        let storage = genesis_storage(&name, None).unwrap();
+        sp_io::TestExternalities::from(storage).execute_with(|| {
+            let parameters = pallet_chroom_rewards::Parameters::<Runtime>::get();
+            assert!(parameters.is_valid() && parameters.burn_share > Perbill::zero(), "{name}");
+            // The cap is what the whole reserve emits at its rate, or less: from the first epoch on it decays.
+            let reserve = Rewards::free_reserve();
+            assert!(reserve > 0 && parameters.epoch_cap <= parameters.epoch_rate * reserve, "{name}");
+            for account in [Rewards::escrow_account(), Rewards::pot_account()] {
+                assert!(Balances::free_balance(account) > 0, "{name}");
+            }
+        });
+    }
 }
 
 #[test]

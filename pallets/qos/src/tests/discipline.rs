@@ -192,8 +192,8 @@ fn a_complete_root_leaves_nothing_to_report() {
         assert_noop!(omit(attestor, nodes[0], gap(&poorer, nodes[0])), Error::<Test>::InvalidEvidence);
         assert_noop!(omit(attestor, nodes[0], LeafOmission::Empty), Error::<Test>::InvalidEvidence);
         let tree = Tree::new(&all);
-        for place in 0..all.len() {
-            let proven = (all[place].clone(), tree.prove(place as u32).unwrap());
+        for (place, leaf) in all.iter().enumerate() {
+            let proven = (leaf.clone(), tree.prove(place as u32).unwrap());
             for evidence in [LeafOmission::Before, LeafOmission::After, LeafOmission::Void] {
                 assert_noop!(omit(attestor, nodes[0], evidence(proven.clone())), Error::<Test>::InvalidEvidence);
             }
