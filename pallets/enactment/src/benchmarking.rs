@@ -4,7 +4,6 @@
 #![allow(missing_docs)]
 
 use crate::{Approvals, Call, Config, Pallet};
-use alloc::vec;
 use codec::Encode;
 use frame_benchmarking::v2::*;
 use frame_support::traits::{EnsureOrigin, Get, StorePreimage};
@@ -74,4 +73,6 @@ mod benchmarks {
         _(RawOrigin::Root, delay);
         assert_eq!(Pallet::<T>::current_delay(), delay);
     }
+
+    impl_benchmark_test_suite!(Pallet, crate::mock::genesis(None), crate::mock::Test);
 }
