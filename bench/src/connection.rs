@@ -1,7 +1,12 @@
 //! One peer connection of the `webrtc` crate: what is published, the m-lines to receive on, and data channels.
 
-use crate::signalling::{Publish, Subscribe};
+use crate::{
+    intake::Intake,
+    ledger::{Ledger, now_us},
+    signalling::{Publish, Subscribe},
+};
 use bytes::BytesMut;
+use parking_lot::Mutex;
 use rtc::{
     data_channel::RTCDataChannelInit,
     media_stream::MediaStreamTrack,
@@ -27,13 +32,14 @@ use webrtc::{
         register_default_interceptors,
     },
     rtp_transceiver::RtpTransceiver,
+    runtime::default_runtime,
 };
 
 /// Dynamic payload types of the `webrtc` crate's default codecs.
 const OPUS: u8 = 111;
 const VP8: u8 = 96;
-/// Packets and messages that may wait for the participant.
-const QUEUE: usize = 4_096;
+/// Events and messages that may wait for the participant; packets do not.
+const QUEUE: usize = 1_024;
 
 /// Something that came over the connection.
 #[derive(Debug)]
@@ -42,8 +48,6 @@ pub enum Incoming {
     Connected,
     /// The transport failed or was closed.
     Failed,
-    /// A media packet: payload and size.
-    Media(bytes::Bytes),
     /// A message on the reliable data channel.
     Message(BytesMut),
     /// The other side asks for a keyframe.
@@ -59,6 +63,9 @@ pub enum ConnectionError {
     /// ICE gathering did not end.
     #[error("ICE gathering did not end within 10 s")]
     Gathering,
+    /// The stack was built without a runtime.
+    #[error("the WebRTC stack has no runtime")]
+    NoRuntime,
     /// No local description came to be.
     #[error("the stack made no local description")]
     NoDescription,
@@ -67,6 +74,7 @@ pub enum ConnectionError {
 struct Handler {
     gathered: mpsc::Sender<()>,
     incoming: mpsc::Sender<Incoming>,
+    ledger: Arc<Mutex<Ledger>>,
 }
 
 #[async_trait::async_trait]
@@ -88,15 +96,14 @@ impl PeerConnectionEventHandler for Handler {
     }
 
     async fn on_track(&self, track: Arc<dyn TrackRemote>) {
-        let incoming = self.incoming.clone();
+        let ledger = self.ledger.clone();
         tokio::spawn(async move {
             while let Some(event) = track.poll().await {
                 match event {
-                    TrackRemoteEvent::OnRtpPacket(packet) => {
-                        let padding_only = packet.payload.is_empty();
-                        if !padding_only && incoming.send(Incoming::Media(packet.payload)).await.is_err() {
-                            return;
-                        }
+                    // The stack keeps 256 packets per track and drops the others, so nothing may wait here. Without a payload
+                    // it is padding.
+                    TrackRemoteEvent::OnRtpPacket(packet) if !packet.payload.is_empty() => {
+                        ledger.lock().arrived(&packet.payload, now_us());
                     }
                     TrackRemoteEvent::OnEnded => return,
                     _ => {}
@@ -147,8 +154,15 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Makes a connection that publishes audio and video as asked; gives what comes over it, too.
-    pub async fn new(audio: bool, video: bool) -> Result<(Self, mpsc::Receiver<Incoming>), ConnectionError> {
+    /// Makes a connection that publishes audio and video as asked. Packets are read by `intake` and counted in `ledger`; gives
+    /// what else comes over it.
+    pub async fn new(
+        audio: bool,
+        video: bool,
+        intake: &Intake,
+        ledger: Arc<Mutex<Ledger>>,
+    ) -> Result<(Self, mpsc::Receiver<Incoming>), ConnectionError> {
+        let runtime = intake.runtime(default_runtime().ok_or(ConnectionError::NoRuntime)?);
         let (gathered_sender, gathered) = mpsc::channel(1);
         let (incoming_sender, incoming) = mpsc::channel(QUEUE);
         let mut media = MediaEngine::default();
@@ -159,7 +173,12 @@ impl Connection {
                 .with_configuration(RTCConfigurationBuilder::new().build())
                 .with_media_engine(media)
                 .with_interceptor_registry(registry)
-                .with_handler(Arc::new(Handler { gathered: gathered_sender, incoming: incoming_sender.clone() }))
+                .with_runtime(runtime)
+                .with_handler(Arc::new(Handler {
+                    gathered: gathered_sender,
+                    incoming: incoming_sender.clone(),
+                    ledger,
+                }))
                 .with_udp_addrs(vec!["127.0.0.1:0".to_owned()])
                 .build()
                 .await?,

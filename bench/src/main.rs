@@ -2,11 +2,12 @@
 
 use anyhow::Context;
 use chroom_bench::{
+    intake::Intake,
     participant::{Plan, run},
     token,
 };
 use clap::Parser;
-use std::{io::Write, path::PathBuf, process::ExitCode, time::Duration};
+use std::{io::Write, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 /// Joins a room as one or more native participants that publish and receive stamped media, sign receipts, and report what they measured.
@@ -106,6 +107,7 @@ async fn participate(arguments: Arguments) -> anyhow::Result<bool> {
         .as_ref()
         .map(|path| std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display())))
         .transpose()?;
+    let intake = Arc::new(Intake::start().context("starting the thread that reads sockets")?);
     let mut tasks = Vec::new();
     for index in 0..arguments.count {
         let identity = format!("{}-{index}", arguments.name);
@@ -125,7 +127,7 @@ async fn participate(arguments: Arguments) -> anyhow::Result<bool> {
             videos: arguments.videos,
             duration: Duration::from_secs(arguments.duration),
         };
-        tasks.push((identity, tokio::spawn(run(plan, stop.clone()))));
+        tasks.push((identity, tokio::spawn(run(plan, intake.clone(), stop.clone()))));
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(arguments.stagger)) => {}
             () = stop.cancelled() => break,
@@ -141,6 +143,12 @@ async fn participate(arguments: Arguments) -> anyhow::Result<bool> {
                 eprintln!("{identity}: {error}");
             }
         }
+    }
+    if intake.overflowed() > 0 {
+        tracing::warn!(
+            messages = intake.overflowed(),
+            "this machine is too slow for so many participants: what it could not take in is counted as lost"
+        );
     }
     let mut out = std::io::stdout().lock();
     if arguments.json {

@@ -2,19 +2,22 @@
 
 use crate::{
     connection::{Connection, ConnectionError, Incoming},
-    reception::Reception,
+    intake::Intake,
+    ledger::{Ledger, now_us},
     report::{Report, TrackReport},
     signalling::{Negotiated, RoomEvent, Session, Signalling, SignallingError, Track},
     source::{AudioSource, VideoSource},
-    stamp::{Stamp, track_tag},
+    stamp::track_tag,
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chroom_rpc::receipt::{self, Receipt, ReceiptBody, ReceiptError};
 use p256::ecdsa::SigningKey;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    sync::Arc,
+    time::{Duration, Instant},
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -61,10 +64,6 @@ pub enum ParticipantError {
 /// How long to wait before a failed negotiation is tried again.
 const SETTLE_EVERY: Duration = Duration::from_secs(2);
 
-fn now_us() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_micros() as u64)
-}
-
 /// Counters of the interval that the next receipt is about.
 #[derive(Clone, Copy, Default)]
 struct Interval {
@@ -85,19 +84,19 @@ struct Participant {
     /// The last negotiation failed for a passing reason and is due again.
     unsettled: bool,
     others: BTreeMap<String, (String, Track)>,
-    receptions: BTreeMap<u32, Reception>,
+    intake: Arc<Intake>,
+    ledger: Arc<Mutex<Ledger>>,
     audio: AudioSource,
     video: Option<VideoSource>,
     key: SigningKey,
     receipt_seq: u64,
     last: Interval,
     report: Report,
-    began: Instant,
 }
 
-/// Runs one participant to the end of its plan, or until `stop`.
-pub async fn run(plan: Plan, stop: CancellationToken) -> Result<Report, ParticipantError> {
-    let began = Instant::now();
+/// Runs one participant to the end of its plan, or until `stop`; `intake` reads its sockets.
+pub async fn run(plan: Plan, intake: Arc<Intake>, stop: CancellationToken) -> Result<Report, ParticipantError> {
+    let ledger = Arc::new(Mutex::new(Ledger::new(Instant::now())));
     let signalling = Signalling::open(&plan.url).await?;
     let mut events = signalling.events().await?;
     let key = SigningKey::from_slice(&rand::random::<[u8; 32]>())
@@ -106,7 +105,8 @@ pub async fn run(plan: Plan, stop: CancellationToken) -> Result<Report, Particip
     let session: Session = signalling
         .call("session.join", json!({ "token": plan.token, "receiptKey": URL_SAFE_NO_PAD.encode(public) }))
         .await?;
-    let (connection, incoming) = Connection::new(plan.audio, plan.video_kbps.is_some()).await?;
+    let (connection, incoming) =
+        Connection::new(plan.audio, plan.video_kbps.is_some(), &intake, ledger.clone()).await?;
     let report = Report {
         identity: plan.identity.clone(),
         participant: session.participant.clone(),
@@ -132,14 +132,14 @@ pub async fn run(plan: Plan, stop: CancellationToken) -> Result<Report, Particip
         connected: false,
         unsettled: false,
         others,
-        receptions: BTreeMap::new(),
+        intake,
+        ledger,
         audio: AudioSource::default(),
         video,
         key,
         receipt_seq: 0,
         last,
         report,
-        began,
     };
     me.negotiate().await?;
 
@@ -256,9 +256,11 @@ impl Participant {
     /// A new connection for the same session: the media node changed, or the old connection failed.
     async fn reconnect(&mut self) -> Result<(), ParticipantError> {
         self.connection.close().await;
-        let (audio, video) = self.connection.ids();
-        let (mut connection, incoming) = Connection::new(self.plan.audio, self.plan.video_kbps.is_some()).await?;
-        connection.keep_ids(audio, video);
+        let (audio_id, video_id) = self.connection.ids();
+        let video = self.plan.video_kbps.is_some();
+        let (mut connection, incoming) =
+            Connection::new(self.plan.audio, video, &self.intake, self.ledger.clone()).await?;
+        connection.keep_ids(audio_id, video_id);
         self.connection = connection;
         self.incoming = incoming;
         self.connected = false;
@@ -282,17 +284,6 @@ impl Participant {
                 }
             }
             Incoming::Message(_) => self.report.messages += 1,
-            Incoming::Media(payload) => {
-                let now = now_us();
-                self.report.received_packets += 1;
-                self.report.received_bytes += payload.len() as u64;
-                if self.report.first_media_ms.is_none() {
-                    self.report.first_media_ms = Some(self.began.elapsed().as_millis() as u64);
-                }
-                if let Some(stamp) = Stamp::decode(&payload) {
-                    self.receptions.entry(stamp.tag).or_default().arrived(&stamp, payload.len(), now);
-                }
-            }
         }
         Ok(())
     }
@@ -319,10 +310,11 @@ impl Participant {
 
     async fn send_receipt(&mut self) {
         let now_ms = now_us() / 1_000;
-        let lost: u64 = self.receptions.values().map(|reception| reception.totals().lost).sum();
-        let count = self.receptions.len().max(1) as f64;
-        let jitter: f64 = self.receptions.values().map(|reception| reception.totals().jitter_ms).sum::<f64>() / count;
-        let bytes = self.report.received_bytes - self.last.bytes;
+        let (packets, bytes, lost, jitter) = {
+            let ledger = self.ledger.lock();
+            (ledger.packets, ledger.bytes, ledger.lost(), ledger.jitter_ms())
+        };
+        let rx_bytes = bytes - self.last.bytes;
         let elapsed_ms = now_ms.saturating_sub(self.last.from_ms).max(1);
         self.receipt_seq += 1;
         let body = ReceiptBody {
@@ -332,22 +324,22 @@ impl Participant {
             seq: self.receipt_seq,
             from: self.last.from_ms,
             to: now_ms,
-            rx_packets: self.report.received_packets - self.last.packets,
+            rx_packets: packets - self.last.packets,
             rx_lost: lost.saturating_sub(self.last.lost),
-            rx_bytes: bytes,
+            rx_bytes,
             tx_bytes: self.report.sent_bytes - self.last.sent_bytes,
             rtt_ms: self.connection.rtt_ms().await.round() as u32,
             jitter_ms: jitter.round() as u32,
             wanted_kbps: 0,
-            delivered_kbps: (bytes * 8 / elapsed_ms) as u32,
+            delivered_kbps: (rx_bytes * 8 / elapsed_ms) as u32,
             frames_decoded: 0,
             freeze_ms: 0,
         };
         self.last = Interval {
             from_ms: now_ms,
-            packets: self.report.received_packets,
+            packets,
             lost: lost.max(self.last.lost),
-            bytes: self.report.received_bytes,
+            bytes,
             sent_bytes: self.report.sent_bytes,
         };
         match self.hand_over(&body).await {
@@ -372,7 +364,11 @@ impl Participant {
         for (id, (owner, track)) in &self.others {
             tracks.insert(track_tag(id), (owner.clone(), track.clone()));
         }
-        for (tag, reception) in &self.receptions {
+        let ledger = self.ledger.lock();
+        self.report.received_packets = ledger.packets;
+        self.report.received_bytes = ledger.bytes;
+        self.report.first_media_ms = ledger.first_media_ms;
+        for (tag, reception) in &ledger.receptions {
             let (participant, track) = tracks.get(tag).cloned().unwrap_or_else(|| {
                 (String::new(), Track { id: format!("left-{tag:08x}"), kind: "unknown".to_owned() })
             });
@@ -383,6 +379,7 @@ impl Participant {
                 totals: reception.totals(),
             });
         }
+        drop(ledger);
         self.report
     }
 }

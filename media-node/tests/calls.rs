@@ -459,7 +459,24 @@ fn lost_pictures_are_repaired_and_the_loss_is_measured() {
 #[test]
 fn a_client_that_restarts_ice_from_elsewhere_goes_on() {
     let mut call = Call::new(1, None);
-    let (mut publisher, mut source, mut receiver, lines) = connect(&mut call, 180);
+    restart_ice(&mut call);
+    call.stop();
+}
+
+#[test]
+fn a_restarted_client_is_found_on_whichever_shard_it_lives() {
+    // The kernel picks a socket by address, so one client alone may be lucky.
+    let mut call = Call::new(4, None);
+    for room in 0..6 {
+        call.room = format!("room-{room}").parse().unwrap();
+        call.seen.clear();
+        restart_ice(&mut call);
+    }
+    call.stop();
+}
+
+fn restart_ice(call: &mut Call) {
+    let (mut publisher, mut source, mut receiver, lines) = connect(call, 180);
     let audio = lines.mids[0].clone();
     let mut clients = [&mut publisher, &mut receiver];
     call.until(
@@ -488,8 +505,51 @@ fn a_client_that_restarts_ice_from_elsewhere_goes_on() {
         |clients| source.send(clients[0]),
         |clients, _| clients[1].unique(&audio).len() > before + 50,
     );
-    let closed = call.seen.iter().any(|event| matches!(event.occurrence, Occurrence::Closed(_)));
+    let here = |event: &&Event| event.room == call.room;
+    let closed = call.seen.iter().filter(here).any(|event| matches!(event.occurrence, Occurrence::Closed(_)));
     assert!(!closed, "{:?}", call.seen);
+    for client in [&publisher, &receiver] {
+        let close = call.sfu.close(&call.room, client.session, CloseReason::Requested("over".into())).unwrap();
+        assert!(call.runtime.block_on(close.done()).unwrap());
+    }
+}
+
+#[test]
+fn another_peer_connection_ends_the_session_which_can_then_be_opened_for_it() {
+    let mut call = Call::new(1, None);
+    let (mut publisher, mut source, receiver, _) = connect(&mut call, 180);
+    // The receiver's browser makes a new connection; the node holds the old one for alive.
+    let mut again = Client::new(2);
+    assert_eq!(again.session, receiver.session);
+    let wishes = [(0, "voice", 0), (1, "face", 180)];
+    let refused = call.negotiate(&mut again, receiver_lines, &[], &wishes);
+    assert!(matches!(refused, Err(NegotiateError::Replaced)));
+    call.take_events();
+    let reasons: Vec<String> = call
+        .seen
+        .iter()
+        .filter(|event| event.session == Some(receiver.session))
+        .filter_map(|event| match &event.occurrence {
+            Occurrence::Closed(reason) => Some(reason.to_string()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(reasons, ["transport-replaced"]);
+    assert!(matches!(
+        call.negotiate(&mut Client::new(2), receiver_lines, &[], &wishes),
+        Err(NegotiateError::Route(RouteError::NoSession))
+    ));
+    call.open(&again, "bob").unwrap();
+    let mut fresh = Client::new(2);
+    let lines = call.negotiate(&mut fresh, receiver_lines, &[], &wishes).unwrap();
+    let audio = lines.mids[0].clone();
+    let mut clients = [&mut publisher, &mut fresh];
+    call.until(
+        "sound on the new connection",
+        &mut clients,
+        |clients| source.send(clients[0]),
+        |clients, _| clients[1].unique(&audio).len() > 20,
+    );
     call.stop();
 }
 

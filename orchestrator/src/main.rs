@@ -72,6 +72,7 @@ async fn start(options: Options) -> anyhow::Result<()> {
         limits: ServerLimits {
             connections: options.max_connections,
             sockets: options.max_connections as usize + 2_000,
+            sockets_per_address: options.max_connections_per_address,
             requests_per_s: options.max_requests_per_second,
             ..Default::default()
         },

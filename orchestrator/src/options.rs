@@ -57,6 +57,11 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub max_connections: u32,
 
+    /// Connections at once from one address (IPv4 address or IPv6 /64), plain HTTP included; 0 for no such limit, behind
+    /// a proxy that has its own
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    pub max_connections_per_address: usize,
+
     /// Requests per second of one connection, in the long run
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub max_requests_per_second: u32,

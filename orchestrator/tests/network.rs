@@ -3,11 +3,16 @@
 
 mod world;
 
-use chroom_orchestrator::access::{Claims, Grants};
+use chroom_orchestrator::{
+    access::{Claims, Grants},
+    signalling::ServerLimits,
+};
 use chroom_primitives::{NodeStatus, Role};
 use chroom_rpc::v1::{SessionClosed, TrackStarted, media_event::Event};
 use chroom_wallet::Wallet;
 use serde_json::{Value, json};
+use tokio::{io::AsyncReadExt, net::TcpStream};
+use tokio_tungstenite::{connect_async, tungstenite::Error};
 use world::{World, claims, get, get_text, start_unregistered, token, until};
 
 fn id(value: &Value) -> Vec<u8> {
@@ -286,7 +291,7 @@ async fn sessions_go_on_after_the_orchestrator_was_killed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_acknowledged_receipt_reaches_every_member() {
-    let mut world = World::start(1).await;
+    let mut world = World::start(2).await;
     let mut ada = world.client().await;
     let a = ada.join("ada").await;
     let node = world.serving().node();
@@ -297,6 +302,12 @@ async fn every_acknowledged_receipt_reaches_every_member() {
     assert_eq!(ada.send_receipt(&forged).await.unwrap_err().code, -32007);
     let foreign = ada.receipt(&a, Wallet::generate().node_id());
     assert_eq!(ada.send_receipt(&foreign).await.unwrap_err().code, -32007);
+    // A registered one, but not hers.
+    let other = world.media.iter().find(|media| media.node() != node).unwrap().node();
+    let favour = ada.receipt(&a, other);
+    let refusal = ada.send_receipt(&favour).await.unwrap_err();
+    assert_eq!((refusal.code, &refusal.data["reason"]), (-32007, &json!("receipt-refused")));
+    assert!(refusal.message.contains("did not serve this session"), "{}", refusal.message);
 
     // One member is down, then the orchestrator is killed, then both are back.
     world.registries[1].kill();
@@ -318,6 +329,64 @@ async fn every_acknowledged_receipt_reaches_every_member() {
     .await;
     let body = &world.registries[1].receipts()[0];
     assert_eq!((body.rx_bytes, body.node), (100_000, node));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_measured_on_a_lost_node_is_still_taken() {
+    let world = World::start(2).await;
+    let mut ada = world.client().await;
+    let a = ada.join("ada").await;
+    let lost = world.serving();
+    let before = ada.receipt(&a, lost.node());
+    lost.kill();
+    ada.event("moved").await;
+    ada.send_receipt(&before).await.unwrap();
+    let after = ada.receipt(&a, world.serving().node());
+    ada.send_receipt(&after).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_address_has_its_share_of_connections() {
+    let world = World::start_with(1, ServerLimits { sockets_per_address: 3, ..Default::default() }).await;
+    let (mut ada, bob) = (world.client().await, world.client().await);
+    ada.join("ada").await;
+    let refused = |error| match error {
+        Error::Http(response) => (response.status().as_u16(), response.into_body().unwrap_or_default()),
+        other => panic!("{other:?}"),
+    };
+    let url = format!("ws://{}/", world.address);
+    let mut held = Vec::new();
+    let refusal = loop {
+        match connect_async(&url).await {
+            Ok((socket, _)) => held.push(socket),
+            Err(error) => break error,
+        }
+        assert!(held.len() < 3, "no limit");
+    };
+    let (status, body) = refused(refusal);
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((status, &body["reason"]), (429, &json!("too-many-connections")));
+    assert!(!body["hint"].as_str().unwrap().is_empty());
+    // Those within the share go on, and a place that is given back can be taken.
+    ada.call("node.info", json!({})).await.unwrap();
+    bob.drop_connection();
+    drop(held);
+    until("the place is free", async || connect_async(&url).await.ok()).await;
+    let metrics = until("a place for the metrics", async || {
+        get_text(world.address, "/metrics").await.filter(|text| text.contains("chroom_orchestrator"))
+    })
+    .await;
+    assert!(metrics.contains("chroom_orchestrator_refused_total{reason=\"too-many-connections\"}"), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_connection_is_closed_and_a_call_is_not() {
+    let world = World::start_with(1, ServerLimits { silent_s: 1, ..Default::default() }).await;
+    let mut ada = world.client().await;
+    ada.join("ada").await;
+    let mut silent = TcpStream::connect(world.address).await.unwrap();
+    assert_eq!(silent.read(&mut [0; 16]).await.unwrap_or(0), 0);
+    ada.call("node.info", json!({})).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

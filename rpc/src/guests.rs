@@ -5,28 +5,28 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Counts connections by their owner (an address, a node).
+/// Counts connections by their owner (a network, a node).
 #[derive(Debug)]
-pub(crate) struct Guests<K: Ord + Clone> {
+pub struct Guests<K: Ord + Clone> {
     most: usize,
     held: Arc<Mutex<BTreeMap<K, usize>>>,
 }
 
 /// One connection's place; given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Place<K: Ord + Clone> {
+pub struct Place<K: Ord + Clone> {
     guest: K,
     held: Arc<Mutex<BTreeMap<K, usize>>>,
 }
 
 impl<K: Ord + Clone> Guests<K> {
     /// Lets each guest hold at most `most` connections.
-    pub(crate) fn new(most: usize) -> Self {
+    pub fn new(most: usize) -> Self {
         Self { most, held: Arc::default() }
     }
 
     /// A place for one more connection of this guest, unless it has its share.
-    pub(crate) fn admit(&self, guest: K) -> Option<Place<K>> {
+    pub fn admit(&self, guest: K) -> Option<Place<K>> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let count = held.get(&guest).copied().unwrap_or(0);
         if count >= self.most {

@@ -2,12 +2,13 @@
 //!
 //! [`tls`] makes a connection name the node at its other end; [`server`] and [`channel`] are the two ends; [`v1`] is the
 //! code generated from `proto/`. [`receipt`] holds what callers sign, [`telemetry`] what every service does alike: logs,
-//! metrics, the end on a signal.
+//! metrics, the end on a signal. [`guests`] and [`network`] keep one guest from taking every place.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing))]
 
 pub mod address;
 pub mod channel;
-mod guests;
+pub mod guests;
+pub mod network;
 pub mod receipt;
 pub mod server;
 pub mod telemetry;

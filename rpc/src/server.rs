@@ -3,6 +3,7 @@
 use crate::{
     MAX_MESSAGE,
     guests::{Guests, Place},
+    network::Network,
     tls::{Identity, Peer, node_of_certificates},
 };
 use bytes::{Buf, Bytes};
@@ -13,7 +14,6 @@ use std::{
     convert::Infallible,
     future::Future,
     io,
-    net::IpAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -39,12 +39,14 @@ use tower::util::MapRequestLayer;
 pub struct Limits {
     /// Connections at once; further ones wait in the kernel's queue.
     pub connections: usize,
-    /// Connections at once from one IP address.
+    /// Connections at once from one address ([`Network`]: an IPv4 address, an IPv6 /64).
     pub connections_per_address: usize,
     /// Connections at once from one node.
     pub connections_per_node: usize,
-    /// Handshakes at once.
+    /// Handshakes at once; further connections wait in the kernel's queue.
     pub handshakes: usize,
+    /// Handshakes at once with one address; further connections from there are closed, and may come again.
+    pub handshakes_per_address: usize,
     /// Time that a handshake may take.
     pub handshake: Duration,
     /// Streams (calls) at once on a connection.
@@ -61,7 +63,8 @@ impl Default for Limits {
             connections: 1_024,
             connections_per_address: 256,
             connections_per_node: 32,
-            handshakes: 64,
+            handshakes: 128,
+            handshakes_per_address: 16,
             handshake: Duration::from_secs(5),
             streams: 128,
             answer: Duration::from_secs(30),
@@ -146,6 +149,7 @@ async fn accept(
     let connections = Arc::new(Semaphore::new(limits.connections));
     let handshakes = Arc::new(Semaphore::new(limits.handshakes));
     let addresses = Guests::new(limits.connections_per_address);
+    let greeted = Guests::new(limits.handshakes_per_address);
     let nodes = Guests::new(limits.connections_per_node);
     loop {
         // The semaphores are never closed, so both are always given in the end.
@@ -155,7 +159,7 @@ async fn accept(
             return std::future::pending().await;
         };
         let (stream, address) = match listener.accept().await {
-            Ok((stream, from)) => (stream, from.ip()),
+            Ok((stream, from)) => (stream, Network::of(from.ip())),
             Err(error) => {
                 // Out of file descriptors, or a connection that was gone at once: neither ends the server.
                 tracing::warn!(%error, "cannot accept a connection");
@@ -167,13 +171,18 @@ async fn accept(
             tracing::debug!("an address has its share of connections");
             continue;
         };
+        // Whoever says nothing holds places of its own address only, and those not for long.
+        let Some(of_handshakes) = greeted.admit(address) else {
+            tracing::debug!("an address has its share of handshakes");
+            continue;
+        };
         let (acceptor, accepted, stop, nodes) = (acceptor.clone(), accepted.clone(), stop.clone(), nodes.clone());
         tokio::spawn(async move {
             let greeted = tokio::select! {
                 greeted = tokio::time::timeout(limits.handshake, greet(stream, &acceptor)) => greeted,
                 () = stop.cancelled() => return,
             };
-            drop(handshake);
+            drop((handshake, of_handshakes));
             match greeted {
                 Ok(Ok((stream, peer))) => {
                     let Some(of_node) = nodes.admit(peer.0) else {
@@ -207,7 +216,7 @@ struct Connection {
     stream: TlsStream<TcpStream>,
     peer: Peer,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
-    _places: (OwnedSemaphorePermit, Place<IpAddr>, Place<NodeId>),
+    _places: (OwnedSemaphorePermit, Place<Network>, Place<NodeId>),
 }
 
 impl Connected for Connection {

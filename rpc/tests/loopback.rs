@@ -15,7 +15,7 @@ use futures::{Stream, StreamExt};
 use std::{pin::Pin, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::oneshot,
     task::JoinHandle,
 };
@@ -111,6 +111,13 @@ impl Running {
         self.stop.take().unwrap().send(()).unwrap();
         (&mut self.task).await.unwrap();
     }
+}
+
+/// A connection to the server from an address of one's choice.
+async fn from(address: &str, server: &Running) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(address.parse().unwrap()).unwrap();
+    socket.connect(server.endpoint.as_str().parse().unwrap()).await.unwrap()
 }
 
 fn proof_request() -> v1::GetProofRequest {
@@ -269,6 +276,45 @@ async fn a_silent_connection_holds_nobody_up() {
     QosClient::new(channel).get_proof(proof_request()).await.unwrap();
     // The silent one was shown the door.
     assert_eq!(silent.read(&mut [0; 16]).await.unwrap_or(0), 0);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn silent_connections_of_one_address_leave_places_to_others() {
+    // Nobody is shown the door for being slow while this test runs: only shares are at work.
+    let patience = Duration::from_secs(600);
+    let limits = Limits { handshakes: 4, handshakes_per_address: 2, handshake: patience, ..Limits::default() };
+    let server = Running::start_as(&Wallet::generate(), "127.0.0.1:0", limits).await;
+    let mut silent = Vec::new();
+    for _ in 0..10 {
+        silent.push(from("127.0.0.2:0", &server).await);
+    }
+    // A node elsewhere comes in though ten others were before it.
+    let identity = Identity::new(&Wallet::generate()).unwrap();
+    let channel = channel::connect(&identity, &server.endpoint, Some(server.node)).unwrap();
+    QosClient::new(channel).get_proof(proof_request()).await.unwrap();
+    // Two of them are still waited for, the others were closed.
+    let (held, closed) = silent.split_at_mut(2);
+    for stream in closed {
+        assert_eq!(stream.read(&mut [0; 16]).await.unwrap_or(0), 0);
+    }
+    for stream in held.iter() {
+        assert_eq!(stream.try_read(&mut [0; 16]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    }
+    // Once they are gone, their address has its share back.
+    drop(silent);
+    let mut answered = false;
+    for _ in 0..100 {
+        let mut stream = from("127.0.0.2:0", &server).await;
+        // No TLS: the answer is an alert, where a connection beyond the share gets none.
+        let _ = stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await;
+        answered = stream.read(&mut [0; 16]).await.is_ok_and(|size| size > 0);
+        if answered {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(answered, "the share never came back");
     server.end().await;
 }
 

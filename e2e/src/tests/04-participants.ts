@@ -88,8 +88,9 @@ export async function participants(suite: Context, t: TestContext): Promise<void
       lost += one.lost;
     }
   }
-  // How much a busy machine drops is not this test's business (02 and 03 score it); that both sides tell the same story is.
   const share = lost / (lost + received);
+  assert.ok(share < 0.02, `on loopback next to nothing is lost (${(share * 100).toFixed(2)} %)`);
+  // What the node says that it sent each of them agrees with what they say that they got, and so does the loss.
   let worst = 0;
   for (const report of reports) {
     const stats = latest.get(report.session);
@@ -102,14 +103,11 @@ export async function participants(suite: Context, t: TestContext): Promise<void
       off < 0.08,
       `${report.identity}: the node sent ${stats.sentPackets} packets, the native got ${report.receivedPackets} and missed ${missing}`,
     );
-    if (missing === 0) {
-      assert.ok(
-        stats.loss < 200,
-        `${report.identity}: the node hears of ${stats.loss / 100} % loss, the native of none`,
-      );
-    }
+    assert.ok(
+      stats.loss < 200,
+      `${report.identity}: the node hears of ${stats.loss / 100} % loss, the native missed ${missing} packets`,
+    );
   }
-  assert.ok(share < 0.25, `most of what is sent arrives (${(share * 100).toFixed(2)} % lost)`);
   assert.ok(track(await suite.adaPage.call(), "grace", "camera"), "the browsers' own call went on");
   t.diagnostic(
     `${COUNT} natives and 2 browsers: the browsers heard ${heard.join(" and ")} natives, the node counted ${counted} sessions; natives ` +

@@ -19,6 +19,9 @@ pub enum NegotiateError {
     /// The offer is no good.
     #[error(transparent)]
     Offer(#[from] AcceptError),
+    /// The offer is another peer connection's (its certificate differs); the session was closed.
+    #[error("the offer is of another peer connection; the session is over: open it anew")]
+    Replaced,
 }
 
 /// A command with the way its answer goes back.
@@ -46,8 +49,8 @@ pub enum Command {
     CloseRoom(RoomId, CloseReason, oneshot::Sender<usize>),
     /// Figures of one session or of all.
     Stats(Option<SessionId>, oneshot::Sender<(Totals, Vec<SessionStats>)>),
-    /// A datagram that another shard's socket received.
-    Datagram(SocketAddr, Vec<u8>),
+    /// An address whose datagrams, from now on, are for the shard with this number: it knows the password.
+    Neighbour(SocketAddr, usize),
     /// End all sessions, then the thread.
     Stop(CloseReason, oneshot::Sender<()>),
 }

@@ -19,6 +19,8 @@ pub enum CloseReason {
     ClientClosed,
     /// The client didn't read its data channel.
     DataBacklog,
+    /// The client offered another peer connection: the session has to be opened anew for it.
+    TransportReplaced,
     /// The engine failed on it.
     EngineFault(String),
     /// The node is going out of service.
@@ -33,6 +35,7 @@ impl fmt::Display for CloseReason {
             CloseReason::ConnectionLost => f.write_str("connection-lost"),
             CloseReason::ClientClosed => f.write_str("client-closed"),
             CloseReason::DataBacklog => f.write_str("data-backlog"),
+            CloseReason::TransportReplaced => f.write_str("transport-replaced"),
             CloseReason::EngineFault(fault) => write!(f, "engine-fault: {fault}"),
             CloseReason::Draining => f.write_str("draining"),
         }

@@ -20,6 +20,10 @@ pub const MAX_ROOM_SESSIONS: usize = 512;
 pub const MAX_MESSAGE: usize = 16 * 1024;
 /// Messages per second that a client may send for long; bursts of twice as many.
 pub const MESSAGES_PER_SECOND: u32 = 200;
+/// Bytes of messages per second that a client may send for long: a line of 1 Mb/s, as the slowest receivers have, keeps up with one sender.
+pub const MESSAGE_BYTES_PER_SECOND: u32 = 64 * 1024;
+/// Bytes of messages that it may send at once: a quarter of what may wait for a receiver.
+pub const MESSAGE_BYTES_BURST: u32 = 256 * 1024;
 /// Bytes that wait for a receiver on its reliable channel. Beyond, the session is closed rather than
 /// a message lost silently.
 pub const MAX_BACKLOG: usize = 1024 * 1024;
@@ -27,5 +31,8 @@ pub const MAX_BACKLOG: usize = 1024 * 1024;
 pub const DEFAULT_UPLINK_KBPS: u32 = 12_000;
 /// Commands that wait for a shard.
 pub const COMMAND_QUEUE: usize = 1_024;
+/// Datagrams that other shards received and that wait for their own; what is beyond is lost. They do not share the commands' queue,
+/// so that strangers, who can fill this one, keep no command out.
+pub const RELAY_QUEUE: usize = 4_096;
 /// Addresses that are remembered per session.
 pub const MAX_ADDRESSES: usize = 8;

@@ -17,6 +17,7 @@ pub mod keyframe;
 pub mod layer;
 pub mod limits;
 pub mod meter;
+pub mod neighbours;
 pub mod packet;
 pub mod rewrite;
 pub mod router;

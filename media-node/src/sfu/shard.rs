@@ -7,6 +7,7 @@ use super::{
     event::{CloseReason, Event},
     id::{Mid, Rid, SessionId},
     limits,
+    neighbours::Neighbours,
     packet::{Channel, Forward},
     router::{Outbox, Publish, RouteError, Router, SessionKey, Subscribe, TICK},
     socket::BatchSocket,
@@ -15,7 +16,7 @@ use crate::qos::cpu::ThreadCpu;
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, HashMap},
+    collections::{BTreeSet, BinaryHeap, HashMap},
     io,
     net::SocketAddr,
     sync::{
@@ -31,8 +32,8 @@ const SOCKET: Token = Token(0);
 const WAKE: Token = Token(1);
 /// Batches that are read before timers get their turn.
 const BATCHES_PER_TURN: usize = 8;
-/// Addresses of other shards' clients that are remembered.
-const MAX_FOREIGN: usize = 65_536;
+/// Datagrams of other shards' sockets that are taken in before timers get their turn.
+const RELAYED_PER_TURN: usize = 256;
 
 /// A shard's counts, for others to read.
 #[derive(Debug, Default)]
@@ -68,10 +69,19 @@ pub enum ShardError {
     Gone,
 }
 
-/// Where a shard gets its commands.
+/// A datagram that another shard's socket received.
+struct Relayed {
+    /// That shard's number.
+    via: usize,
+    source: SocketAddr,
+    datagram: Vec<u8>,
+}
+
+/// Where a shard gets its commands, and datagrams that came to other shards.
 #[derive(Clone)]
 pub struct ShardHandle {
     commands: SyncSender<Command>,
+    relayed: SyncSender<Relayed>,
     waker: Arc<Waker>,
     /// Its counts.
     pub counters: Arc<Counters>,
@@ -86,11 +96,20 @@ impl ShardHandle {
         })?;
         self.waker.wake().map_err(|_| ShardError::Gone)
     }
+
+    /// Hands over a datagram. A full queue loses it, as the network may.
+    fn relay(&self, relayed: Relayed) {
+        if self.relayed.try_send(relayed).is_ok() {
+            let _ = self.waker.wake();
+        }
+    }
 }
 
 struct Slot<C> {
     connection: C,
     ufrag: String,
+    /// The client's certificate, once it offered one.
+    fingerprints: BTreeSet<String>,
     addresses: Vec<SocketAddr>,
     deadline: Instant,
     scheduled: Option<Instant>,
@@ -188,12 +207,12 @@ pub struct Shard<E: Engine> {
     connections: Connections<E::Connection>,
     by_address: HashMap<SocketAddr, SessionKey>,
     by_ufrag: HashMap<String, SessionKey>,
-    /// Addresses whose sessions live on other shards.
-    foreign: HashMap<SocketAddr, usize>,
+    neighbours: Neighbours,
     peers: Vec<ShardHandle>,
     timers: BinaryHeap<Reverse<(Instant, usize)>>,
     next_tick: Instant,
     commands: Receiver<Command>,
+    relayed: Receiver<Relayed>,
     poll: Poll,
     counters: Arc<Counters>,
     cpu: ThreadCpu,
@@ -208,8 +227,9 @@ impl<E: Engine> Shard<E> {
         poll.registry().register(parts.socket.source(), SOCKET, Interest::READABLE)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         let (sender, commands) = sync_channel(limits::COMMAND_QUEUE);
+        let (relay, relayed) = sync_channel(limits::RELAY_QUEUE);
         let counters = Arc::new(Counters::default());
-        let handle = ShardHandle { commands: sender, waker, counters: counters.clone() };
+        let handle = ShardHandle { commands: sender, relayed: relay, waker, counters: counters.clone() };
         let shard = Self {
             index: parts.index,
             engine: parts.engine,
@@ -219,11 +239,12 @@ impl<E: Engine> Shard<E> {
             connections: Connections { slots: Vec::new(), dirty: Vec::new(), events: parts.events },
             by_address: HashMap::new(),
             by_ufrag: HashMap::new(),
-            foreign: HashMap::new(),
+            neighbours: Neighbours::new(Instant::now()),
             peers: Vec::new(),
             timers: BinaryHeap::new(),
             next_tick: Instant::now(),
             commands,
+            relayed,
             poll,
             counters,
             cpu: ThreadCpu::default(),
@@ -259,6 +280,7 @@ impl<E: Engine> Shard<E> {
             if readable {
                 readable = self.receive();
             }
+            readable |= self.receive_relayed();
             let now = Instant::now();
             self.expire(now);
             if now >= self.next_tick {
@@ -290,7 +312,7 @@ impl<E: Engine> Shard<E> {
                     for (source, datagram) in received.datagrams() {
                         self.socket.traffic.received += 1;
                         self.socket.traffic.received_bytes += datagram.len() as u64;
-                        self.datagram(now, source, datagram, true);
+                        self.datagram(now, source, datagram, None);
                     }
                     self.socket.recycle(received);
                     self.drain_dirty(now);
@@ -306,7 +328,17 @@ impl<E: Engine> Shard<E> {
         true
     }
 
-    fn datagram(&mut self, now: Instant, source: SocketAddr, datagram: &[u8], own: bool) {
+    /// Takes in what other shards received. Whether there may be more.
+    fn receive_relayed(&mut self) -> bool {
+        for _ in 0..RELAYED_PER_TURN {
+            let Ok(Relayed { via, source, datagram }) = self.relayed.try_recv() else { return false };
+            self.datagram(Instant::now(), source, &datagram, Some(via));
+        }
+        true
+    }
+
+    /// Takes in a datagram; `via` is the shard whose socket received it, if that is another one.
+    fn datagram(&mut self, now: Instant, source: SocketAddr, datagram: &[u8], via: Option<usize>) {
         let is_stun = datagram.first().is_some_and(|byte| *byte < 4);
         let known = self.by_address.get(&source).copied();
         let key = if is_stun {
@@ -317,8 +349,8 @@ impl<E: Engine> Shard<E> {
             known
         };
         let Some(key) = key else {
-            if own && self.peers.len() > 1 {
-                self.relay(source, datagram, is_stun);
+            if via.is_none() && self.peers.len() > 1 {
+                self.relay(now, source, datagram, is_stun);
             } else {
                 self.unknown += 1;
             }
@@ -326,6 +358,10 @@ impl<E: Engine> Shard<E> {
         };
         if is_stun && known != Some(key) {
             self.remember(source, key);
+        }
+        if is_stun && let Some(peer) = via.and_then(|via| self.peers.get(via)) {
+            // Before anything is answered, so that what follows the answer is brought here at once.
+            let _ = peer.send(Command::Neighbour(source, self.index));
         }
         let Some(slot) = self.connections.get_mut(key) else { return };
         match slot.connection.receive(now, source, datagram) {
@@ -348,27 +384,18 @@ impl<E: Engine> Shard<E> {
         }
     }
 
-    /// Hands a datagram to the shard of its session: by the prefix of its user name, or by the address once that is known. (The
-    /// kernel spreads datagrams over the shards' sockets by address, rooms are spread by name.)
-    fn relay(&mut self, source: SocketAddr, datagram: &[u8], is_stun: bool) {
-        let to = if is_stun {
-            let named = engine::stun_ufrag(datagram)
-                .and_then(|ufrag| ufrag.get(..2))
-                .and_then(|prefix| usize::from_str_radix(prefix, 16).ok())
-                .filter(|index| *index != self.index && *index < self.peers.len());
-            if let Some(named) = named {
-                if self.foreign.len() >= MAX_FOREIGN {
-                    self.foreign.clear();
-                }
-                self.foreign.insert(source, named);
-            }
-            named
-        } else {
-            self.foreign.get(&source).copied()
-        };
+    /// Hands a datagram to the shard of its session: by the prefix of its user name, or by the address once that shard has
+    /// vouched for it. (The kernel spreads datagrams over the shards' sockets by address, rooms are spread by name.)
+    fn relay(&mut self, now: Instant, source: SocketAddr, datagram: &[u8], is_stun: bool) {
+        let named = engine::stun_ufrag(datagram)
+            .filter(|_| is_stun)
+            .and_then(|ufrag| ufrag.get(..2))
+            .and_then(|prefix| usize::from_str_radix(prefix, 16).ok())
+            .filter(|index| *index != self.index && *index < self.peers.len());
+        // Answers to this side's checks carry no user name.
+        let to = named.or_else(|| self.neighbours.shard_of(now, &source));
         match to.and_then(|to| self.peers.get(to)) {
-            // A full queue loses the datagram, as the network may.
-            Some(peer) => drop(peer.send(Command::Datagram(source, datagram.to_vec()))),
+            Some(peer) => peer.relay(Relayed { via: self.index, source, datagram: datagram.to_vec() }),
             None => self.unknown += 1,
         }
     }
@@ -410,7 +437,7 @@ impl<E: Engine> Shard<E> {
             Command::Stats(only, reply) => {
                 let _ = reply.send((self.router.totals(), self.router.stats(only.as_ref())));
             }
-            Command::Datagram(source, datagram) => self.datagram(now, source, &datagram, false),
+            Command::Neighbour(source, shard) => self.neighbours.learn(now, source, shard),
             Command::Stop(reason, reply) => {
                 let keys = (0..self.connections.slots.len()).map(SessionKey);
                 keys.for_each(|key| self.close(now, key, reason.clone()));
@@ -428,7 +455,9 @@ impl<E: Engine> Shard<E> {
         }
         if let Some(slot) = self.connections.slots.get_mut(key.0) {
             let addresses = Vec::new();
-            *slot = Some(Slot { connection, ufrag, addresses, deadline: now, scheduled: None, dirty: false });
+            let fingerprints = BTreeSet::new();
+            *slot =
+                Some(Slot { connection, ufrag, fingerprints, addresses, deadline: now, scheduled: None, dirty: false });
         }
         self.drain(now, key);
     }
@@ -442,9 +471,17 @@ impl<E: Engine> Shard<E> {
         subscribe: &[Subscribe],
     ) -> Result<String, NegotiateError> {
         let key = self.router.key(session).ok_or(RouteError::NoSession)?;
-        let lines = Offer::parse(offer).map_err(AcceptError::Offer)?.lines;
+        let Offer { lines, fingerprints, .. } = Offer::parse(offer).map_err(AcceptError::Offer)?;
         self.router.check(key, &lines, publish, subscribe)?;
         let slot = self.connections.get_mut(key).ok_or(RouteError::NoSession)?;
+        if !slot.fingerprints.is_empty() && !fingerprints.is_empty() && slot.fingerprints != fingerprints {
+            // One session is one DTLS association: another one would never come up on it.
+            self.close(now, key, CloseReason::TransportReplaced);
+            return Err(NegotiateError::Replaced);
+        }
+        if !fingerprints.is_empty() {
+            slot.fingerprints = fingerprints;
+        }
         let accepted = slot.connection.accept(offer);
         let ufrag = slot.connection.ufrag();
         if ufrag != slot.ufrag {
@@ -570,6 +607,7 @@ impl<E: Engine> Shard<E> {
         if let Some(share) = self.cpu.measure(now) {
             self.counters.busy.store(share.into(), Ordering::Relaxed);
         }
+        self.neighbours.tick(now);
         self.publish_counters();
     }
 

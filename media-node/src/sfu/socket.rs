@@ -2,7 +2,7 @@
 
 use super::fault::EgressLoss;
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::{
     io::{self, IoSliceMut},
     net::SocketAddr,
@@ -65,6 +65,15 @@ impl BatchSocket {
         // What the kernel doesn't grant it cuts; that isn't an error.
         let _ = state.set_send_buffer_size(UdpSockRef::from(&socket), SOCKET_BUFFER);
         let _ = state.set_recv_buffer_size(UdpSockRef::from(&socket), SOCKET_BUFFER);
+        let granted = SockRef::from(&socket).recv_buffer_size().unwrap_or_default();
+        // Linux counts its own bookkeeping in, and so grants twice what it allows.
+        if granted < SOCKET_BUFFER {
+            tracing::warn!(
+                granted,
+                wanted = SOCKET_BUFFER,
+                "the kernel's receive buffer is small, and bursts may be lost on a busy machine: raise net.core.rmem_max"
+            );
+        }
         let size = state.gro_segments() * 1_500;
         let segments = state.max_gso_segments();
         Ok(Self {

@@ -72,8 +72,8 @@ pub enum QueueError {
     /// It is another session's.
     #[error("it names another session")]
     OtherSession,
-    /// It names a node that does not serve the session.
-    #[error("its media node {0} is not a registered media node")]
+    /// It names a node that does not serve the session, and did not when its interval ended.
+    #[error("its media node {0} did not serve this session then")]
     OtherNode(NodeId),
     /// It was there before.
     #[error("replayed: its seq is {seq}, the last one was {last}")]
@@ -149,21 +149,15 @@ impl Queue {
         Ok(Self { store, wallet, genesis, metrics, state: Arc::new(Mutex::new(state)), news: Arc::new(Notify::new()) })
     }
 
-    /// Checks a receipt and keeps it; when this returns, it is on disk. `is_media` says whether a node is a media node of
-    /// the network.
-    pub async fn take(
-        &self,
-        ticket: &Ticket,
-        receipt: Receipt,
-        is_media: impl Fn(&NodeId) -> bool,
-    ) -> Result<(), QueueError> {
+    /// Checks a receipt and keeps it; when this returns, it is on disk.
+    pub async fn take(&self, ticket: &Ticket, receipt: Receipt) -> Result<(), QueueError> {
         let now = now_ms();
         let body = receipt.verify(&ticket.receipt_key)?;
         body.check_clock(now)?;
         if body.session.0 != ticket.session.0 {
             return Err(QueueError::OtherSession);
         }
-        if !is_media(&body.node) {
+        if !ticket.stays.served(&body.node, body.to) {
             return Err(QueueError::OtherNode(body.node));
         }
         if body.to + MAX_AGE_MS < now {

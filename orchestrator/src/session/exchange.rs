@@ -5,6 +5,7 @@ use super::{
     ids::{CallId, ConnectionId, Fence, OperationId, ParticipantId, RoomId, SessionId, TrackId},
     member::{Rights, Session},
     room::Room,
+    stay::Stays,
     track::Source,
     wire::{Event, NodeInfo, SessionInfo},
 };
@@ -107,6 +108,8 @@ pub struct Ticket {
     pub account: AccountId,
     /// When the session was opened, Unix ms.
     pub started_ms: UnixMs,
+    /// The media nodes that receipts may be about.
+    pub stays: Stays,
 }
 
 /// The answer to a request.
@@ -244,7 +247,10 @@ pub enum Input {
         /// What it asks.
         request: Request,
     },
-    /// A client's connection ended.
+    /// A client connected.
+    Connected(ConnectionId),
+    /// A client's connection ended. Requests of it may still come, for each is handed over by a task of its own; they
+    /// are refused.
     Disconnected(ConnectionId),
     /// A media node says something of a session.
     Media {

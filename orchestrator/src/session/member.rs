@@ -2,7 +2,9 @@
 
 use super::{
     ids::{ConnectionId, Generation, ParticipantId, RoomId, SessionId, TrackId},
+    stay::Stays,
     track::Track,
+    transport::Transport,
 };
 use chroom_primitives::{AccountId, UnixMs};
 use serde::{Deserialize, Serialize};
@@ -60,6 +62,9 @@ pub struct Session {
     /// How often it was opened anew on a node that had lost it.
     #[serde(default)]
     pub reopened: u32,
+    /// The media nodes that have it open or had it lately.
+    #[serde(default)]
+    pub stays: Stays,
     /// What it publishes.
     pub tracks: BTreeMap<TrackId, Track>,
     /// What it receives, by m-line.
@@ -79,6 +84,9 @@ pub struct Session {
     /// Whether it negotiated since it was opened last.
     #[serde(default)]
     pub negotiated: bool,
+    /// The DTLS identity in its offers since it was opened last: its client's peer connection.
+    #[serde(default)]
+    pub transport: Option<Transport>,
     /// How often it was opened anew since its media connection was up last.
     #[serde(skip)]
     pub mends: u32,
@@ -95,6 +103,7 @@ impl Session {
     pub fn forget_media(&mut self) {
         self.opened_in = None;
         self.negotiated = false;
+        self.transport = None;
         self.quiet = false;
         self.wants.clear();
         self.withheld.clear();

@@ -11,7 +11,9 @@ mod ids;
 mod member;
 mod room;
 mod shell;
+mod stay;
 mod track;
+mod transport;
 mod wire;
 
 pub use self::core::{Core, Env, Limits, Rules};
@@ -27,7 +29,9 @@ pub use ids::{
 pub use member::{Rights, Session, Want};
 pub use room::Room;
 pub use shell::{Handle, Notifications, Shell};
+pub use stay::{Stay, Stays};
 pub use track::{Kind, Source, SourceError, Track};
+pub use transport::Transport;
 pub use wire::{
     Event, LoadInfo, NodeInfo, ParticipantInfo, RECEIPT_INTERVAL_MS, RewardInfo, SessionInfo, TrackInfo, points,
 };

@@ -176,6 +176,7 @@ impl Shell {
         match message {
             Message::Attach { connection, events } => {
                 self.connections.insert(connection, events);
+                effects.extend(self.handle(Input::Connected(connection)));
             }
             Message::Detach { connection } => {
                 self.connections.remove(&connection);

@@ -11,6 +11,10 @@ pub struct ServerLimits {
     pub connections: u32,
     /// TCP connections, those for plain HTTP included.
     pub sockets: usize,
+    /// TCP connections from one address (an IPv4 address, an IPv6 /64); 0: no limit of their own.
+    pub sockets_per_address: usize,
+    /// How long a connection may stay without a first request, in seconds.
+    pub silent_s: u64,
     /// Requests per second of one connection, in the long run.
     pub requests_per_s: u32,
     /// Requests that one connection may save up.
@@ -21,7 +25,16 @@ pub struct ServerLimits {
 
 impl Default for ServerLimits {
     fn default() -> Self {
-        Self { message: 128 * 1024, connections: 10_000, sockets: 12_000, requests_per_s: 20, burst: 100, idle_s: 60 }
+        Self {
+            message: 128 * 1024,
+            connections: 10_000,
+            sockets: 12_000,
+            sockets_per_address: 256,
+            silent_s: 10,
+            requests_per_s: 20,
+            burst: 100,
+            idle_s: 60,
+        }
     }
 }
 

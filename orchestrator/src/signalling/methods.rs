@@ -17,7 +17,6 @@ use crate::{
     session::{ConnectionId, Event, Handle, Join, Notifications, Refusal, Reply, Request, Rights},
     time::now_ms,
 };
-use chroom_primitives::Role;
 use jsonrpsee::{
     Extensions, RpcModule,
     server::{PendingSubscriptionSink, ResponsePayload},
@@ -164,12 +163,10 @@ impl Service {
         let Reply::Ticket(ticket) = self.sessions.request(connection.id, Request::Ticket).await? else {
             return Err(Refusal::Internal("no ticket"));
         };
-        let chain = self.index.chain();
-        let is_media = move |node: &_| chain.nodes.get(node).is_some_and(|r| r.role == Role::Media);
         // A task of its own: this call is dropped when the client's WebSocket closes, and a receipt whose write has begun
         // must be handed on all the same.
         let queue = self.receipts.clone();
-        let taking = tokio::spawn(async move { queue.take(&ticket, receipt, is_media).await });
+        let taking = tokio::spawn(async move { queue.take(&ticket, receipt).await });
         match taking.await.map_err(|_| Refusal::Internal("the receipt could not be kept"))? {
             Ok(()) => Ok(json!({})),
             Err(QueueError::Full) => Err(Refusal::TooManyRequests("too many receipts wait for the committees")),

@@ -7,6 +7,7 @@ mod methods;
 mod network;
 mod params;
 mod server;
+mod share;
 
 pub use errors::error_object;
 pub use limits::{RateLimit, ServerLimits};

@@ -3,7 +3,9 @@
 use super::{
     methods::{Connection, Service},
     network::network,
+    share::{Shares, TOO_MANY},
 };
+use crate::metrics::Reason;
 use axum::{
     Json, Router,
     body::Body,
@@ -12,13 +14,17 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use chroom_rpc::{guests::Place, network::Network};
 use jsonrpsee::server::{
     BatchRequestConfig, HttpBody, HttpRequest, HttpResponse, PingConfig, Server, ServerConfig, TowerServiceBuilder,
     serve_with_graceful_shutdown, stop_channel, ws,
 };
 use prometheus_client::registry::Registry;
 use std::{convert::Infallible, sync::Arc, time::Duration};
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    net::TcpListener,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 use tower_http::cors::{Any, CorsLayer};
@@ -60,14 +66,15 @@ pub async fn serve(
     let builder = Server::builder().set_config(config).to_service_builder();
     let router = router(service.clone(), registry);
     let sockets = Arc::new(Semaphore::new(limits.sockets));
+    let shares = Shares::new(limits.sockets_per_address);
     let tasks = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stop.cancelled() => break,
         };
-        let socket = match accepted {
-            Ok((socket, _)) => socket,
+        let (socket, from) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, mostly: it passes.
                 warn!(%error, "a connection cannot be accepted");
@@ -75,7 +82,13 @@ pub async fn serve(
                 continue;
             }
         };
-        let Ok(permit) = sockets.clone().try_acquire_owned() else {
+        let Some(of_address) = shares.admit(from.ip()) else {
+            debug!("an address has its share of connections");
+            service.metrics.refused.get_or_create(&Reason { reason: TOO_MANY }).inc();
+            tasks.spawn(shares.turn_away(socket));
+            continue;
+        };
+        let Ok(of_all) = sockets.clone().try_acquire_owned() else {
             debug!("too many connections");
             continue;
         };
@@ -83,20 +96,23 @@ pub async fn serve(
         let (builder, methods, router, service) = (builder.clone(), methods.clone(), router.clone(), service.clone());
         let stop = stop.child_token();
         let tracker = tasks.clone();
-        let permit = Arc::new(permit);
+        let places = Arc::new(Places { _of_all: of_all, _of_address: of_address });
         tasks.spawn(async move {
+            let asked = CancellationToken::new();
             let on_request = {
                 let stop = stop.clone();
-                let permit = permit.clone();
+                let asked = asked.clone();
+                let places = places.clone();
                 tower::service_fn(move |request: HttpRequest<hyper::body::Incoming>| {
-                    let (builder, methods, router, service, stop, tracker, permit) = (
+                    asked.cancel();
+                    let (builder, methods, router, service, stop, tracker, places) = (
                         builder.clone(),
                         methods.clone(),
                         router.clone(),
                         service.clone(),
                         stop.clone(),
                         tracker.clone(),
-                        permit.clone(),
+                        places.clone(),
                     );
                     async move {
                         if !ws::is_upgrade_request(&request) {
@@ -106,18 +122,34 @@ pub async fn serve(
                                 Err(never) => match never {},
                             });
                         }
-                        Ok(upgrade(request, builder, methods, service, &stop, &tracker, permit).await)
+                        Ok(upgrade(request, builder, methods, service, &stop, &tracker, places).await)
                     }
                 })
             };
-            if let Err(error) = serve_with_graceful_shutdown(socket, on_request, stop.cancelled_owned()).await {
-                debug!(%error, "a connection ended with an error");
+            let silent = async {
+                if tokio::time::timeout(Duration::from_secs(limits.silent_s), asked.cancelled()).await.is_ok() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                served = serve_with_graceful_shutdown(socket, on_request, stop.cancelled_owned()) => {
+                    if let Err(error) = served {
+                        debug!(%error, "a connection ended with an error");
+                    }
+                }
+                () = silent => debug!("a connection without a request is closed"),
             }
         });
     }
     tasks.close();
     let _ = tokio::time::timeout(DRAIN, tasks.wait()).await;
     Ok(())
+}
+
+/// What a connection holds until it ends, WebSocket and all.
+struct Places {
+    _of_all: OwnedSemaphorePermit,
+    _of_address: Place<Network>,
 }
 
 type Builder = TowerServiceBuilder<tower::layer::util::Identity, tower::layer::util::Identity>;
@@ -130,7 +162,7 @@ async fn upgrade(
     service: Arc<Service>,
     stop: &CancellationToken,
     tracker: &TaskTracker,
-    permit: Arc<tokio::sync::OwnedSemaphorePermit>,
+    places: Arc<Places>,
 ) -> HttpResponse {
     let Some((id, events)) = service.sessions.attach().await else {
         return refuse(StatusCode::SERVICE_UNAVAILABLE, "this orchestrator is ending");
@@ -174,7 +206,7 @@ async fn upgrade(
             }
         }
         service.sessions.detach(id).await;
-        drop(permit);
+        drop(places);
     });
     response
 }

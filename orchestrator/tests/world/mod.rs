@@ -51,6 +51,7 @@ pub struct World {
     pub media: Vec<TestMedia>,
     pub wallet: Wallet,
     pub address: SocketAddr,
+    limits: ServerLimits,
     data: tempfile::TempDir,
     process: Option<Runtime>,
     stop: CancellationToken,
@@ -59,6 +60,11 @@ pub struct World {
 impl World {
     /// A network with so many media nodes, each registered and in the register, and a running orchestrator.
     pub async fn start(media: usize) -> Self {
+        Self::start_with(media, ServerLimits { requests_per_s: 50, ..Default::default() }).await
+    }
+
+    /// The same with bounds of one's own.
+    pub async fn start_with(media: usize, limits: ServerLimits) -> Self {
         let _ = tracing_subscriber::fmt().with_env_filter("chroom_orchestrator=debug").with_test_writer().try_init();
         let chain = Arc::new(TestChain::new());
         let wallet = Wallet::generate();
@@ -78,6 +84,7 @@ impl World {
             media: nodes,
             wallet,
             address,
+            limits,
             data: tempfile::tempdir().unwrap(),
             process: None,
             stop: CancellationToken::new(),
@@ -120,7 +127,7 @@ impl World {
             data: self.data.path().to_owned(),
             cell: None,
             public_url: format!("ws://{}", self.address),
-            limits: ServerLimits { requests_per_s: 50, ..Default::default() },
+            limits: self.limits,
             registry: Default::default(),
             metrics: None,
         }

@@ -48,6 +48,8 @@ const FORMAT: u32 = 1;
 pub const KEEP_ATTESTATIONS: u32 = 4_096;
 /// Most pieces of evidence kept per node.
 const MAX_EVIDENCE: usize = 16;
+/// Deletions that are written at once: a few hundred kilobytes, however much there is to drop.
+const SWEEP_BATCH: usize = 4_096;
 
 /// When a write is complete.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -527,25 +529,39 @@ impl Store {
     /// Drops receipts, reports and probes that ended before `until`, and sessions that expired before it.
     pub fn forget_before(&self, until: UnixMs) -> Result<(), StoreError> {
         for name in [RECEIPTS, REPORTS, PROBES] {
-            let family = self.family(name)?;
+            self.sweep(name, |key, _| Ok(key.get(20..28).and_then(be_u64).is_some_and(|at| at < until)))?;
+        }
+        self.sweep(SESSIONS, |_, value| Ok(decode::<Session>(SESSIONS, value)?.grant.payload.expires_ms < until))
+    }
+
+    /// Deletes all of a family that is over, batch by batch: what one write holds is bounded, what the sweep deletes is not.
+    fn sweep(
+        &self,
+        name: &'static str,
+        is_over: impl Fn(&[u8], &[u8]) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        let family = self.family(name)?;
+        let mut from: Vec<u8> = Vec::new();
+        loop {
             let mut batch = WriteBatch::default();
-            self.scan(name, &[], |key, _| {
-                if key.get(20..28).and_then(be_u64).is_some_and(|at| at < until) {
+            let mut next = None;
+            self.scan(name, &from, |key, value| {
+                if batch.len() >= SWEEP_BATCH {
+                    next = Some(key.to_vec());
+                    return Ok(false);
+                }
+                if is_over(key, value)? {
                     batch.delete_cf(&family, key);
                 }
-                Ok(batch.len() < 100_000)
+                Ok(true)
             })?;
             self.write(batch, Durability::Buffered)?;
-        }
-        let sessions = self.family(SESSIONS)?;
-        let mut batch = WriteBatch::default();
-        self.scan(SESSIONS, &[], |key, value| {
-            if decode::<Session>(SESSIONS, value)?.grant.payload.expires_ms < until {
-                batch.delete_cf(&sessions, key);
+            // It goes on where it stopped, so that it doesn't step over what it deleted once more.
+            match next {
+                Some(key) => from = key,
+                None => return Ok(()),
             }
-            Ok(batch.len() < 100_000)
-        })?;
-        self.write(batch, Durability::Buffered)
+        }
     }
 
     // Peers.
@@ -658,6 +674,34 @@ mod tests {
         assert!(store.session(&[7; 16], &NodeId([3; 20])).unwrap().is_none());
         store.forget_before(NOW + 30_000).unwrap();
         assert_eq!(seqs(NOW, NOW + 1_000_000), [6, 7, 8, 9, 10]);
+    }
+
+    #[test]
+    fn a_sweep_drops_all_that_is_over_however_much_that_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder);
+        // More than two batches of two nodes, and between them what stays.
+        let old = SWEEP_BATCH as u64 + 500;
+        let (first, second) = (NodeId([1; 20]), NodeId([2; 20]));
+        for node in [first, second] {
+            let family = store.family(PROBES).unwrap();
+            let mut batch = WriteBatch::default();
+            for n in 0..old + 10 {
+                let probe = Probe { at_ms: NOW + n, rtt_ms: Some(1) };
+                batch.put_cf(&family, node_time_key(&node, probe.at_ms), probe.encode());
+            }
+            store.write(batch, Durability::Buffered).unwrap();
+        }
+        store.forget_before(NOW + old).unwrap();
+        for node in [first, second] {
+            let left = store.probes(&node, 0, UnixMs::MAX).unwrap();
+            assert_eq!(
+                left.iter().map(|probe| probe.at_ms).collect::<Vec<_>>(),
+                (NOW + old..NOW + old + 10).collect::<Vec<_>>()
+            );
+        }
+        // Nothing to do is no harm.
+        store.forget_before(NOW + old).unwrap();
     }
 
     #[test]

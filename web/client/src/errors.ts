@@ -106,3 +106,10 @@ export function fromRpc(error: RpcErrorObject): ChroomError {
   if (result instanceof MediaNodeError) result.considered = considered(data.considered);
   return result;
 }
+
+/** Any error as one of ours. */
+export function asChroomError(error: unknown): ChroomError {
+  if (error instanceof ChroomError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new ChroomError("unexpected", message, "Report this, please.", { cause: error });
+}

@@ -1,12 +1,6 @@
 /** Calls in the browser over the Chroom network. Begin with {@link Room}. */
-export {
-  Room,
-  type DataMessage,
-  type RoomEvents,
-  type RoomOptions,
-  type RoomState,
-  type TokenSource,
-} from "./room.js";
+export { Room } from "./room.js";
+export type { DataMessage, RoomEvents, RoomOptions, RoomState, TokenSource } from "./room-events.js";
 export { LocalTrack } from "./local-track.js";
 export { RemoteParticipant, RemoteTrack } from "./remote.js";
 export { camera, microphone, screen, type CameraOptions, type Capture } from "./capture.js";

@@ -220,14 +220,21 @@ export class Link {
     return { sdp: this.pc.localDescription?.sdp ?? "", publish, subscribe };
   }
 
-  /** Applies the answer and notes the ids that our tracks were given. */
-  async answer(sdp: string, published: { mid: string; track: string }[]): Promise<void> {
+  /**
+   * Applies the answer and notes the ids that our tracks were given. Gives the ids for which there is no track any more: it
+   * was unpublished meanwhile.
+   */
+  async answer(sdp: string, published: { mid: string; track: string }[]): Promise<string[]> {
+    const orphans = new Map(published.map(({ mid, track }) => [mid, track]));
     for (const [track, transceiver] of this.#senders) {
-      const given = published.find((one) => one.mid === transceiver.mid);
-      if (given) track.id = given.track;
+      const given = transceiver.mid === null ? undefined : orphans.get(transceiver.mid);
+      if (given === undefined || transceiver.mid === null) continue;
+      track.id = given;
+      orphans.delete(transceiver.mid);
     }
     await this.pc.setRemoteDescription({ type: "answer", sdp: withStartBitrate(sdp, START_KBPS) });
     this.#negotiated = true;
+    return [...orphans.values()];
   }
 
   /** Closes the connection; nothing is reported afterwards. */

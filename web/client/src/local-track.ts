@@ -11,6 +11,9 @@ export class LocalTrack {
   id: string | undefined;
   #media: MediaStreamTrack;
   #muted = false;
+  #stopped = false;
+  /** Counts `mute`, `unmute` and `stop`: a device that opens late must not undo what was asked for since. */
+  #turn = 0;
   readonly #again: Capture["again"];
 
   constructor(capture: Capture) {
@@ -38,6 +41,7 @@ export class LocalTrack {
 
   /** Mutes: a camera is let go, so that its light goes out, if it can be opened again without a question. */
   mute(): void {
+    this.#turn += 1;
     this.#muted = true;
     this.#media.enabled = false;
     if (this.kind === "video" && this.#again) this.#media.stop();
@@ -45,13 +49,25 @@ export class LocalTrack {
 
   /** Ends `mute`; opens the device again if it was let go. */
   async unmute(): Promise<void> {
-    if (this.#media.readyState === "ended" && this.#again) this.#media = await this.#again();
+    this.#turn += 1;
+    const turn = this.#turn;
+    if (this.#media.readyState === "ended" && this.#again && !this.#stopped) {
+      const media = await this.#again();
+      if (turn !== this.#turn) {
+        // Nobody wants it any more, and its light must go out.
+        media.stop();
+        return;
+      }
+      this.#media = media;
+    }
     this.#muted = false;
     this.#media.enabled = true;
   }
 
-  /** Lets the device go. */
+  /** Lets the device go for good. */
   stop(): void {
+    this.#turn += 1;
+    this.#stopped = true;
     this.#media.stop();
   }
 }

@@ -1,235 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { Capture } from "../src/capture";
-import { ConnectionError, PermissionError, TokenError } from "../src/errors";
-import type {
-  NodeInfo,
-  ParticipantInfo,
-  PublishedMid,
-  SessionEvent,
-  SubscribedMid,
-  TrackInfo,
-} from "../src/protocol";
-import { Room, type RoomOptions, type RoomState } from "../src/room";
-import type { Socket } from "../src/signalling";
-
-/** A peer connection without media: m-lines, mids and states only. */
-class FakePeer {
-  static all: FakePeer[] = [];
-  connectionState: RTCPeerConnectionState = "new";
-  localDescription: RTCSessionDescriptionInit | null = null;
-  remoteDescription: RTCSessionDescriptionInit | null = null;
-  onconnectionstatechange: (() => void) | null = null;
-  ondatachannel: unknown = null;
-  closed = false;
-  offers = 0;
-  iceRestarts = 0;
-  channels: FakeChannel[] = [];
-  transceivers: FakeTransceiver[] = [];
-  constructor() {
-    FakePeer.all.push(this);
-  }
-  static get last(): FakePeer {
-    return FakePeer.all.at(-1)!;
-  }
-  createDataChannel(label: string): FakeChannel {
-    const channel = new FakeChannel(label);
-    this.channels.push(channel);
-    return channel;
-  }
-  addTransceiver(kind: string, init: { direction: string }): FakeTransceiver {
-    const transceiver = new FakeTransceiver(kind, init.direction);
-    this.transceivers.push(transceiver);
-    return transceiver;
-  }
-  async createOffer(options?: { iceRestart?: boolean }): Promise<RTCSessionDescriptionInit> {
-    this.offers += 1;
-    if (options?.iceRestart) this.iceRestarts += 1;
-    return { type: "offer", sdp: `offer ${this.offers}` };
-  }
-  async setLocalDescription(description: RTCSessionDescriptionInit): Promise<void> {
-    this.localDescription = description;
-    this.transceivers.forEach((transceiver, index) => (transceiver.mid ??= String(index + 1)));
-  }
-  async setRemoteDescription(description: RTCSessionDescriptionInit): Promise<void> {
-    this.remoteDescription = description;
-    for (const transceiver of this.transceivers) transceiver.currentDirection = transceiver.direction;
-  }
-  async getStats(): Promise<Map<string, unknown>> {
-    return new Map();
-  }
-  close(): void {
-    this.closed = true;
-  }
-  become(state: RTCPeerConnectionState): void {
-    this.connectionState = state;
-    this.onconnectionstatechange?.();
-  }
-}
-
-class FakeChannel {
-  binaryType = "";
-  readyState = "connecting";
-  onopen: (() => void) | null = null;
-  onmessage: ((event: { data: unknown }) => void) | null = null;
-  sent: Uint8Array[] = [];
-  constructor(readonly label: string) {}
-  send(data: Uint8Array): void {
-    this.sent.push(data);
-  }
-  open(): void {
-    this.readyState = "open";
-    this.onopen?.();
-  }
-}
-
-class FakeTransceiver {
-  mid: string | null = null;
-  currentDirection: string | null = null;
-  readonly receiver: { track: { id: string; kind: string } };
-  readonly sender = {
-    track: null as unknown,
-    replaceTrack: async (track: unknown) => {
-      this.sender.track = track;
-    },
-  };
-  constructor(
-    readonly kind: string,
-    readonly direction: string,
-  ) {
-    this.receiver = { track: { id: crypto.randomUUID(), kind } };
-  }
-}
-
-/** An orchestrator that answers like one, and whose failures a test sets. */
-class FakeOrchestrator {
-  sockets: FakeSocket[] = [];
-  calls: { method: string; params: Record<string, unknown> }[] = [];
-  participants: ParticipantInfo[] = [];
-  generation = 1;
-  unreachable = false;
-  refuse: Record<string, { code: number; message: string; data?: object } | undefined> = {};
-  #tracks = 0;
-  #sessions = 0;
-
-  readonly open = (): Socket => {
-    const socket = new FakeSocket(this);
-    this.sockets.push(socket);
-    setTimeout(() => (this.unreachable ? socket.drop() : socket.onopen?.({} as Event)), 1);
-    return socket;
-  };
-
-  answer(method: string, params: Record<string, unknown>): unknown {
-    this.calls.push({ method, params });
-    const refused = this.refuse[method];
-    if (refused) throw Object.assign(new Error(refused.message), { rpc: refused });
-    switch (method) {
-      case "session.join":
-        this.#sessions += 1;
-        return this.#session();
-      case "session.resume":
-        return this.#session();
-      case "session.negotiate":
-        return {
-          sdp: "answer",
-          publish: (params.publish as PublishedMid[]).map(({ mid, track }) => ({
-            mid,
-            track: track ?? `t${(this.#tracks += 1)}`,
-          })),
-        };
-      default:
-        return {};
-    }
-  }
-
-  /** Calls of one method. */
-  of(method: string): Record<string, unknown>[] {
-    return this.calls.filter((call) => call.method === method).map(({ params }) => params);
-  }
-
-  event(event: SessionEvent): void {
-    this.sockets
-      .at(-1)
-      ?.deliver({ jsonrpc: "2.0", method: "session.event", params: { subscription: 1, result: event } });
-  }
-
-  #session(): object {
-    return {
-      session: `s${this.#sessions}`,
-      secret: "secret",
-      participant: "me",
-      room: "r",
-      grants: { publish: true, subscribe: true, admin: false },
-      node: node("0x01"),
-      iceServers: [],
-      generation: this.generation,
-      participants: this.participants,
-      receiptIntervalMs: 5_000,
-    };
-  }
-}
-
-class FakeSocket implements Socket {
-  onopen: ((event: Event) => void) | null = null;
-  onmessage: ((event: MessageEvent) => void) | null = null;
-  onerror: ((event: Event) => void) | null = null;
-  onclose: ((event: CloseEvent) => void) | null = null;
-  constructor(private readonly orchestrator: FakeOrchestrator) {}
-  send(data: string): void {
-    const { id, method, params } = JSON.parse(data) as {
-      id: number;
-      method: string;
-      params: Record<string, unknown>;
-    };
-    try {
-      this.deliver({ jsonrpc: "2.0", id, result: this.orchestrator.answer(method, params) });
-    } catch (error) {
-      this.deliver({ jsonrpc: "2.0", id, error: (error as { rpc: object }).rpc });
-    }
-  }
-  deliver(message: object): void {
-    setTimeout(() => this.onmessage?.({ data: JSON.stringify(message) } as MessageEvent), 1);
-  }
-  drop(): void {
-    this.onclose?.({ code: 1006, reason: "" } as CloseEvent);
-  }
-  close(): void {
-    this.onmessage = null;
-  }
-}
-
-function node(id: string): NodeInfo {
-  return {
-    id,
-    cell: "",
-    region: "eu",
-    score: null,
-    stake: "1",
-    lastReward: null,
-    version: "0",
-    load: { cpu: 0, sessions: 0, rooms: 0, egressKbps: 0 },
-    publicUrl: "",
-  };
-}
-
-function track(id: string, kind: "audio" | "video" = "video"): TrackInfo {
-  return { id, kind, source: kind === "video" ? "camera" : "microphone", muted: false, layers: [] };
-}
-
-function person(id: string, ...tracks: TrackInfo[]): ParticipantInfo {
-  return { id, identity: id, name: id.toUpperCase(), tracks };
-}
-
-function capture(source: "camera" | "microphone"): Capture {
-  const media = {
-    kind: source === "camera" ? "video" : "audio",
-    enabled: true,
-    readyState: "live",
-    getSettings: () => ({ width: 1280, height: 720 }),
-    stop: vi.fn(),
-    addEventListener: vi.fn(),
-  };
-  return { source, track: media as unknown as MediaStreamTrack };
-}
+import { ConnectionError, PermissionError, SessionError, TokenError } from "../src/errors";
+import { LocalTrack } from "../src/local-track";
+import type { PublishedMid, SubscribedMid } from "../src/protocol";
+import { Room } from "../src/room";
+import type { RoomOptions, RoomState } from "../src/room-events";
+import { FakeOrchestrator, FakePeer, capture, node, person, track } from "./fakes";
 
 let orchestrator: FakeOrchestrator;
 
@@ -269,6 +44,7 @@ beforeEach(() => {
 });
 afterEach(() => {
   vi.restoreAllMocks();
+  vi.unstubAllGlobals();
   vi.useRealTimers();
 });
 
@@ -521,6 +297,133 @@ describe("failures", () => {
     orchestrator.refuse["session.negotiate"] = undefined;
     await settle(5_000);
     expect((await publishing)[0]!.id).toBe("t1");
+  });
+});
+
+describe("publications", () => {
+  const microphone = async (room: Room): Promise<LocalTrack> => {
+    const publishing = room.publish(capture("microphone"));
+    await settle();
+    return (await publishing)[0]!;
+  };
+  const stops = (media: MediaStreamTrack) => vi.mocked(media).stop.mock.calls.length;
+  const ended = () => orchestrator.of("session.unpublish");
+
+  test("one that ends while the orchestrator is away is told of after the reconnect, once", async () => {
+    const room = await joined();
+    const track = await microphone(room);
+    orchestrator.unreachable = true;
+    orchestrator.sockets.at(-1)!.drop();
+    await settle(500);
+    await room.unpublish(track);
+    expect(stops(track.media)).toBe(1);
+    expect(ended()).toEqual([]);
+    orchestrator.unreachable = false;
+    await settle(8_000);
+    expect(ended()).toEqual([{ track: "t1" }]);
+    expect(orchestrator.of("session.negotiate").at(-1)?.publish).toEqual([]);
+    orchestrator.sockets.at(-1)!.drop();
+    await settle(8_000);
+    expect(ended()).toHaveLength(1);
+  });
+
+  test("one whose end got no answer is told of again, whether it was heard or not", async () => {
+    const room = await joined();
+    const track = await microphone(room);
+    const ending = room.unpublish(track);
+    orchestrator.sockets.at(-1)!.drop();
+    await ending;
+    expect(ended()).toHaveLength(1);
+    orchestrator.refuse["session.unpublish"] = { code: -32602, message: "t1 is not a track of this session" };
+    const warned = vi.fn();
+    room.on("warning", warned);
+    await settle(8_000);
+    expect(ended()).toEqual([{ track: "t1" }, { track: "t1" }]);
+    expect(warned).not.toHaveBeenCalled();
+    orchestrator.sockets.at(-1)!.drop();
+    await settle(8_000);
+    expect(ended()).toHaveLength(2);
+  });
+
+  test("a refusal is the caller's to know, and a new session knows nothing of the old one's tracks", async () => {
+    const room = await joined();
+    const [first, second] = [await microphone(room), await microphone(room)];
+    orchestrator.refuse["session.unpublish"] = { code: -32603, message: "out of order" };
+    const ending = room.unpublish(first).catch((error: unknown) => error);
+    await settle();
+    expect(await ending).toMatchObject({ message: "out of order" });
+    orchestrator.refuse = { "session.resume": { code: -32005, message: "no such session" } };
+    orchestrator.sockets.at(-1)!.drop();
+    await settle(1);
+    await room.unpublish(second);
+    await settle(8_000);
+    expect(orchestrator.of("session.join")).toHaveLength(2);
+    expect(ended()).toHaveLength(1);
+  });
+
+  test("one that ends while it is negotiated is told of by the id that it got", async () => {
+    const room = await joined();
+    const publishing = room.publish(capture("microphone"));
+    while (orchestrator.of("session.negotiate").length < 2) await settle(0);
+    const [track] = room.published;
+    await room.unpublish(track!);
+    await settle();
+    await publishing;
+    expect(track!.id).toBeUndefined();
+    expect(ended()).toEqual([{ track: "t1" }]);
+  });
+
+  test("a device that opens after the room was left is let go", async () => {
+    const room = await joined();
+    const { track: media } = capture("camera");
+    let open!: (stream: MediaStream) => void;
+    const getUserMedia = vi.fn(() => new Promise<MediaStream>((resolve) => (open = resolve)));
+    vi.stubGlobal("navigator", { mediaDevices: { getUserMedia } });
+    const publishing = room.publishCamera().catch((error: unknown) => error);
+    const leaving = room.leave();
+    await settle();
+    await leaving;
+    expect(stops(media)).toBe(0);
+    open({ getTracks: () => [media] } as unknown as MediaStream);
+    expect(await publishing).toBeInstanceOf(SessionError);
+    expect(stops(media)).toBe(1);
+    // After that nothing is even asked for.
+    await expect(room.publishMicrophone()).rejects.toBeInstanceOf(SessionError);
+    expect(getUserMedia).toHaveBeenCalledOnce();
+  });
+
+  test("a muted camera that opens again too late is let go", async () => {
+    const devices: { media: MediaStreamTrack; open: () => void }[] = [];
+    const again = () =>
+      new Promise<MediaStreamTrack>((resolve) => {
+        const media = capture("camera").track;
+        devices.push({ media, open: () => resolve(media) });
+      });
+    const first = capture("camera");
+    const local = new LocalTrack({ ...first, again });
+    const mute = () => {
+      local.mute();
+      (local.media as { readyState: string }).readyState = "ended";
+    };
+    mute();
+    const late = local.unmute();
+    // Muted once more while the device opens, then unmuted with another.
+    local.mute();
+    const wanted = local.unmute();
+    devices.forEach(({ open }) => open());
+    await Promise.all([late, wanted]);
+    expect(devices.map(({ media }) => stops(media))).toEqual([1, 0]);
+    expect([local.muted, local.media]).toEqual([false, devices[1]!.media]);
+    mute();
+    const after = local.unmute();
+    local.stop();
+    devices.at(-1)!.open();
+    await after;
+    expect(stops(devices.at(-1)!.media)).toBe(1);
+    expect(local.muted).toBe(true);
+    // Once stopped it stays so.
+    await local.unmute();
+    expect(devices).toHaveLength(3);
   });
 });
 

@@ -5,6 +5,7 @@ use crate::sfu::{
     limits,
     packet::Kind,
 };
+use std::collections::BTreeSet;
 
 /// An offer is malformed or beyond the limits.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +65,9 @@ pub struct Offer {
     pub sdp: String,
     /// The m-lines.
     pub lines: Vec<Line>,
+    /// The client's certificate: its fingerprints, in lower case. A peer connection keeps it for life, so others are of another
+    /// peer connection (RFC 8842, section 4).
+    pub fingerprints: BTreeSet<String>,
 }
 
 #[derive(Default)]
@@ -85,6 +89,7 @@ impl Offer {
         }
         let mut sdp = String::with_capacity(text.len());
         let mut sections: Vec<Section> = Vec::new();
+        let mut fingerprints = BTreeSet::new();
         for (number, line) in text.lines().enumerate() {
             let line = line.trim_end();
             if line.is_empty() {
@@ -98,6 +103,10 @@ impl Offer {
             }
             sdp.push_str(line);
             sdp.push_str("\r\n");
+            if let Some(fingerprint) = line.strip_prefix("a=fingerprint:") {
+                fingerprints.insert(fingerprint.trim().to_ascii_lowercase());
+                continue;
+            }
             if let Some(media) = line.strip_prefix("m=") {
                 if sections.len() == limits::MAX_LINES {
                     return Err(OfferError::TooManyLines);
@@ -150,7 +159,7 @@ impl Offer {
                 layers: names.iter().filter_map(|name| Rid::parse(name)).collect(),
             });
         }
-        Ok(Self { sdp, lines })
+        Ok(Self { sdp, lines, fingerprints })
     }
 }
 
@@ -217,6 +226,17 @@ mod tests {
         assert_eq!(Offer::parse(&many), Err(OfferError::TooManyLines));
         let stopped = Offer::parse("m=video 0 x 0\r\na=mid:a\r\n").unwrap();
         assert!(!stopped.lines[0].client_sends && !stopped.lines[0].client_receives);
+    }
+
+    #[test]
+    fn the_certificate_is_read_wherever_it_stands() {
+        let line = "m=audio 9 x 0\r\na=mid:0\r\n";
+        let session = Offer::parse(&format!("v=0\r\na=fingerprint:sha-256 AB:CD\r\n{line}")).unwrap();
+        let media = Offer::parse(&format!("v=0\r\n{line}a=fingerprint:sha-256 ab:cd\r\n")).unwrap();
+        assert_eq!(session.fingerprints, media.fingerprints);
+        assert_eq!(session.fingerprints.len(), 1);
+        assert!(session.sdp.contains("a=fingerprint:sha-256 AB:CD"), "the engine reads it too");
+        assert!(Offer::parse(line).unwrap().fingerprints.is_empty());
     }
 
     proptest! {

@@ -96,6 +96,8 @@ impl Engine for Str0m {
             rtc,
             local,
             local_ufrag,
+            ufrag_prefix: ufrag_prefix.to_owned(),
+            drawn_ufrag: None,
             lines: Vec::new(),
             formats: Box::new([None; 128]),
             sources: Vec::new(),
@@ -140,6 +142,10 @@ pub struct Str0mConnection {
     local: SocketAddr,
     /// Changes on an ICE restart only.
     local_ufrag: String,
+    /// What it begins with, over ICE restarts too.
+    ufrag_prefix: String,
+    /// The last one that the engine drew itself, on an ICE restart.
+    drawn_ufrag: Option<String>,
     lines: Vec<Media>,
     formats: Box<[Option<Format>; 128]>,
     sources: Vec<Source>,
@@ -169,6 +175,7 @@ impl Connection for Str0mConnection {
                 return Err(AcceptError::Engine(fault.0));
             }
         };
+        let answer = self.keep_prefix(answer);
         self.learn(&offer.lines);
         Ok((answer, offer.lines))
     }
@@ -330,6 +337,26 @@ impl Str0mConnection {
 
     fn engine_mid(&self, mid: Mid) -> Option<str0m::media::Mid> {
         self.lines.iter().find(|line| line.mid == mid).map(|line| line.engine_mid)
+    }
+
+    /// An ICE restart gives this side new credentials, which the engine draws by itself: the user name gets its prefix again, or the
+    /// client's next datagrams could not be brought to this shard.
+    fn keep_prefix(&mut self, mut answer: String) -> String {
+        let mut credentials = self.rtc.direct_api().local_ice_credentials();
+        if credentials.ufrag != self.local_ufrag {
+            let drawn = credentials.ufrag.clone();
+            credentials.ufrag.insert_str(0, &self.ufrag_prefix);
+            self.local_ufrag.clone_from(&credentials.ufrag);
+            answer =
+                answer.replace(&format!("a=ice-ufrag:{drawn}\r\n"), &format!("a=ice-ufrag:{}\r\n", self.local_ufrag));
+            self.rtc.direct_api().set_local_ice_credentials(credentials);
+            self.drawn_ufrag = Some(drawn);
+        }
+        // The engine's candidates go on bearing the name that it drew.
+        match &self.drawn_ufrag {
+            Some(drawn) => answer.replace(&format!(" ufrag {drawn}"), &format!(" ufrag {}", self.local_ufrag)),
+            None => answer,
+        }
     }
 
     /// Learns what the negotiation made of the m-lines.
@@ -570,4 +597,40 @@ pub fn stun_ufrag(datagram: &[u8]) -> Option<&str> {
     }
     let message = str0m::ice::StunMessage::parse(datagram).ok()?;
     message.username()?.split_once(':').map(|(local, _)| local)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use str0m::media::{Direction, MediaKind};
+
+    #[test]
+    fn the_user_name_keeps_its_prefix_over_ice_restarts() {
+        let now = Instant::now();
+        let mut connection = Str0m::new().open(now, "127.0.0.1:9".parse().unwrap(), "03");
+        let mut client = RtcConfig::new().build(now);
+        let mut names = Vec::new();
+        for restart in [false, true, false, true] {
+            let mut api = client.sdp_api();
+            api.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
+            if restart {
+                api.ice_restart(true);
+            }
+            let (offer, pending) = api.apply().unwrap();
+            let (answer, _) = connection.accept(&offer.to_sdp_string()).unwrap();
+            let name = connection.ufrag();
+            assert!(name.starts_with("03"), "{name}");
+            assert_eq!(connection.rtc.direct_api().local_ice_credentials().ufrag, name);
+            // The client hears that name, and no other.
+            let told = answer.lines().filter_map(|line| line.strip_prefix("a=ice-ufrag:"));
+            let told = told.chain(answer.lines().filter_map(|line| Some(line.split_once(" ufrag ")?.1)));
+            assert!(told.clone().count() > 0 && told.clone().all(|told| told == name), "{answer}");
+            let answer = str0m::change::SdpAnswer::from_sdp_string(&answer).unwrap();
+            client.sdp_api().accept_answer(pending, answer).unwrap();
+            names.push(name);
+        }
+        assert_ne!(names[0], names[1], "a restart changes it");
+        assert_eq!(names[1], names[2], "another offer does not");
+        assert_ne!(names[2], names[3]);
+    }
 }

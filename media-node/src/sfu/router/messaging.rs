@@ -29,8 +29,13 @@ impl Router {
         out: &mut impl Outbox,
     ) -> Vec<SessionKey> {
         let Some(sender) = self.sessions.get_mut(from.0) else { return Vec::new() };
-        if !sender.publish || data.len() > limits::MAX_MESSAGE || !sender.messages.take(now, 1) {
-            tracing::debug!(session = %sender.id, bytes = data.len(), "data message dropped: no right, too large or too many");
+        let bytes = u32::try_from(data.len()).unwrap_or(u32::MAX);
+        if !sender.publish
+            || data.len() > limits::MAX_MESSAGE
+            || !sender.messages.take(now, 1)
+            || !sender.message_bytes.take(now, bytes)
+        {
+            tracing::debug!(session = %sender.id, bytes, "data message dropped: no right, too large or too many");
             return Vec::new();
         }
         let name = sender.participant.as_str().as_bytes();

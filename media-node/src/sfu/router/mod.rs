@@ -220,6 +220,7 @@ struct Session {
     lines: Vec<Line>,
     uplink: Bucket,
     messages: Bucket,
+    message_bytes: Bucket,
     channels: Channels,
     backlog: Backlog,
     estimate: Option<u32>,

@@ -52,6 +52,7 @@ impl Router {
             lines: Vec::new(),
             uplink: Bucket::new(bytes, bytes, now),
             messages: Bucket::new(limits::MESSAGES_PER_SECOND, limits::MESSAGES_PER_SECOND * 2, now),
+            message_bytes: Bucket::new(limits::MESSAGE_BYTES_PER_SECOND, limits::MESSAGE_BYTES_BURST, now),
             channels: Channels::default(),
             backlog: Backlog::default(),
             estimate: None,

@@ -364,6 +364,8 @@ fn a_receiver_that_reads_nothing_is_named_and_a_flood_is_cut() {
     let big = vec![0; limits::MAX_MESSAGE];
     let mut slow = Vec::new();
     for _ in 0..100 {
+        // As fast as a sender may for long.
+        f.now += Duration::from_millis(250);
         slow = f.router.message(f.now, keys[0], Channel::Reliable, &big, &mut f.out);
         if !slow.is_empty() {
             break;
@@ -379,6 +381,30 @@ fn a_receiver_that_reads_nothing_is_named_and_a_flood_is_cut() {
         f.router.message(f.now, keys[0], Channel::Reliable, b"x", &mut f.out);
     }
     assert!(f.out.messages.len() <= 2 * limits::MESSAGES_PER_SECOND as usize);
+}
+
+#[test]
+fn what_one_sender_says_is_limited_by_bytes_too() {
+    let mut f = Fixture::new();
+    let keys: Vec<SessionKey> = (1..4).map(|n| f.join(n, vec![line("a", Kind::Audio, true, &[])], &[], &[])).collect();
+    f.router.channel_open(f.now, keys[2], Channel::Reliable, &mut f.out);
+    let big = vec![0; limits::MAX_MESSAGE];
+    let passed = |f: &mut Fixture, from: usize, count: usize| {
+        f.out.messages.clear();
+        for _ in 0..count {
+            assert!(f.router.message(f.now, keys[from], Channel::Reliable, &big, &mut f.out).is_empty());
+        }
+        f.out.messages.len()
+    };
+    let (burst, rate) = (limits::MESSAGE_BYTES_BURST as usize, limits::MESSAGE_BYTES_PER_SECOND as usize);
+    assert_eq!(passed(&mut f, 0, 100), burst / limits::MAX_MESSAGE);
+    assert_eq!(passed(&mut f, 1, 1), 1, "each sender has its own share");
+    f.now += Duration::from_secs(1);
+    assert_eq!(passed(&mut f, 0, 100), rate / limits::MAX_MESSAGE);
+    // A full burst fits into what waits for a receiver that stands still.
+    f.now += Duration::from_secs(60);
+    f.out.full = true;
+    assert_eq!(passed(&mut f, 0, 100), 0);
 }
 
 #[test]

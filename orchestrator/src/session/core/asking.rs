@@ -24,6 +24,7 @@ impl Core {
             receipt_key: session.receipt_key,
             account: session.account.clone(),
             started_ms: session.started_ms,
+            stays: session.stays.clone(),
         })))
     }
 }

@@ -7,6 +7,7 @@ use super::{
         ids::{CallId, ConnectionId, Fence, Generation, ParticipantId, RoomId, SessionId},
         member::Session,
         room::Room,
+        stay::Stays,
         wire::{Event, NodeInfo, ParticipantInfo, RECEIPT_INTERVAL_MS, SessionInfo},
     },
     Core, PendingJoin, Turn, info_of,
@@ -80,6 +81,8 @@ impl Core {
             started_ms: t.now,
             joined: false,
             opened_in: None,
+            stays: Stays::default(),
+            transport: None,
             tracks: BTreeMap::new(),
             wants: BTreeMap::new(),
             withheld: BTreeSet::new(),
@@ -194,6 +197,7 @@ impl Core {
     }
 
     pub(super) fn disconnected(&mut self, t: &mut Turn<'_>, connection: ConnectionId) {
+        self.clients.remove(&connection);
         let Some(id) = self.connections.remove(&connection) else { return };
         let Some(session) = self.sessions.get_mut(&id) else { return };
         if session.connection != Some(connection) {

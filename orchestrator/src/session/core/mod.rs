@@ -148,6 +148,9 @@ pub struct Core {
     rules: BTreeMap<String, Rules>,
     rooms: BTreeMap<RoomId, Room>,
     sessions: BTreeMap<SessionId, Session>,
+    /// Clients' connections that have not ended.
+    clients: BTreeSet<ConnectionId>,
+    /// Their sessions.
     connections: BTreeMap<ConnectionId, SessionId>,
     joins: BTreeMap<SessionId, PendingJoin>,
     operations: BTreeMap<OperationId, Operation>,
@@ -172,6 +175,7 @@ impl Core {
             rules,
             rooms: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            clients: BTreeSet::new(),
             connections: BTreeMap::new(),
             joins: BTreeMap::new(),
             operations: BTreeMap::new(),
@@ -235,6 +239,9 @@ impl Core {
         let t = &mut turn;
         match input {
             Input::Request { connection, call, request } => self.request(t, connection, call, request),
+            Input::Connected(connection) => {
+                self.clients.insert(connection);
+            }
             Input::Disconnected(connection) => self.disconnected(t, connection),
             Input::Media { node, session, event } => self.media_event(t, node, session, event),
             Input::Speakers { node, room, participants } => self.speakers(t, node, &room, participants),
@@ -285,6 +292,11 @@ impl Core {
     }
 
     fn request(&mut self, t: &mut Turn<'_>, connection: ConnectionId, call: CallId, request: Request) {
+        if !self.clients.contains(&connection) {
+            // Its end was told already and is not told again: a session that began here would never end.
+            t.reply(call, Err(Refusal::NoSession("this connection has ended")));
+            return;
+        }
         let session = self.connections.get(&connection).copied();
         let joined = session.filter(|id| self.sessions.get(id).is_some_and(|s| s.joined));
         // Requests that media nodes answer reply later; the others now.

@@ -8,6 +8,7 @@ use super::{
         member::Want,
         room::Room,
         track::{Source, Track},
+        transport::Transport,
     },
     Core, NO_SESSION, Operation, OperationKind, Turn,
 };
@@ -81,6 +82,7 @@ impl Core {
             return Err(Refusal::InvalidParams(format!("a session receives on at most {} m-lines", self.limits.wants)));
         }
         self.take_flight(id)?;
+        self.follow_transport(t, id, Transport::of(&offer));
 
         let mut new = Vec::new();
         let published: Vec<(String, TrackId, Source)> = publish
@@ -122,6 +124,19 @@ impl Core {
         let command = Command::Negotiate { session: id, fence: room.fence, offer, publish: published, subscribe };
         self.command(t, kind, id, &room, node, command);
         Ok(())
+    }
+
+    /// A client may make another peer connection on its own, where the old one is lost to it but not yet to the media node. The
+    /// node cannot take up a new DTLS association on an open session: it opens the session anew before the offer comes there.
+    fn follow_transport(&mut self, t: &mut Turn<'_>, id: SessionId, transport: Option<Transport>) {
+        let Some(transport) = transport else { return };
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        if session.transport.as_ref().is_some_and(|before| *before != transport) {
+            self.replace_transport(t, id);
+        }
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.transport = Some(transport);
+        }
     }
 
     pub(super) fn negotiated(

@@ -18,10 +18,16 @@ const MAX_MENDS: u32 = 3;
 
 impl Core {
     pub(super) fn open(&mut self, t: &mut Turn<'_>, id: SessionId) {
+        self.open_over(t, id, false);
+    }
+
+    /// Opens a session on its room's node; `stale` says that the node has an older one of this id for certain.
+    fn open_over(&mut self, t: &mut Turn<'_>, id: SessionId, stale: bool) {
         let Some(session) = self.sessions.get(&id) else { return };
         let Some(room) = self.rooms.get(&session.room).cloned() else { return };
         let Some(node) = room.node else { return };
-        let stale = self.leftovers.get(&node).is_some_and(|all| all.iter().any(|leftover| leftover.room == room.id));
+        let stale =
+            stale || self.leftovers.get(&node).is_some_and(|all| all.iter().any(|leftover| leftover.room == room.id));
         let command = Command::Open {
             session: id,
             room: room.id.clone(),
@@ -66,6 +72,7 @@ impl Core {
                 }
                 if let Some(session) = self.sessions.get_mut(&id) {
                     session.opened_in = Some(room.generation);
+                    session.stays.arrive(operation.node, t.now);
                     t.sessions.insert(id);
                 }
                 match self.joins.remove(&id) {
@@ -134,6 +141,18 @@ impl Core {
             session.mending = Some(reason.to_owned());
         }
         info!(session = %id, reason, "a session is opened anew");
+        self.begin_anew(t, id, quiet, false);
+    }
+
+    /// Opens a session anew for another peer connection, which its client has made already: it needn't be told, and nothing
+    /// counts against it.
+    pub(super) fn replace_transport(&mut self, t: &mut Turn<'_>, id: SessionId) {
+        info!(session = %id, "a session is opened anew for another peer connection");
+        self.begin_anew(t, id, true, true);
+    }
+
+    fn begin_anew(&mut self, t: &mut Turn<'_>, id: SessionId, quiet: bool, stale: bool) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
         session.forget_media();
         session.quiet = quiet;
         let (tracks, room) = (session.tracks.keys().cloned().collect(), session.room.clone());
@@ -141,6 +160,6 @@ impl Core {
         if let Some(room) = self.rooms.get(&room).cloned() {
             self.withhold(t, &room, &tracks);
         }
-        self.open(t, id);
+        self.open_over(t, id, stale);
     }
 }

@@ -29,7 +29,12 @@ impl Core {
                 debug!(session = %id, %node, "media connected");
                 session.mends = 0;
             }
-            MediaEvent::Closed(reason) if reason == OPENED_ANEW => {}
+            MediaEvent::Closed(reason) if reason == OPENED_ANEW => {
+                // Its tracks stopped with it and come back with the new one: the others need not know.
+                for track in session.tracks.values_mut() {
+                    track.stopped_ms = None;
+                }
+            }
             MediaEvent::Closed(reason) if reason == DRAINING => {
                 // It waited long enough for us, and ends now.
                 self.avoid.insert(node, (t.now + AVOID_MS, "it goes out of service".to_owned()));

@@ -1,0 +1,76 @@
+//! What one participant received, counted where it arrives.
+
+use crate::{reception::Reception, stamp::Stamp};
+use std::{
+    collections::BTreeMap,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+/// Microseconds since the Unix epoch.
+pub fn now_us() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_micros() as u64)
+}
+
+/// The counts. Tracks' readers write them as packets come, so that a participant that waits for its orchestrator holds up no
+/// packet, and nothing has to be dropped for it.
+#[derive(Debug)]
+pub struct Ledger {
+    began: Instant,
+    /// RTP packets with or without a stamp.
+    pub packets: u64,
+    /// Payload bytes of those.
+    pub bytes: u64,
+    /// Milliseconds from the beginning to the first of them.
+    pub first_media_ms: Option<u64>,
+    /// Stamped packets by the tag of their track.
+    pub receptions: BTreeMap<u32, Reception>,
+}
+
+impl Ledger {
+    /// Nothing yet; `began` is when the participant began.
+    pub fn new(began: Instant) -> Self {
+        Self { began, packets: 0, bytes: 0, first_media_ms: None, receptions: BTreeMap::new() }
+    }
+
+    /// Takes in a packet that arrived at `now_us`.
+    pub fn arrived(&mut self, payload: &[u8], now_us: u64) {
+        self.packets += 1;
+        self.bytes += payload.len() as u64;
+        if self.first_media_ms.is_none() {
+            self.first_media_ms = Some(self.began.elapsed().as_millis() as u64);
+        }
+        if let Some(stamp) = Stamp::decode(payload) {
+            self.receptions.entry(stamp.tag).or_default().arrived(&stamp, payload.len(), now_us);
+        }
+    }
+
+    /// Packets that were lost, all tracks together.
+    pub fn lost(&self) -> u64 {
+        self.receptions.values().map(|reception| reception.totals().lost).sum()
+    }
+
+    /// Mean jitter over the tracks, in milliseconds.
+    pub fn jitter_ms(&self) -> f64 {
+        let sum: f64 = self.receptions.values().map(|reception| reception.totals().jitter_ms).sum();
+        sum / self.receptions.len().max(1) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_are_told_apart_by_their_stamps() {
+        let mut ledger = Ledger::new(Instant::now());
+        for (tag, seq) in [(1, 0), (1, 1), (1, 3), (2, 7)] {
+            let mut payload = vec![0; 30];
+            payload.extend_from_slice(&Stamp { tag, seq, sent_us: 5 }.encode());
+            ledger.arrived(&payload, 10);
+        }
+        ledger.arrived(b"no stamp", 10);
+        assert_eq!((ledger.packets, ledger.bytes, ledger.lost()), (5, 4 * 50 + 8, 1));
+        assert_eq!(ledger.receptions.len(), 2);
+        assert!(ledger.first_media_ms.is_some());
+    }
+}
