@@ -155,7 +155,7 @@ pub fn json(size: &Size, outcomes: &[Outcome], sweeps: &[Sweep]) -> Value {
         let groups: Vec<Value> = outcome.groups.iter().map(|one| group(outcome, one)).collect();
         json!({ "name": outcome.scenario, "groups": groups })
     };
-    let line = |line: &Line| json!({ "name": line.name, "crosses100At": line.crossing() });
+    let line = |line: &Line| json!({ "name": line.name, "crosses100At": line.crossings() });
     let sweep = |sweep: &Sweep| json!({ "name": sweep.name, "x": sweep.x, "lines": sweep.lines.iter().map(line).collect::<Vec<_>>() });
     json!({
         "simulation": "economics",
@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_report_has_a_row_and_a_bar_for_each_strategy() {
-        let size = Size { epochs: 4, nodes: 200, attestors: 40, seed: 1, threads: 2 };
+        let size = Size { epochs: 4, nodes: 800, attestors: 40, seed: 1, threads: 2 };
         let outcomes = run(&size, &catalogue()).unwrap();
         let sweep = Sweep {
             name: "test",
@@ -225,7 +225,7 @@ mod tests {
         }
         assert!(text("economics-course.svg").contains("media: ghost"));
         let json = json(&size, &outcomes, &[sweep]);
-        assert_eq!(json["sweeps"][0]["lines"][0]["crosses100At"], 0.5);
+        assert_eq!(json["sweeps"][0]["lines"][0]["crosses100At"][0], 0.5);
         assert_eq!(json["scenarios"].as_array().unwrap().len(), outcomes.len());
         assert_eq!(summary(&outcomes).lines().count(), table.lines().count());
     }

@@ -80,7 +80,29 @@ pub fn catalogue() -> Vec<Scenario> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        population::Group,
+        simulation::{Size, run},
+    };
     use std::collections::BTreeSet;
+    use {AttestorStrategy as A, MediaStrategy as M};
+
+    #[test]
+    fn honest_operators_out_earn_every_attack_but_overcommitting() {
+        let size = Size { epochs: 96, nodes: 2_000, attestors: 60, seed: 11, threads: 2 };
+        let scenarios: Vec<Scenario> = catalogue().into_iter().map(|one| one.scaled(size.nodes)).collect();
+        for outcome in run(&size, &scenarios).unwrap() {
+            for one in &outcome.groups {
+                let honest = match one.group {
+                    Group::Media(M::Honest | M::Overcommitter) | Group::Attestors(A::Honest) => continue,
+                    Group::Media(_) => outcome.return_on_bond(Group::Media(M::Honest)),
+                    Group::Attestors(_) => outcome.return_on_bond(Group::Attestors(A::Honest)),
+                };
+                let attack = one.return_on_bond(outcome.epochs);
+                assert!(attack < honest, "{}: {:?} {attack} {honest}", outcome.scenario, one.group);
+            }
+        }
+    }
 
     #[test]
     fn each_strategy_has_a_scenario_and_each_scenario_a_name() {
