@@ -10,8 +10,10 @@ BIN := $(CARGO_TARGET_DIR)/debug
 ENV := source $(CHROOM_CACHE)/build.env;
 DATA ?= .chroom/local
 UP ?=
+ECONOMICS ?=
+NETWORKS ?=
 
-.PHONY: help setup setup-test build web up clean-net test lint audit bench zombienet metadata
+.PHONY: help setup setup-test build web up clean-net test lint audit bench economics zombienet metadata
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -40,6 +42,13 @@ lint: setup-test ## formatting, clippy, web linter
 
 metadata: setup ## regenerate the chain client's metadata from the runtime
 	@$(ENV) scripts/metadata.sh
+
+economics: ## simulate the economics: tables and plots in docs/plots (ECONOMICS="--seed 7" adds arguments)
+	@cargo run --quiet --locked --package chroom-economics -- --out docs/plots $(ECONOMICS)
+
+zombienet: setup-test ## run the networks of zombienet/ with their checks (NETWORKS="validators faults" picks some)
+	@$(ENV) cargo build --workspace --bins --locked
+	@$(ENV) scripts/zombienet.sh $(NETWORKS)
 
 audit: ## licences, bans, sources, duplicate versions; advisories where their database can be reached
 	@scripts/audit.sh

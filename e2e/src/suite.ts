@@ -6,6 +6,7 @@ import { impaired, startTwins } from "./tests/03-impaired.js";
 import { participants } from "./tests/04-participants.js";
 import { refusals } from "./tests/05-refusals.js";
 import { kill } from "./tests/06-kill.js";
+import { wallets } from "./tests/07-wallets.js";
 
 /*
  * One network for all. The order saves time: what an epoch is to measure runs while refusals and native participants are tested, and
@@ -46,4 +47,5 @@ describe("end to end", { concurrency: 1 }, () => {
   promise("02 an epoch is attested, paid as foretold, and anchored", epoch, 360_000);
   promise("03 the impaired media node scores lower", impaired);
   promise("06 kill -9 of each kind of process", kill, 360_000);
+  promise("07 wallets that know nothing of Chroom", wallets, 360_000);
 });

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Runs the networks of zombienet/ under zombienet's native provider, with their checks.
+#   scripts/zombienet.sh [validators] [network] [faults]       all, if none is named
+# Installs zombie-cli once, into the cache folder: it brings a second Substrate tree, which the workspace must not share.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+version=0.4.16
+cache="${CHROOM_CACHE:-$HOME/.cache/chroom}"
+tools="$cache/tools"
+zombie="${CHROOM_ZOMBIE:-$tools/bin/zombie-cli}"
+say() { printf 'zombienet: %s\n' "$*" >&2; }
+
+if [ -z "${CHROOM_ZOMBIE:-}" ] && [ "$("$zombie" --version 2>/dev/null)" != "zombie-cli $version" ]; then
+    say "installing zombie-cli $version from crates.io into $tools; it compiles about a thousand crates: half an hour or more on two cores"
+    # Not the workspace's target folder: nothing of the two trees is shared.
+    CARGO_TARGET_DIR="$cache/zombienet-target" cargo install --locked --force --root "$tools" "zombie-cli@$version"
+    rm -rf -- "$cache/zombienet-target"
+fi
+
+export CHROOM_ZOMBIE="$zombie"
+export CHROOM_BIN_DIR="${CHROOM_BIN_DIR:-${CARGO_TARGET_DIR:-$cache/target}/debug}"
+for program in chroom chroom-node chroom-registry chroom-media-node chroom-orchestrator; do
+    [ -x "$CHROOM_BIN_DIR/$program" ] || {
+        say "$CHROOM_BIN_DIR/$program is missing: make build"
+        exit 3
+    }
+done
+npm --prefix e2e run --silent build
+exec node e2e/dist/zombienet/main.js "$@"
