@@ -67,13 +67,9 @@ impl Contains<RuntimeCall> for GoesOnInSafeMode {
             ),
             // An epoch's roots come within the epoch, and its pay is claimed while the chain remembers it.
             RuntimeCall::Qos(_) => true,
-            RuntimeCall::Rewards(call) => matches!(
-                call,
-                Rewards::claim { .. }
-                    | Rewards::collect { .. }
-                    | Rewards::collect_attestor { .. }
-                    | Rewards::report_omission { .. }
-            ),
+            RuntimeCall::Rewards(call) => {
+                matches!(call, Rewards::claim { .. } | Rewards::collect { .. } | Rewards::collect_attestor { .. })
+            }
             // Delegators may leave as nodes may.
             RuntimeCall::Pools(call) => {
                 matches!(call, Pools::undelegate { .. } | Pools::withdraw_delegation { .. } | Pools::collect { .. })
