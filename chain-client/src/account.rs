@@ -54,9 +54,9 @@ pub(crate) async fn unbonding(at: &AtBlock, node: NodeId) -> Result<Vec<Unbondin
 }
 
 pub(crate) async fn last_reward(at: &AtBlock, node: NodeId) -> Result<Option<(QosEpoch, Balance)>, QueryError> {
-    let address = runtime::storage().rewards().last_reward();
+    let address = runtime::storage().rewards().claims();
     let value = at.storage().try_fetch(address, (Static(node),)).await.map_err(subxt::Error::from)?;
     let Some(value) = value else { return Ok(None) };
-    let reward = value.decode().map_err(subxt::Error::from)?;
-    Ok(Some((reward.epoch.0, reward.amount)))
+    let last = value.decode().map_err(subxt::Error::from)?.last;
+    Ok(Some((last.epoch.0, last.amount)))
 }
