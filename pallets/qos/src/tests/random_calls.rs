@@ -31,8 +31,13 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// How many random runs are tried: 16, or what `CHROOM_CASES` says.
+fn cases() -> u32 {
+    std::env::var("CHROOM_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(16)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(16))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn invariants_hold(steps in proptest::collection::vec(step(), 200)) {

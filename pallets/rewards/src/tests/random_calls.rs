@@ -251,10 +251,16 @@ fn accounts_are_exact() {
     assert_eq!(Balances::balance(&Rewards::pot_account()), existence + ledgers + accrued);
 }
 
+/// How many random runs are tried: 16, or what `CHROOM_CASES` says.
+fn cases() -> u32 {
+    std::env::var("CHROOM_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(16)
+}
+
 #[test]
 fn invariants_hold() {
     let paid = core::cell::Cell::new((0, 0, 0, 0));
-    let mut runner = TestRunner::new(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(16) });
+    let mut runner =
+        TestRunner::new(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases()) });
     let tried = runner.run(&proptest::collection::vec(step(), 250), |steps| {
         externalities(REGISTRIES, 10_000).execute_with(|| {
             run_to(1);
