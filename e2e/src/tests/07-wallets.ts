@@ -95,7 +95,9 @@ class Session {
       const names = metadata.asLatest.pallets.map(({ name }) => name.toString().toLowerCase());
       for (const pallet of PALLETS) assert.ok(names.includes(pallet), `version ${version} has ${pallet}`);
     }
-    t.diagnostic(`versions ${versions.join(", ")} decoded; the API works with ${api.runtimeMetadata.version}`);
+    t.diagnostic(
+      `versions ${versions.join(", ")} decoded; the API works with ${api.runtimeMetadata.version}`,
+    );
   }
 
   async addresses(t: TestContext): Promise<void> {
@@ -106,7 +108,11 @@ class Session {
     const account = `${key.address}${"ee".repeat(12)}`;
     assert.equal(key.account, account);
     assert.equal(hex(accountBytes(key.address)), account);
-    const stored = await this.polkadot.stored<{ data: { free: number | string } }>("system", "account", account);
+    const stored = await this.polkadot.stored<{ data: { free: number | string } }>(
+      "system",
+      "account",
+      account,
+    );
     assert.equal(BigInt(stored.data.free), await this.suite.chain.free(key.address), "both read one balance");
     assert.ok(BigInt(stored.data.free) > 0n, "the node's money is in that account");
     t.diagnostic(`${key.wallet.address} is the node and owns ${account}`);
@@ -126,7 +132,11 @@ class Session {
     const batch = this.polkadot.call("utility", "batchAll", { calls: transfers });
     const result = await this.polkadot.submit(batch, alice);
     for (const [to, amount] of amounts) {
-      await until(`${to.address} has its money`, 30_000, async () => (await chain.free(to.address)) === amount);
+      await until(
+        `${to.address} has its money`,
+        30_000,
+        async () => (await chain.free(to.address)) === amount,
+      );
     }
     const sent = amounts.reduce((sum, [, amount]) => sum + amount, 0n);
     assert.ok((await chain.free(alice.address)) <= before + 100n * CHR - sent, "//Alice paid");
@@ -138,10 +148,7 @@ class Session {
     const node = new EthereumKey();
     const call = await this.register(node, alice.publicKey, "media");
     // Another owner's extrinsic with the same proof is refused: the proof names the owner.
-    await this.refused(
-      this.polkadot.submit(call, this.polkadot.account("//Bob")),
-      "nodes.InvalidKeyProof",
-    );
+    await this.refused(this.polkadot.submit(call, this.polkadot.account("//Bob")), "nodes.InvalidKeyProof");
     await this.polkadot.submit(call, alice);
     const registered = await this.registered(node.address);
     assert.deepEqual(
@@ -206,7 +213,11 @@ class Session {
     await this.refused(submit(2n * BOND, authorization), "nodes.InvalidAuthorization");
     await submit(BOND, authorization);
     const registered = await this.registered(this.node.address);
-    assert.equal(hex(accountBytes(registered.owner)), this.owner.account, "the wallet's account owns the node");
+    assert.equal(
+      hex(accountBytes(registered.owner)),
+      this.owner.account,
+      "the wallet's account owns the node",
+    );
     assert.equal(BigInt(registered.bond), BOND);
     const account = await this.polkadot.stored<{ data: { reserved: number | string } }>(
       "system",
@@ -215,7 +226,9 @@ class Session {
     );
     assert.ok(BigInt(account.data.reserved) >= BOND, "the bond is on hold at the owner's account");
     await this.leave(this.node, this.owner.account, this.owner.signer);
-    t.diagnostic(`${this.owner.address} signed ${hashTypedData(data).slice(0, 10)}…, the node itself sent it`);
+    t.diagnostic(
+      `${this.owner.address} signed ${hashTypedData(data).slice(0, 10)}…, the node itself sent it`,
+    );
   }
 
   /** A registration by `owner` with the proof that the node's key agrees. */
