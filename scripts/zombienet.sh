@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-version=0.4.16
+version=0.7.1
 cache="${CHROOM_CACHE:-$HOME/.cache/chroom}"
 tools="$cache/tools"
 zombie="${CHROOM_ZOMBIE:-$tools/bin/zombie-cli}"

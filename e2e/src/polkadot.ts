@@ -30,7 +30,9 @@ export class Polkadot {
     const strange = Object.keys(values).filter((one) => !names.includes(one));
     const missing = names.filter((one) => !(one in values));
     if (strange.length + missing.length > 0)
-      throw new Error(`${pallet}.${name} takes (${names.join(", ")}), not (${Object.keys(values).join(", ")})`);
+      throw new Error(
+        `${pallet}.${name} takes (${names.join(", ")}), not (${Object.keys(values).join(", ")})`,
+      );
     return make(...names.map((one) => values[one]));
   }
 

@@ -42,6 +42,8 @@ pub fn lines(title: &str, x: &str, y: &str, lines: &[Line], level: Option<f64>) 
     }
     for (index, line) in lines.iter().enumerate() {
         let colour = colour(index);
+        // The colours begin again, dashed.
+        let dash = if index < COLOURS.len() { "" } else { " stroke-dasharray=\"8 4\"" };
         let mut path = String::new();
         for (x, y) in &line.points {
             let _ = write!(path, "{:.1},{:.1} ", horizontal.at(*x), vertical.at(*y));
@@ -49,7 +51,7 @@ pub fn lines(title: &str, x: &str, y: &str, lines: &[Line], level: Option<f64>) 
         element(
             &mut svg,
             format_args!(
-                "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2.5\"/>",
+                "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2.5\"{dash}/>",
                 path.trim_end()
             ),
         );
@@ -57,7 +59,7 @@ pub fn lines(title: &str, x: &str, y: &str, lines: &[Line], level: Option<f64>) 
         element(
             &mut svg,
             format_args!(
-                "<line x1=\"{left}\" y1=\"{at}\" x2=\"{}\" y2=\"{at}\" stroke=\"{colour}\" stroke-width=\"2.5\"/>",
+                "<line x1=\"{left}\" y1=\"{at}\" x2=\"{}\" y2=\"{at}\" stroke=\"{colour}\" stroke-width=\"2.5\"{dash}/>",
                 left + 22.0
             ),
         );

@@ -210,7 +210,7 @@ mod tests {
             y: "y",
             lines: vec![Line { name: "a, b".into(), points: vec![(0.0, 90.0), (1.0, 110.0)] }],
         };
-        let files = files(&outcomes, &[sweep.clone()]);
+        let files = files(&outcomes, std::slice::from_ref(&sweep));
         let text = |name: &str| &files.iter().find(|file| file.name == name).unwrap().text;
         let table = text("economics-strategies.csv");
         let columns = table.lines().next().unwrap().split(',').count();

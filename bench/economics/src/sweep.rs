@@ -162,20 +162,19 @@ pub fn burn_share(size: &Size) -> Result<Sweep, Failure> {
 
 /// Attestors that measure nothing, by how far from the median a score may lie.
 pub fn tolerance(size: &Size) -> Result<Sweep, Failure> {
-    let lines =
-        [(100, "scores move by 1 point an hour"), (200, "by 2 points"), (400, "by 4 points")].map(|(moves, name)| {
-            let scenario = |tolerance: u16| {
-                let mut scenario = Scenario::honest("tolerance").with_attestors(AttestorStrategy::FreeRider, ATTACKERS);
-                scenario.parameters.tolerance = tolerance;
-                scenario.market.score_between_epochs = moves;
-                scenario
-            };
-            let attackers = Group::Attestors(AttestorStrategy::FreeRider);
-            let values = [50, 100, 150, 200, 250, 300, 400, 500, 600, 800, 1_000];
-            let line = line(size, name.to_owned(), attackers, &values, scenario)?;
-            // In points.
-            Ok::<_, Failure>(Line { points: line.points.iter().map(|(x, y)| (x / 100.0, *y)).collect(), ..line })
-        });
+    let lines = [(100, "scores move by 1 point"), (200, "by 2 points"), (400, "by 4 points")].map(|(moves, name)| {
+        let scenario = |tolerance: u16| {
+            let mut scenario = Scenario::honest("tolerance").with_attestors(AttestorStrategy::FreeRider, ATTACKERS);
+            scenario.parameters.tolerance = tolerance;
+            scenario.market.score_between_epochs = moves;
+            scenario
+        };
+        let attackers = Group::Attestors(AttestorStrategy::FreeRider);
+        let values = [50, 100, 150, 200, 250, 300, 400, 500, 600, 800, 1_000];
+        let line = line(size, name.to_owned(), attackers, &values, scenario)?;
+        // In points.
+        Ok::<_, Failure>(Line { points: line.points.iter().map(|(x, y)| (x / 100.0, *y)).collect(), ..line })
+    });
     Ok(Sweep {
         name: "tolerance",
         title: "Attesting without measuring",

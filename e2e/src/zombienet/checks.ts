@@ -10,7 +10,12 @@ export type Note = (line: string) => void;
 export async function finalised(nodes: ZombieNode[], number: number, ms = 240_000): Promise<void> {
   await Promise.all(
     nodes.map(({ name, chain }) =>
-      until(`${name} sees block ${number} as final`, ms, async () => (await chain.finalised()) >= number, 1_000),
+      until(
+        `${name} sees block ${number} as final`,
+        ms,
+        async () => (await chain.finalised()) >= number,
+        1_000,
+      ),
     ),
   );
 }

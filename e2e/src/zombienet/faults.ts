@@ -97,7 +97,11 @@ async function outage(zombie: Zombie, note: Note): Promise<void> {
   const [alice] = awake;
   assert.ok(alice);
   const latest = (await alice.chain.best()) + UNDER_WAY;
-  await until("blocks go on without finality", 420_000, async () => (await alice.chain.best()) >= latest + STALLED);
+  await until(
+    "blocks go on without finality",
+    420_000,
+    async () => (await alice.chain.best()) >= latest + STALLED,
+  );
   const final = await alice.chain.finalised();
   assert.ok(final <= latest, `block ${final} became final with half of the validators`);
   note(`two of four are paused: blocks go on to ${await alice.chain.best()}, final is ${final}`);
@@ -106,7 +110,9 @@ async function outage(zombie: Zombie, note: Note): Promise<void> {
   dave.resume();
   const all = [...awake, charlie, dave];
   await finalised(all, latest + STALLED, 420_000);
-  note(`both are back: block ${latest + STALLED} is final on all: ${(await agree(all, latest + STALLED)).slice(0, 10)}…`);
+  note(
+    `both are back: block ${latest + STALLED} is final on all: ${(await agree(all, latest + STALLED)).slice(0, 10)}…`,
+  );
 }
 
 /** A killed validator comes back with its database and goes on. */
@@ -119,5 +125,7 @@ async function restart(zombie: Zombie, note: Note): Promise<void> {
   const all = [...others, charlie];
   await until("charlie answers again", 120_000, () => charlie.chain.best());
   const number = await moreFinal(all, 3, 420_000);
-  note(`a killed validator is back: block ${number} is final on all: ${(await agree(all, number)).slice(0, 10)}…`);
+  note(
+    `a killed validator is back: block ${number} is final on all: ${(await agree(all, number)).slice(0, 10)}…`,
+  );
 }

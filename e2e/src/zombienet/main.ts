@@ -11,7 +11,11 @@ import { validators } from "./validators.js";
  * Runs the networks of zombienet/ one after the other, each with its checks. The last line is "N passed, N failed".
  *   node dist/zombienet/main.js [validators] [network] [faults]
  */
-const NETWORKS: Record<string, (folder: string, note: Note) => Promise<void>> = { validators, network, faults };
+const NETWORKS: Record<string, (folder: string, note: Note) => Promise<void>> = {
+  validators,
+  network,
+  faults,
+};
 
 const wanted = process.argv.slice(2);
 const strange = wanted.filter((name) => !(name in NETWORKS));

@@ -67,7 +67,9 @@ export async function network(folder: string, note: Note): Promise<void> {
       }
     }
     const snapshot = await until("a snapshot is final", 90_000, () => chain.snapshot(epoch), 1_000);
-    note(`epoch ${epoch}: ${roots} committee members have roots, snapshot final with ${snapshot.votes} votes`);
+    note(
+      `epoch ${epoch}: ${roots} committee members have roots, snapshot final with ${snapshot.votes} votes`,
+    );
 
     for (const { node, name, owner } of media) {
       const before = await chain.free(owner);

@@ -84,6 +84,10 @@ function validator(name: string): { account: string; keys: Record<string, string
 
 /** JSON with whole numbers of any size, which JavaScript's own doesn't write. */
 function written(value: unknown): string {
-  const text = JSON.stringify(value, (_, one: unknown) => (typeof one === "bigint" ? `bigint:${one}` : one), 1);
+  const text = JSON.stringify(
+    value,
+    (_, one: unknown) => (typeof one === "bigint" ? `bigint:${one}` : one),
+    1,
+  );
   return text.replace(/"bigint:(\d+)"/g, "$1");
 }
