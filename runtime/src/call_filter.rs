@@ -54,7 +54,14 @@ impl Contains<RuntimeCall> for GoesOnInSafeMode {
             RuntimeCall::Utility(_) | RuntimeCall::Multisig(_) => true,
             // Validators may leave, and take out what is theirs when its time has come.
             RuntimeCall::Validators(call) => {
-                matches!(call, Validators::unbond { .. } | Validators::leave { .. } | Validators::withdraw { .. })
+                matches!(
+                    call,
+                    Validators::unbond { .. }
+                        | Validators::leave { .. }
+                        | Validators::withdraw { .. }
+                        | Validators::payout { .. }
+                        | Validators::cancel_slash { .. }
+                )
             }
             // So may nodes; draining spares callers a node that is about to go. Evidence has a last day too.
             RuntimeCall::Nodes(call) => matches!(
@@ -63,6 +70,8 @@ impl Contains<RuntimeCall> for GoesOnInSafeMode {
                     | Nodes::unbond { .. }
                     | Nodes::withdraw { .. }
                     | Nodes::report_equivocation { .. }
+                    | Nodes::reduce_bond { .. }
+                    | Nodes::withdraw_reduced { .. }
                     | Nodes::rotate_key { .. }
             ),
             // An epoch's roots come within the epoch, and its pay is claimed while the chain remembers it.

@@ -161,7 +161,7 @@ fn live() -> Value {
                 burn_share: Perbill::from_percent(5),
                 reserve_share: Perbill::from_percent(5),
                 orchestrator_share: Perbill::from_percent(10),
-                tolerance: 500,
+                tolerance: 200,
                 minimum_uptime: 9_000,
                 escrow_delay: 48,
             },

@@ -27,6 +27,8 @@ pub mod pallet {
     use frame_support::pallet_prelude::*;
     use frame_system::pallet_prelude::*;
 
+    const STORAGE_VERSION: StorageVersion = StorageVersion::new(1);
+
     /// What the pallet needs of the runtime.
     #[pallet::config]
     pub trait Config: frame_system::Config {
@@ -39,6 +41,7 @@ pub mod pallet {
 
     /// The pallet.
     #[pallet::pallet]
+    #[pallet::storage_version(STORAGE_VERSION)]
     pub struct Pallet<T>(_);
 
     /// How many attestors sent each root, for the newest epoch and those not yet cleared.

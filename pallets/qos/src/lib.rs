@@ -40,6 +40,8 @@ pub mod pallet {
     };
     use frame_system::pallet_prelude::*;
 
+    const STORAGE_VERSION: StorageVersion = StorageVersion::new(1);
+
     /// What the pallet needs of the runtime.
     #[pallet::config]
     pub trait Config: frame_system::Config + pallet_chroom_nodes::Config {
@@ -57,6 +59,7 @@ pub mod pallet {
 
     /// The pallet.
     #[pallet::pallet]
+    #[pallet::storage_version(STORAGE_VERSION)]
     pub struct Pallet<T>(_);
 
     /// How epochs run.

@@ -49,6 +49,8 @@ pub mod pallet {
     /// The proofs of a committee, each member's at most once.
     pub type CommitteeProofs = BoundedVec<MemberProof, ConstU32<MAX_COMMITTEE>>;
 
+    const STORAGE_VERSION: StorageVersion = StorageVersion::new(1);
+
     /// What the pallet needs of the runtime.
     #[pallet::config]
     pub trait Config: frame_system::Config + pallet_chroom_qos::Config {
@@ -67,6 +69,7 @@ pub mod pallet {
 
     /// The pallet.
     #[pallet::pallet]
+    #[pallet::storage_version(STORAGE_VERSION)]
     pub struct Pallet<T>(_);
 
     /// The pallet's economics.

@@ -67,7 +67,7 @@ impl Default for RewardParameters {
             burn_share: Perbill::from_percent(5),
             reserve_share: Perbill::from_percent(5),
             orchestrator_share: Perbill::from_percent(10),
-            tolerance: 500,
+            tolerance: 200,
             minimum_uptime: 9_000,
             escrow_delay: 4,
         }
