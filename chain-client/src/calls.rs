@@ -234,9 +234,24 @@ impl ChainClient {
         self.submit(from, &calls().balances().transfer_keep_alive(subxt_account(to).into(), amount)).await
     }
 
-    /// Pays the signer what its attestors earned.
+    /// Pays the signer what its orchestrators earned.
     pub async fn collect(&self, owner: &Signer) -> Result<TxOutcome, SubmitError> {
         self.submit(owner, &calls().rewards().collect()).await
+    }
+
+    /// Pays the owner of an attestor what it earned in the epochs that are beyond dispute, whoever signs.
+    pub async fn collect_attestor(&self, signer: &Signer, attestor: NodeId) -> Result<TxOutcome, SubmitError> {
+        self.submit(signer, &calls().rewards().collect_attestor(Static(attestor))).await
+    }
+
+    /// Lets an orchestrator spend from the signer's escrow at nodes up to a price per GiB; without one it may spend nothing any more.
+    pub async fn authorize(
+        &self,
+        application: &Signer,
+        orchestrator: NodeId,
+        max_price_per_gib: Option<Balance>,
+    ) -> Result<TxOutcome, SubmitError> {
+        self.submit(application, &calls().rewards().authorize(Static(orchestrator), max_price_per_gib)).await
     }
 
     /// Asks for `amount` of the signer's escrow back; it can be had after the delay that lets claims come first.

@@ -8,14 +8,18 @@ use crate::{
     output::{Output, facts},
     owner::Owner,
 };
-use chroom_primitives::AccountId;
+use chroom_primitives::{AccountId, NodeId};
 use clap::{Args, Subcommand};
 use serde_json::json;
 use std::str::FromStr;
 
 const EXAMPLES: &str = "Examples:
   chroom escrow show 5FLSigC9…
-  chroom escrow deposit 5FLSigC9… 250 --suri-file payer.suri";
+  chroom escrow deposit 5FLSigC9… 250 --suri-file payer.suri
+  chroom escrow authorize 0x8f3c… 1.5 --suri-file app.suri      up to 1.5 CHR per GiB
+  chroom escrow authorize 0x8f3c… --revoke --suri-file app.suri
+
+Orchestrators that the application's own account bonded for need no authorisation.";
 
 /// What applications pay from
 #[derive(Debug, Subcommand)]
@@ -24,6 +28,9 @@ pub enum Command {
     /// Add to an application's escrow
     #[command(after_help = EXAMPLES)]
     Deposit(Deposit),
+    /// Let an orchestrator spend from the signer's escrow, up to a price
+    #[command(after_help = EXAMPLES)]
+    Authorize(Authorize),
     /// Show an application's escrow
     #[command(after_help = EXAMPLES)]
     Show(Show),
@@ -43,6 +50,24 @@ pub struct Deposit {
     amount: Amount,
 }
 
+/// Arguments of `authorize`.
+#[derive(Debug, Args)]
+pub struct Authorize {
+    #[command(flatten)]
+    chain: Chain,
+    /// The application, whose escrow pays.
+    #[command(flatten)]
+    owner: Owner,
+    /// The orchestrator
+    orchestrator: NodeId,
+    /// Highest price of a node in CHR per GiB; holds for the current epoch, a lower one than before from the next on
+    #[arg(required_unless_present = "revoke")]
+    price: Option<Amount>,
+    /// Let it spend nothing any more, from the next epoch on
+    #[arg(long, conflicts_with = "price")]
+    revoke: bool,
+}
+
 /// Arguments of `show`.
 #[derive(Debug, Args)]
 pub struct Show {
@@ -55,7 +80,7 @@ pub struct Show {
 
 /// Reads an account: SS58, or an EVM address.
 pub fn account(text: &str) -> Result<AccountId, String> {
-    if let Ok(address) = chroom_primitives::NodeId::from_str(text) {
+    if let Ok(address) = NodeId::from_str(text) {
         return Ok(address.account());
     }
     AccountId::from_str(text)
@@ -84,6 +109,34 @@ pub async fn run(command: &Command, output: Output) -> Result<(), Failure> {
                     ("application", deposit.application.to_string()),
                     ("deposited", deposit.amount.to_string()),
                     ("balance", Amount(balance).to_string()),
+                    ("fee", Amount(outcome.fee).to_string()),
+                ])
+            });
+        }
+        Command::Authorize(authorize) => {
+            let application = authorize.owner.signer()?;
+            let chain = authorize.chain.connect().await?;
+            let (orchestrator, price) = (authorize.orchestrator, authorize.price.filter(|_| !authorize.revoke));
+            let outcome =
+                chain.authorize(&application, orchestrator, price.map(|price| price.0)).await.map_err(|error| {
+                    let failure = refused(&error);
+                    if error.is("Rewards", "NoEscrow") {
+                        failure.hint("chroom escrow deposit fills the application's escrow first")
+                    } else {
+                        failure
+                    }
+                })?;
+            let json = json!({
+                "application": application.account().to_string(),
+                "orchestrator": orchestrator,
+                "maxPricePerGib": price.map(|price| price.0.to_string()),
+                "transaction": transaction(&outcome),
+            });
+            output.show(&json, |_| {
+                facts(&[
+                    ("application", application.account().to_string()),
+                    ("orchestrator", orchestrator.to_string()),
+                    ("may agree to", price.map_or("nothing".to_owned(), |price| format!("{price} per GiB"))),
                     ("fee", Amount(outcome.fee).to_string()),
                 ])
             });

@@ -21,6 +21,7 @@ const EXAMPLES: &str = "Examples:
   chroom rewards claim 0x8f3c… --all --owner node.json     the node itself signs; the owner is paid
   chroom rewards claim 0x8f3c… --epoch 17 --dev charlie
   chroom rewards collect --owner cold.json                 what the owner's orchestrators earned
+  chroom rewards collect --attestor 0x8f3c… --dev eve      what a registry node earned by attesting, for its owner
 
 The node's pool is paid whoever signs. Until half of the time for claims is over only the owner and the node itself may; then
 anybody may, with the proofs of all members that sent their roots.
@@ -36,7 +37,7 @@ pub enum Command {
     /// Claim: fetch the committee's proofs and submit them
     #[command(after_help = EXAMPLES)]
     Claim(Claim),
-    /// Collect what an owner's orchestrators earned
+    /// Collect what an owner's orchestrators earned, or what a registry node did by attesting
     #[command(after_help = EXAMPLES)]
     Collect(Collect),
 }
@@ -77,6 +78,9 @@ pub struct Collect {
     chain: Chain,
     #[command(flatten)]
     owner: Owner,
+    /// What this registry node earned in epochs that are beyond dispute (in the second half of the ring); paid to its owner, whoever signs
+    #[arg(long, value_name = "NODE")]
+    attestor: Option<NodeId>,
 }
 
 /// Which node, and where proofs come from.
@@ -304,19 +308,29 @@ async fn run_claim(claim: &Claim, output: Output) -> Result<(), Failure> {
 async fn run_collect(collect: &Collect, output: Output) -> Result<(), Failure> {
     let signer = collect.owner.signer()?;
     let chain = collect.chain.connect().await?;
-    let owner = signer.account();
+    let owner = match collect.attestor {
+        Some(attestor) => owner_of(&chain, attestor).await?,
+        None => signer.account(),
+    };
     let what = "cannot read the owner's balance";
     let before = chain.balance(&owner).await.context(what)?.free;
-    let outcome = chain.collect(&signer).await.map_err(|error| {
+    let (sent, hint) = match collect.attestor {
+        Some(attestor) => (
+            chain.collect_attestor(&signer, attestor).await,
+            "an attestor earns with each claim of a node on whose score it agreed, and has it half a ring of epochs later",
+        ),
+        None => (
+            chain.collect(&signer).await,
+            "orchestrators earn with each claim for sessions that they granted; sign with the account that owns them",
+        ),
+    };
+    let outcome = sent.map_err(|error| {
         let failure = refused(&error);
-        if error.is("Rewards", "NothingAccrued") {
-            failure.hint("orchestrators earn with each claim for sessions that they granted; sign with the account that owns them")
-        } else {
-            failure
-        }
+        if error.is("Rewards", "NothingAccrued") { failure.hint(hint) } else { failure }
     })?;
     let after = chain.balance(&owner).await.context(what)?.free;
-    let collected = after.saturating_add(outcome.fee).saturating_sub(before);
+    let fee = if owner == signer.account() { outcome.fee } else { 0 };
+    let collected = after.saturating_add(fee).saturating_sub(before);
     let json = json!({
         "owner": owner.to_string(),
         "collected": collected.to_string(),
