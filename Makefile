@@ -10,10 +10,11 @@ BIN := $(CARGO_TARGET_DIR)/debug
 ENV := source $(CHROOM_CACHE)/build.env;
 DATA ?= .chroom/local
 UP ?=
+BENCH ?=
 ECONOMICS ?=
 NETWORKS ?=
 
-.PHONY: help setup setup-test build web up clean-net test lint audit bench economics zombienet metadata
+.PHONY: help setup setup-test build web up clean-net test lint audit bench-chain economics zombienet metadata
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -42,6 +43,10 @@ lint: setup-test ## formatting, clippy, web linter
 
 metadata: setup ## regenerate the chain client's metadata from the runtime
 	@$(ENV) scripts/metadata.sh
+
+bench-chain: setup ## load a real node with transfers, roots and claims on both databases; optimised build (BENCH="--media 1000" adds arguments)
+	@$(ENV) cargo build --release --locked --package chroom-node --package chroom-bench-chain
+	@$(CARGO_TARGET_DIR)/release/chroom-bench-chain --node $(CARGO_TARGET_DIR)/release/chroom-node $(BENCH)
 
 economics: ## simulate the economics: tables and plots in docs/plots (ECONOMICS="--seed 7" adds arguments)
 	@cargo run --quiet --locked --package chroom-economics -- --out docs/plots $(ECONOMICS)
