@@ -30,6 +30,8 @@ pub struct Committee {
     pub proofs: Vec<MemberProof>,
     /// Members without one, with the reason.
     pub missing: Vec<(NodeId, String)>,
+    /// Whether one of those sent its root: its proof exists, and may be had later.
+    pub withheld: bool,
 }
 
 impl Directory {
@@ -60,11 +62,16 @@ impl Directory {
         let what = format!("cannot read the committee of epoch {}", epoch.0);
         let members = chain.committee(epoch, node).await.context(what)?;
         let fetched = futures::future::join_all(members.iter().map(|member| self.proof(*member, epoch, node))).await;
-        let mut committee = Committee { members: members.clone(), proofs: Vec::new(), missing: Vec::new() };
+        let mut committee =
+            Committee { members: members.clone(), proofs: Vec::new(), missing: Vec::new(), withheld: false };
         for (member, proof) in members.into_iter().zip(fetched) {
             match proof {
                 Ok(proof) => committee.proofs.push(proof),
-                Err(reason) => committee.missing.push((member, reason)),
+                Err(reason) => {
+                    let what = format!("cannot read the root of {member} for epoch {}", epoch.0);
+                    committee.withheld |= chain.attestation(epoch, member).await.context(what)?.is_some();
+                    committee.missing.push((member, reason));
+                }
             }
         }
         Ok(committee)

@@ -69,6 +69,9 @@ pub struct Claim {
     /// All epochs that can be claimed
     #[arg(long)]
     all: bool,
+    /// Claim even if a registry that sent its root gives no proof: it counts as 0, and an epoch is claimed once
+    #[arg(long)]
+    incomplete: bool,
 }
 
 /// Arguments of `collect`.
@@ -165,17 +168,26 @@ async fn prospect(
     directory: &Directory,
     epoch: QosEpoch,
     node: NodeId,
+    incomplete: bool,
 ) -> Result<Prospect, Failure> {
     let committee = directory.committee(chain, epoch, node).await?;
     let payout = if committee.members.is_empty() {
         Err("the chain knows no committee for this epoch".to_owned())
+    } else if committee.withheld && !incomplete {
+        // What is absent counts as 0, and a claim cannot be sent twice: leaves are shown a little after the roots.
+        Err("not all proofs are there yet".to_owned())
     } else {
         chain.preview_claim(epoch, node, committee.proofs.clone()).await.map_err(|error| chain_of(&error))
     };
     Ok(Prospect { epoch, committee, payout })
 }
 
-async fn prospects(chain: &ChainClient, source: &Source, epoch: Option<u32>) -> Result<Vec<Prospect>, Failure> {
+async fn prospects(
+    chain: &ChainClient,
+    source: &Source,
+    epoch: Option<u32>,
+    incomplete: bool,
+) -> Result<Vec<Prospect>, Failure> {
     let directory = Directory::discover(&source.registry_url).await?;
     let epochs = match epoch {
         Some(epoch) => vec![QosEpoch(epoch)],
@@ -183,7 +195,7 @@ async fn prospects(chain: &ChainClient, source: &Source, epoch: Option<u32>) -> 
     };
     let mut list = Vec::new();
     for epoch in epochs {
-        list.push(prospect(chain, &directory, epoch, source.node).await?);
+        list.push(prospect(chain, &directory, epoch, source.node, incomplete).await?);
     }
     Ok(list)
 }
@@ -208,7 +220,7 @@ async fn run_show(show: &Show, output: Output) -> Result<(), Failure> {
     let chain = show.chain.connect().await?;
     let node = show.source.node;
     let owner = owner_of(&chain, node).await?;
-    let list = prospects(&chain, &show.source, show.epoch).await?;
+    let list = prospects(&chain, &show.source, show.epoch, false).await?;
     let sum: Balance = list.iter().filter_map(|prospect| prospect.payout.as_ref().ok()).map(total).sum();
     let json = json!({
         "node": node,
@@ -242,7 +254,7 @@ async fn run_claim(claim: &Claim, output: Output) -> Result<(), Failure> {
     let mut claims = Vec::new();
     let mut skipped = Vec::new();
     let mut rows = Vec::new();
-    for prospect in prospects(&chain, &claim.source, claim.epoch).await? {
+    for prospect in prospects(&chain, &claim.source, claim.epoch, claim.incomplete).await? {
         let epoch = prospect.epoch;
         let payout = match &prospect.payout {
             Ok(payout) if claim.all && total(payout) == 0 => {
@@ -367,7 +379,10 @@ fn claim_failure(prospect: &Prospect, reason: &str) -> Failure {
         [] => failure.hint("chroom rewards show lists the epochs that can be claimed"),
         missing => {
             let reasons: Vec<String> = missing.iter().map(|(node, reason)| format!("{node}: {reason}")).collect();
-            failure.hint(format_args!("proofs are missing: {}", reasons.join("; ")))
+            failure.hint(format_args!(
+                "proofs are missing: {}; try again later, or claim without them by --incomplete",
+                reasons.join("; ")
+            ))
         }
     }
 }

@@ -50,7 +50,7 @@ export async function foretold(
 ): Promise<Foretold> {
   const registry = suite.network.ready.registries[0];
   assert.ok(registry);
-  return until(`a claim of epoch ${number} is possible for ${node}`, 60_000, async () => {
+  return until(`a claim of epoch ${number} is possible for ${node}`, 120_000, async () => {
     const shown = await suite.network.ask<{ epochs: Foretold[] }>(
       registry.http,
       ...["rewards", "show", node],
