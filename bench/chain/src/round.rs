@@ -25,8 +25,6 @@ struct View {
 
 /// The trees of all attestors for one epoch.
 pub struct Round {
-    /// The epoch that was measured.
-    pub epoch: QosEpoch,
     committees: BTreeMap<NodeId, Vec<NodeId>>,
     views: BTreeMap<NodeId, View>,
 }
@@ -86,7 +84,7 @@ impl Round {
                 (attestor, View { leaves, tree })
             })
             .collect();
-        Self { epoch, committees, views }
+        Self { committees, views }
     }
 
     /// The root of an attestor.
