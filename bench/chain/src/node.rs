@@ -77,6 +77,8 @@ impl Node {
             .arg("--base-path")
             .arg(folder.join("data"))
             .args(["--database", database.flag(), "--alice", "--force-authoring"])
+            // A validator doesn't make its network key silently; this one is thrown away.
+            .arg("--unsafe-force-node-key-generation")
             .args(["--rpc-port", &port.to_string(), "--rpc-methods", "unsafe"])
             .args(["--rpc-max-request-size", "64", "--rpc-max-response-size", "64"])
             .args(["--rpc-max-subscriptions-per-connection", "4096"])
