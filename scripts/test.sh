@@ -62,7 +62,7 @@ for name in "${wanted[@]}"; do
     build) stage build run_build ;;
     unit) stage unit cargo test --workspace --locked --no-fail-fast ;;
     live) stage live run_live ;;
-    clippy) stage clippy cargo clippy --workspace --all-targets --locked -- -D warnings ;;
+    clippy) stage clippy cargo clippy --workspace --all-targets --locked --keep-going -- -D warnings ;;
     web) stage web run_web ;;
     web-lint) stage web-lint npm --prefix web run lint ;;
     e2e) stage e2e run_e2e ;;
@@ -73,6 +73,13 @@ for name in "${wanted[@]}"; do
     esac
 done
 
+for i in "${!names[@]}"; do
+    # Said again here: a reader who sees just the end of a long run shall know why it failed.
+    if [ "${results[$i]}" = FAILED ]; then
+        printf -- '-- first errors of %s\n' "${names[$i]}"
+        grep -E -A 6 '^error|^---- .* stdout|panicked at|^ *FAILED|not ok' "$logs/${names[$i]}.log" | head -n 40
+    fi
+done
 printf '\n%-10s %-8s %s\n' stage result time
 for i in "${!names[@]}"; do
     printf '%-10s %-8s %d min %02d s\n' "${names[$i]}" "${results[$i]}" $((times[i] / 60)) $((times[i] % 60))

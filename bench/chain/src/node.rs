@@ -127,7 +127,7 @@ impl Node {
     /// Number of the newest block.
     pub async fn height(&self) -> Result<u32> {
         let header: Value = self.rpc.request("chain_getHeader", rpc_params![]).await?;
-        let text = header["number"].as_str().context("a header without a number")?;
+        let text = header.get("number").and_then(Value::as_str).context("a header without a number")?;
         Ok(u32::from_str_radix(text.trim_start_matches("0x"), 16)?)
     }
 
@@ -189,7 +189,8 @@ impl Node {
     pub async fn block(&self, number: u32) -> Result<BlockFacts> {
         let hash = self.block_hash(number).await?;
         let block: Value = self.rpc.request("chain_getBlock", rpc_params![hash]).await?;
-        let extrinsics = block["block"]["extrinsics"].as_array().context("a block without transactions")?;
+        let extrinsics =
+            block.pointer("/block/extrinsics").and_then(Value::as_array).context("a block without transactions")?;
         let bytes = extrinsics.iter().map(|one| one.as_str().map_or(0, |text| (text.len() / 2) as u64)).sum();
         type Events = Vec<EventRecord<RuntimeEvent, Hash>>;
         let events: Events = self
