@@ -40,7 +40,6 @@ async fn main() -> Result<()> {
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         node: String::from_utf8_lossy(&version.stdout).trim().to_owned(),
         size: options.size,
-        committee: genesis::COMMITTEE,
     };
     let attestors: Vec<Attestor> = (0..options.size.registries).filter_map(Attestor::new).collect();
     let spec = folder.path().join("chain.json");

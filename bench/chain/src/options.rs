@@ -33,8 +33,11 @@ pub struct Size {
     #[arg(long, default_value_t = 3_000)]
     pub media: u32,
     /// Registry nodes, each with one root.
-    #[arg(long, default_value_t = 300)]
+    #[arg(long, default_value_t = 3_000)]
     pub registries: u32,
+    /// Registry nodes in the committee of each media node; the default is the live network's.
+    #[arg(long, default_value_t = 7)]
+    pub committee: u32,
 }
 
 /// Loads a real node of the chain and prints how much of each kind a block holds.
