@@ -9,6 +9,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "runtime-benchmarks")]
+mod benchmarking;
 mod discipline;
 mod impls;
 #[cfg(test)]
