@@ -2,6 +2,7 @@
 
 mod chain;
 mod equivocation;
+mod errors;
 mod fees;
 mod genesis;
 mod governance;

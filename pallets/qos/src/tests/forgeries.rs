@@ -64,13 +64,15 @@ fn refused(attestor: NodeId, nodes: &[NodeId], evidence: &[LeafOmission]) {
     assert!(Forfeited::get().is_empty());
 }
 
-/// Runs `test` with an attestor whose tree of epoch 0 holds all nodes that it was drawn for, besides some that nobody asked for and usage.
+/// Runs `test` with an attestor whose tree of epoch 0 holds all nodes that it was drawn for, besides usage and some that nobody asked for, one
+/// of them with a leaf that no claim could use.
 fn with_complete_tree(test: impl FnOnce(NodeId, &[NodeId], &[Leaf])) {
     run(|| {
         run_to(first(1));
         let (attestor, nodes) = assigned();
         let more: Vec<NodeId> = nodes.iter().copied().chain([id(50), id(99), id(250)]).collect();
         let mut all = leaves(attestor, 0, &more);
+        all[0] = leaves(attestor, 7, &[id(50)]).remove(0);
         all.extend(nodes.iter().chain([&id(60)]).map(|node| usage(*node)));
         order_leaves(&mut all);
         submit_leaves(attestor, 0, &all);
