@@ -1,5 +1,7 @@
 //! Checks of the whole runtime, run natively.
 
+#[cfg(feature = "runtime-benchmarks")]
+mod benchmarks;
 mod chain;
 mod equivocation;
 mod errors;
