@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs the networks of zombienet/ under zombienet's native provider, with their checks.
 #   scripts/zombienet.sh [validators] [network] [faults]       all, if none is named
-# Installs zombie-cli once, into the cache folder: it brings a second Substrate tree, which the workspace must not share.
+# CHROOM_BIN_DIR names the folder of the project's programs, CHROOM_ZOMBIE a zombie-cli of one's own. Without that one, installs
+# zombie-cli once, into the cache folder: it brings a second Substrate tree, which the workspace must not share.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,9 +13,15 @@ zombie="${CHROOM_ZOMBIE:-$tools/bin/zombie-cli}"
 say() { printf 'zombienet: %s\n' "$*" >&2; }
 
 if [ -z "${CHROOM_ZOMBIE:-}" ] && [ "$("$zombie" --version 2>/dev/null)" != "zombie-cli $version" ]; then
+    pkg-config --exists openssl || {
+        say "zombie-cli needs OpenSSL's headers. Run: sudo apt-get install -y --no-install-recommends libssl-dev"
+        exit 3
+    }
     say "installing zombie-cli $version from crates.io into $tools; it compiles about a thousand crates: half an hour or more on two cores"
-    # Not the workspace's target folder: nothing of the two trees is shared.
-    CARGO_TARGET_DIR="$cache/zombienet-target" cargo install --locked --force --root "$tools" "zombie-cli@$version"
+    # Not the workspace's target folder: nothing of the two trees is shared. It waits for processes most of the time, so that
+    # optimising it would cost more than it ever gives back.
+    CARGO_TARGET_DIR="$cache/zombienet-target" CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=64 \
+        cargo install --locked --force --root "$tools" "zombie-cli@$version"
     rm -rf -- "$cache/zombienet-target"
 fi
 

@@ -223,6 +223,102 @@ mod tests {
         }
     }
 
+    /// Every proof that differs from `proof` by one sibling that is gone, changed, in another's place or too many, by what lies below a
+    /// node of its path, or by its index.
+    fn distorted(proof: &InclusionProof, leaves: u32) -> Vec<InclusionProof> {
+        let with = |change: &dyn Fn(&mut InclusionProof)| {
+            let mut distorted = proof.clone();
+            change(&mut distorted);
+            distorted
+        };
+        let mut all = Vec::new();
+        for place in 0..proof.siblings.len() {
+            all.push(with(&|proof| {
+                proof.siblings.remove(place);
+            }));
+            all.push(with(&|proof| proof.siblings[place].0[31] ^= 1));
+            all.extend((0..place).map(|other| with(&|proof| proof.siblings.swap(place, other))));
+            all.push(with(&|proof| {
+                proof.index >>= place + 1;
+                proof.siblings.drain(..=place);
+            }));
+            all.push(with(&|proof| proof.siblings.insert(place, proof.siblings[place])));
+        }
+        for place in 0..=proof.siblings.len() {
+            all.push(with(&|proof| proof.siblings.insert(place, Hash::zero())));
+        }
+        let elsewhere = (0..2 * leaves).chain([u32::MAX]).filter(|index| *index != proof.index);
+        all.extend(elsewhere.map(|index| with(&|proof| proof.index = index)));
+        all
+    }
+
+    #[test]
+    fn no_distorted_proof_proves_anything() {
+        for count in 1..=33u32 {
+            let leaves: Vec<u32> = (0..count).collect();
+            let tree = Tree::new(&leaves);
+            for leaf in &leaves {
+                let proof = tree.prove(*leaf).unwrap();
+                assert!(tree.root().contains(leaf, &proof));
+                for wrong in distorted(&proof, count) {
+                    assert!(!tree.root().contains(leaf, &wrong), "{leaf} of {count} by {wrong:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_last_leaf_is_in_a_tree_of_the_true_size_only() {
+        for count in 1..=33u32 {
+            let leaves: Vec<u32> = (0..count).collect();
+            let tree = Tree::new(&leaves);
+            let proof = tree.prove(count - 1).unwrap();
+            for other in (0..=4 * count).chain([u32::MAX]) {
+                let claimed = Root { leaves: other, ..tree.root() };
+                assert_eq!(claimed.contains(&(count - 1), &proof), other == count, "{count} as {other}");
+            }
+        }
+    }
+
+    /// A second preimage would be a leaf that encodes as the two hashes below an inner node do. It has the inner node's place in the tree
+    /// of its level, and is shown by the path above.
+    #[test]
+    fn two_hashes_below_an_inner_node_are_no_leaf() {
+        for count in 2..=33u32 {
+            let tree = Tree::new(&(0..count).collect::<Vec<u32>>());
+            for (above, level) in tree.levels.iter().enumerate() {
+                let upper = Tree { levels: tree.levels[above + 1..].to_vec() };
+                for (index, pair) in level.chunks_exact(2).enumerate() {
+                    let forged = (pair[0], pair[1]);
+                    assert_eq!(inner_hash(&forged.0, &forged.1), upper.levels[0][index]);
+                    let proof = upper.prove(index as u32).unwrap();
+                    for leaves in [count, upper.root().leaves] {
+                        assert!(!Root { leaves, ..tree.root() }.contains(&forged, &proof), "{index} of {leaves}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_leaf_that_is_there_twice_is_in_its_two_places_only() {
+        for (first, second) in [(0u32, 4u32), (1, 2), (0, 2), (3, 4)] {
+            let mut leaves: Vec<u32> = (0..5).collect();
+            leaves[second as usize] = first;
+            let tree = Tree::new(&leaves);
+            for (index, other) in [(first, second), (second, first)] {
+                let proof = tree.prove(index).unwrap();
+                assert!(tree.root().contains(&first, &proof));
+                // One place's path does not lead to the other; that of two neighbours, which are alike, would.
+                assert!(!tree.root().contains(&first, &InclusionProof { index: other, ..proof.clone() }));
+                assert!(!tree.root().contains(&second, &proof), "what it took the place of is gone");
+            }
+        }
+        // The same leaves in another order are another tree, and so are they with the last one again.
+        assert_ne!(Tree::new(&[1u32, 2, 3]).root(), Tree::new(&[1u32, 3, 2]).root());
+        assert_ne!(Tree::new(&[1u32, 2, 3]).root().hash, Tree::new(&[1u32, 2, 3, 3]).root().hash);
+    }
+
     #[test]
     fn an_inner_node_is_no_leaf() {
         let tree = Tree::new(&[1u32, 2, 3, 4]);
@@ -239,5 +335,10 @@ mod tests {
         let root = Tree::new::<u32>(&[]).root();
         assert_eq!(root.leaves, 0);
         assert!(!root.contains(&0u32, &InclusionProof { index: 0, siblings: Vec::new() }));
+        // Nor does one that says it is empty, whatever its hash.
+        let tree = Tree::new(&[1u32, 2]);
+        for (index, leaf) in [1u32, 2].iter().enumerate() {
+            assert!(!Root { leaves: 0, ..tree.root() }.contains(leaf, &tree.prove(index as u32).unwrap()));
+        }
     }
 }

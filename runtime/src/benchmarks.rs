@@ -1,14 +1,15 @@
 //! Which pallets are measured, for `frame-omni-bencher`.
 //!
-//! A pallet is listed by the name of its crate and its type here; ours as they get a `benchmarking.rs`. Sessions and
-//! offences have their benchmarks in crates that need pallet-staking.
+//! A pallet is listed by the name of its crate and its type here. Sessions and offences have their benchmarks in crates that
+//! need pallet-staking.
 
 // The macros write public items that they give no documentation.
 #![allow(missing_docs)]
 
 use crate::{
-    AllPalletsWithSystem, Babe, Balances, Council, Enactment, Grandpa, Multisig, Parameters, Preimage, Runtime,
-    SafeMode, Scheduler, Sudo, TechnicalCommittee, Timestamp, TransactionPayment, TxPause, Utility,
+    AllPalletsWithSystem, Anchor, Babe, Balances, Council, Enactment, Grandpa, Multisig, Nodes, Parameters, Pools,
+    Preimage, Qos, Rewards, Runtime, SafeMode, Scheduler, Sudo, TechnicalCommittee, Timestamp, TransactionPayment,
+    TxPause, Utility, Validators,
 };
 use alloc::{string::String, vec::Vec};
 use frame_benchmarking::{BenchmarkBatch, BenchmarkConfig, BenchmarkList, baseline::Pallet as Baseline};
@@ -21,7 +22,13 @@ frame_benchmarking::define_benchmarks!(
     [frame_system_extensions, SystemExtensionsBench::<Runtime>]
     [pallet_babe, Babe]
     [pallet_balances, Balances]
+    [pallet_chroom_anchor, Anchor]
     [pallet_chroom_enactment, Enactment]
+    [pallet_chroom_nodes, Nodes]
+    [pallet_chroom_pools, Pools]
+    [pallet_chroom_qos, Qos]
+    [pallet_chroom_rewards, Rewards]
+    [pallet_chroom_validators, Validators]
     [pallet_collective, Council]
     [pallet_collective, TechnicalCommittee]
     [pallet_grandpa, Grandpa]

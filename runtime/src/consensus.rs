@@ -134,5 +134,7 @@ impl pallet_chroom_validators::Config for Runtime {
     type MaxUnappliedSlashes = ConstU32<1_000>;
     // A tenth of a block at most.
     type MaxSlashesPerBlock = ConstU32<64>;
-    type WeightInfo = pallet_chroom_validators::weights::CountedWeight<Runtime>;
+    type WeightInfo = pallet_chroom_validators::weights::ChroomWeight<Runtime>;
+    #[cfg(feature = "runtime-benchmarks")]
+    type BenchmarkHelper = pallet_chroom_validators::benchmarking::SessionOffice<Runtime>;
 }

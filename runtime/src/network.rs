@@ -4,14 +4,16 @@ use crate::{
     AccountId, Anchor, Balance, Balances, BlockNumber, Hash, Pools, Qos, Rewards, Runtime, RuntimeHoldReason,
     Timestamp, Validators, economy::TreasuryAccount, governance::AdminOrigin,
 };
-use chroom_primitives::CHR;
+use chroom_primitives::{CHR, NodeId};
 use codec::Encode;
 use frame_support::{
     PalletId, parameter_types,
     traits::{ConstU32, ConstU128, Get, Randomness},
+    weights::Weight,
 };
 use pallet_babe::{ParentBlockRandomness, RandomnessFromOneEpochAgo};
-use pallet_chroom_pools::SlashShares;
+use pallet_chroom_pools::{SlashShares, WeightInfo, rules::MAX_BENEFICIARIES};
+use pallet_chroom_rewards::PoolWeights;
 
 parameter_types! {
     /// Names the accounts of escrows, reserve and pot.
@@ -85,9 +87,26 @@ impl pallet_chroom_qos::Config for Runtime {
     type WeightInfo = pallet_chroom_qos::weights::ChroomWeight<Runtime>;
 }
 
+/// What it weighs to split a node's pay by the rules of its pool.
+pub struct PayWeights;
+
+impl PoolWeights for PayWeights {
+    fn most() -> Weight {
+        <Runtime as pallet_chroom_pools::Config>::WeightInfo::pay(MAX_BENEFICIARIES)
+    }
+
+    fn of(node: &NodeId) -> Weight {
+        if Pools::pool_of(*node).is_none() {
+            return Weight::zero();
+        }
+        <Runtime as pallet_chroom_pools::Config>::WeightInfo::pay(Pools::rules(*node).beneficiaries.len() as u32)
+    }
+}
+
 impl pallet_chroom_rewards::Config for Runtime {
     type PalletId = RewardsPalletId;
     type Pools = Pools;
+    type PoolWeights = PayWeights;
     type ValidatorPot = ValidatorPot;
     type Treasury = TreasuryAccount;
     type WeightInfo = pallet_chroom_rewards::weights::ChroomWeight<Runtime>;

@@ -1,7 +1,10 @@
 //! Checks of the whole runtime, run natively.
 
+#[cfg(feature = "runtime-benchmarks")]
+mod benchmarks;
 mod chain;
 mod equivocation;
+mod errors;
 mod fees;
 mod genesis;
 mod governance;

@@ -7,6 +7,9 @@ import { run } from "../programs.js";
 /** Bond of a validator of the genesis, as the `local` preset has it: one million CHR. */
 const VALIDATOR_BOND = 10n ** 18n;
 
+/** Slots of a session: half of what the preset has, as the checks wait for sessions and eras. */
+const SESSION_SLOTS = 10;
+
 /** A node that is registered in the genesis. */
 export interface GenesisNode {
   node: string;
@@ -34,14 +37,14 @@ interface Specification {
       patch: {
         balances: { balances: unknown[] };
         session: { keys: unknown[] };
-        validators: { validators: unknown[] };
+        validators: { validators: unknown[]; sessionLength: number };
         nodes: { nodes?: unknown[] };
       };
     };
   };
 }
 
-/** Writes the raw specification of the `local` preset with additions, and returns its path. */
+/** Writes the raw specification of the `local` preset with additions and shorter sessions, and returns its path. */
 export async function specification(folder: string, additions: Additions): Promise<string> {
   const preset = await exported("local", join(folder, "local.json"));
   const spec = JSON.parse(readFileSync(preset, "utf8")) as Specification;
@@ -51,6 +54,7 @@ export async function specification(folder: string, additions: Additions): Promi
     patch.session.keys.push([account, account, keys]);
     patch.validators.validators.push([account, VALIDATOR_BOND]);
   }
+  patch.validators.sessionLength = SESSION_SLOTS;
   patch.balances.balances.push(...(additions.balances ?? []));
   patch.nodes.nodes = [...(patch.nodes.nodes ?? []), ...(additions.nodes ?? [])];
   const plain = join(folder, "genesis.json");

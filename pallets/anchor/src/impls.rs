@@ -5,7 +5,7 @@ use chroom_primitives::{NodeId, QosEpoch, anchor::FinalSnapshot, merkle::Root};
 use frame_support::{traits::Get, weights::Weight};
 
 /// Most old votes that one block clears.
-const CLEAR_PER_BLOCK: u32 = 64;
+pub(crate) const CLEAR_PER_BLOCK: u32 = 64;
 
 /// Votes that make a snapshot final: two thirds of the attestors, rounded up, and at least one.
 pub fn quorum(attestors: u32) -> u32 {
@@ -21,8 +21,8 @@ impl<T: Config> Pallet<T> {
         epoch.0 % T::SnapshotRing::get().max(1)
     }
 
-    /// Clears votes of epochs that are over, a bounded number at a time.
-    pub(crate) fn clear_votes() -> Weight {
+    /// Clears votes of epochs that are over, a bounded number at a time; gives how many.
+    pub(crate) fn clear_votes() -> u32 {
         let from = ClearFrom::<T>::get();
         match Newest::<T>::get() {
             Some(newest) if from < newest => {
@@ -30,10 +30,18 @@ impl<T: Config> Pallet<T> {
                 if cleared.maybe_cursor.is_none() {
                     ClearFrom::<T>::put(from.next());
                 }
-                T::WeightInfo::clear_votes(cleared.loops)
+                cleared.loops
             }
-            _ => T::WeightInfo::clear_votes(0),
+            _ => 0,
         }
+    }
+
+    /// Clears old votes, and weighs that.
+    ///
+    /// What a block's votes may write besides their counts (the first one of an epoch, and the one that makes a snapshot final) is weighed
+    /// here too: it happens twice in an epoch, not per vote.
+    pub(crate) fn begin_block() -> Weight {
+        T::WeightInfo::clear_votes(Self::clear_votes()).saturating_add(T::WeightInfo::vote())
     }
 }
 

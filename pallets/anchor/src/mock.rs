@@ -35,11 +35,13 @@ pub fn vote(epoch: u32, attestor: u8, attestors: u32, seed: u16) {
     Anchor::vote(QosEpoch(epoch), NodeId([attestor; 20]), attestors, root(seed));
 }
 
+pub fn externalities() -> sp_io::TestExternalities {
+    frame_system::GenesisConfig::<Test>::default().build_storage().unwrap().into()
+}
+
 /// Runs a test and checks the pallet's invariants afterwards.
 pub fn run(test: impl FnOnce()) {
-    let mut ext: sp_io::TestExternalities =
-        frame_system::GenesisConfig::<Test>::default().build_storage().unwrap().into();
-    ext.execute_with(|| {
+    externalities().execute_with(|| {
         System::set_block_number(1);
         test();
         Anchor::do_try_state().unwrap();

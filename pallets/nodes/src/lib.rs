@@ -11,6 +11,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "runtime-benchmarks")]
+mod benchmarking;
 mod bond;
 mod discipline;
 mod impls;
@@ -437,7 +439,7 @@ pub mod pallet {
         /// Takes a node out of allocation; what it carries goes on, and it is paid for the current epoch as if it had stayed. By the owner or
         /// the node itself.
         #[pallet::call_index(3)]
-        #[pallet::weight(T::WeightInfo::set_status(T::MaxRegistries::get()))]
+        #[pallet::weight(T::WeightInfo::drain(T::MaxRegistries::get()))]
         pub fn drain(origin: OriginFor<T>, node: NodeId) -> DispatchResult {
             let before = Self::controlled(&ensure_signed(origin)?, &node)?;
             ensure!(before.status == NodeStatus::Active, Error::<T>::WrongStatus);
@@ -447,7 +449,7 @@ pub mod pallet {
 
         /// Puts a draining node, or one whose jail period is over, back into service. By the owner or the node itself.
         #[pallet::call_index(4)]
-        #[pallet::weight(T::WeightInfo::set_status(T::MaxRegistries::get()))]
+        #[pallet::weight(T::WeightInfo::resume(T::MaxRegistries::get()))]
         pub fn resume(origin: OriginFor<T>, node: NodeId) -> DispatchResult {
             let before = Self::controlled(&ensure_signed(origin)?, &node)?;
             match before.status {
@@ -462,7 +464,7 @@ pub mod pallet {
 
         /// Takes a node out of service for good; its bond stays on hold until the unbonding period is over.
         #[pallet::call_index(5)]
-        #[pallet::weight(T::WeightInfo::set_status(T::MaxRegistries::get()))]
+        #[pallet::weight(T::WeightInfo::unbond(T::MaxRegistries::get()))]
         pub fn unbond(origin: OriginFor<T>, node: NodeId) -> DispatchResult {
             let before = Self::owned(&ensure_signed(origin)?, &node)?;
             ensure!(before.status != NodeStatus::Unbonding, Error::<T>::WrongStatus);
@@ -473,7 +475,7 @@ pub mod pallet {
 
         /// Removes a node whose unbonding period is over, and releases all that is on hold for it.
         #[pallet::call_index(6)]
-        #[pallet::weight(T::WeightInfo::withdraw(T::MaxRegistries::get()))]
+        #[pallet::weight(T::WeightInfo::withdraw())]
         pub fn withdraw(origin: OriginFor<T>, node: NodeId) -> DispatchResult {
             let before = Self::owned(&ensure_signed(origin)?, &node)?;
             ensure!(before.status == NodeStatus::Unbonding, Error::<T>::WrongStatus);

@@ -324,6 +324,14 @@ pub fn externalities(nodes: Vec<GenesisNode>) -> sp_io::TestExternalities {
     ext
 }
 
+/// A chain whose benchmarks have keys to sign with.
+#[cfg(feature = "runtime-benchmarks")]
+pub fn with_keystore() -> sp_io::TestExternalities {
+    let mut ext = externalities(Vec::new());
+    ext.register_extension(sp_keystore::KeystoreExt::new(sp_keystore::testing::MemoryKeystore::new()));
+    ext
+}
+
 /// Runs a test and checks the pallet's invariants afterwards.
 pub fn run(test: impl FnOnce()) {
     externalities(Vec::new()).execute_with(|| {

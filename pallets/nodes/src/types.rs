@@ -240,6 +240,10 @@ pub trait OnNodeRemoved {
 
     /// `successor` took over the registration of `node`, which stays registered, without a bond, until it is withdrawn.
     fn rotated(_node: &NodeId, _successor: &NodeId) {}
+
+    /// Makes what follows for a registered node, slashes included, as dear as it can be: for measuring weights.
+    #[cfg(feature = "runtime-benchmarks")]
+    fn prepare_worst_case(_node: &NodeId) {}
 }
 
 impl OnNodeRemoved for () {
@@ -255,6 +259,12 @@ impl<A: OnNodeRemoved, B: OnNodeRemoved> OnNodeRemoved for (A, B) {
     fn rotated(node: &NodeId, successor: &NodeId) {
         A::rotated(node, successor);
         B::rotated(node, successor);
+    }
+
+    #[cfg(feature = "runtime-benchmarks")]
+    fn prepare_worst_case(node: &NodeId) {
+        A::prepare_worst_case(node);
+        B::prepare_worst_case(node);
     }
 }
 

@@ -59,18 +59,32 @@ fn minimum<T: Config>() -> Balance {
     <T as Config>::MinDelegation::get()
 }
 
+fn open<T: Config>(node: NodeId, owner: AccountId, beneficiaries: u32) {
+    assert!(Pallet::<T>::set_rules(RawOrigin::Signed(owner).into(), node, open_rules(beneficiaries)).is_ok());
+}
+
 /// A node with an open pool; gives its owner.
 fn opened<T: Config>(beneficiaries: u32) -> AccountId {
     let owner = registered::<T>(NODE);
-    assert!(Pallet::<T>::set_rules(RawOrigin::Signed(owner.clone()).into(), NODE, open_rules(beneficiaries)).is_ok());
+    open::<T>(NODE, owner.clone(), beneficiaries);
     owner
+}
+
+fn delegate_to<T: Config>(node: NodeId, who: &AccountId) {
+    let amount = minimum::<T>().saturating_mul(100);
+    assert!(Pallet::<T>::delegate(RawOrigin::Signed(who.clone()).into(), node, amount, Perbill::one()).is_ok());
 }
 
 /// A delegator with many times the smallest delegation; gives its pool.
 fn delegated<T: Config>(who: &AccountId) -> PoolId {
-    let amount = minimum::<T>().saturating_mul(100);
-    assert!(Pallet::<T>::delegate(RawOrigin::Signed(who.clone()).into(), NODE, amount, Perbill::one()).is_ok());
+    delegate_to::<T>(NODE, who);
     Pallet::<T>::pool_of(NODE).unwrap_or_default()
+}
+
+/// Gives a node a pool with all that a pool may have, so that the weights of other pallets' calls contain what is done to it.
+pub(crate) fn prepare_worst_case<T: Config>(node: NodeId, owner: AccountId) {
+    open::<T>(node, owner, MAX_BENEFICIARIES);
+    delegate_to::<T>(node, &rich::<T>("delegator", 0));
 }
 
 fn paid<T: Config>(owner: &AccountId) {

@@ -342,6 +342,13 @@ impl<T: Config> OnNodeRemoved for Pallet<T> {
     fn rotated(node: &NodeId, successor: &NodeId) {
         Self::hand_over(node, *successor);
     }
+
+    #[cfg(feature = "runtime-benchmarks")]
+    fn prepare_worst_case(node: &NodeId) {
+        if let Some(owner) = pallet_chroom_nodes::Pallet::<T>::owner(node) {
+            crate::benchmarking::prepare_worst_case::<T>(*node, owner);
+        }
+    }
 }
 
 #[cfg(any(feature = "std", feature = "try-runtime"))]

@@ -10,6 +10,8 @@
 extern crate alloc;
 
 pub mod attestors;
+#[cfg(feature = "runtime-benchmarks")]
+mod benchmarking;
 mod discipline;
 mod impls;
 pub mod migrations;

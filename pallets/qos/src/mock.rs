@@ -195,6 +195,14 @@ pub fn externalities(registries: u8, media: u8) -> sp_io::TestExternalities {
     externalities_of((1..=registries).map(id), media)
 }
 
+/// A chain without nodes, on a host that signs.
+#[cfg(feature = "runtime-benchmarks")]
+pub fn with_keystore() -> sp_io::TestExternalities {
+    let mut ext = externalities(0, 0);
+    ext.register_extension(sp_keystore::KeystoreExt::new(sp_keystore::testing::MemoryKeystore::new()));
+    ext
+}
+
 fn externalities_of(registries: impl Iterator<Item = NodeId>, media: u8) -> sp_io::TestExternalities {
     let nodes = registries
         .map(|node| genesis_node(node, Role::Registry))

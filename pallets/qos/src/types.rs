@@ -153,6 +153,11 @@ pub trait OnEpoch {
     fn dropped(epoch: QosEpoch);
     /// The attestor at `place` in the set of `epoch` loses what it earned in it, and earns nothing more in it.
     fn forfeited(epoch: QosEpoch, place: u32, attestor: &NodeId);
+
+    /// Makes what follows for `epoch`, which has begun with so many `attestors`, and the beginning of later ones as dear as they can be: for
+    /// measuring weights.
+    #[cfg(feature = "runtime-benchmarks")]
+    fn prepare_worst_case(_epoch: QosEpoch, _attestors: u32) {}
 }
 
 impl OnEpoch for () {

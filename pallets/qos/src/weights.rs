@@ -8,16 +8,16 @@ use frame_support::{
 
 /// Weights of the calls and hooks.
 pub trait WeightInfo {
-    /// Weight of the hooks of a block that clears `roots` old attestations.
-    fn block(roots: u32) -> Weight;
-    /// Weight of beginning an epoch with `attestors`, whose list may have to be copied, with what the rewards pallet does then.
-    fn start_epoch(attestors: u32) -> Weight;
-    /// Weight of `submit_root` in a set of `attestors`, with the vote for the snapshot.
-    fn submit_root(attestors: u32) -> Weight;
-    /// Weight of `report_equivocation` in a set of `attestors`: two signatures, and a slash.
-    fn report_equivocation(attestors: u32) -> Weight;
-    /// Weight of `report_omission` in a set of `attestors`, with two proofs of the greatest length.
-    fn report_omission(attestors: u32) -> Weight;
+    /// Weight of the hooks of a block that clears `r` old attestations.
+    fn block(r: u32) -> Weight;
+    /// Weight of beginning an epoch with `a` attestors, whose list may have to be copied, with what the rewards pallet does then.
+    fn start_epoch(a: u32) -> Weight;
+    /// Weight of `submit_root` in a set of `a` attestors, with the vote for the snapshot.
+    fn submit_root(a: u32) -> Weight;
+    /// Weight of `report_equivocation` in a set of `a` attestors: two signatures, and a slash.
+    fn report_equivocation(a: u32) -> Weight;
+    /// Weight of `report_omission` in a set of `a` attestors, with two proofs of the greatest length.
+    fn report_omission(a: u32) -> Weight;
 }
 
 /// Picoseconds of one microsecond.
@@ -33,31 +33,27 @@ pub struct ChroomWeight<T>(PhantomData<T>);
 
 macro_rules! weights {
     ($db:expr) => {
-        fn block(roots: u32) -> Weight {
-            let clearing =
-                if roots == 0 { Weight::zero() } else { $db.reads_writes(u64::from(roots), u64::from(roots) + 1) };
+        fn block(r: u32) -> Weight {
+            let clearing = if r == 0 { Weight::zero() } else { $db.reads_writes(u64::from(r), u64::from(r) + 1) };
             Weight::from_parts(10 * MICRO, 2_000).saturating_add($db.reads_writes(5, 1)).saturating_add(clearing)
         }
-        fn start_epoch(attestors: u32) -> Weight {
+        fn start_epoch(a: u32) -> Weight {
             // The rewards pallet closes a ledger and opens one: two transfers back, three out, one burn.
-            Weight::from_parts(400 * MICRO, 16_000)
-                .saturating_add($db.reads_writes(20, 16))
-                .saturating_add(list(attestors))
+            Weight::from_parts(400 * MICRO, 16_000).saturating_add($db.reads_writes(20, 16)).saturating_add(list(a))
         }
-        fn submit_root(attestors: u32) -> Weight {
+        fn submit_root(a: u32) -> Weight {
             // Reads: epoch, attestor set, own attestation, newest vote, votes. Writes: attestation, votes. What the first vote of an
             // epoch and the one that makes a snapshot final write besides is counted in the anchor's hook.
-            Weight::from_parts(60 * MICRO, 8_000).saturating_add($db.reads_writes(5, 2)).saturating_add(list(attestors))
+            Weight::from_parts(60 * MICRO, 8_000).saturating_add($db.reads_writes(5, 2)).saturating_add(list(a))
         }
-        fn report_equivocation(attestors: u32) -> Weight {
-            Weight::from_parts(600 * MICRO, 30_000)
-                .saturating_add($db.reads_writes(20, 14))
-                .saturating_add(list(attestors).saturating_mul(3))
+        fn report_equivocation(a: u32) -> Weight {
+            // With the attestor's successor by key rotation, and what is delegated to it.
+            Weight::from_parts(900 * MICRO, 40_000)
+                .saturating_add($db.reads_writes(30, 26))
+                .saturating_add(list(a).saturating_mul(3))
         }
-        fn report_omission(attestors: u32) -> Weight {
-            Weight::from_parts(400 * MICRO, 20_000)
-                .saturating_add($db.reads_writes(6, 2))
-                .saturating_add(list(attestors))
+        fn report_omission(a: u32) -> Weight {
+            Weight::from_parts(400 * MICRO, 20_000).saturating_add($db.reads_writes(6, 2)).saturating_add(list(a))
         }
     };
 }

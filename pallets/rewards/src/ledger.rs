@@ -120,6 +120,11 @@ impl<T: Config> OnEpoch for Pallet<T> {
             Self::deposit_event(Event::EarningsForfeited { epoch, attestor: *attestor, amount });
         });
     }
+
+    #[cfg(feature = "runtime-benchmarks")]
+    fn prepare_worst_case(epoch: QosEpoch, attestors: u32) {
+        crate::benchmarking::prepare_worst_case::<T>(epoch, attestors);
+    }
 }
 
 impl<T: Config> Pallet<T> {

@@ -10,6 +10,8 @@
 extern crate alloc;
 
 mod attestor;
+#[cfg(feature = "runtime-benchmarks")]
+mod benchmarking;
 mod escrow;
 mod impls;
 mod ledger;
@@ -18,6 +20,7 @@ mod mock;
 mod parameters;
 mod pools;
 mod settle;
+mod size;
 #[cfg(test)]
 mod tests;
 pub mod weights;
@@ -27,7 +30,7 @@ pub use escrow::{Authorization, Escrow, EscrowStatus, MAX_AUTHORIZATIONS, Withdr
 pub use ledger::{EpochLedger, MAX_ATTESTORS};
 pub use pallet::*;
 pub use parameters::{ClaimTerms, RewardParameters};
-pub use pools::OwnerOnly;
+pub use pools::{OwnerOnly, PoolWeights};
 pub use settle::{GIB, MAX_USAGE_LEAVES, Purse, Settlement};
 pub use weights::WeightInfo;
 pub use window::{ClaimWindow, NodeClaims, Reward};
@@ -42,9 +45,10 @@ pub mod pallet {
         pool::NodePools,
         runtime_api::{MemberProof, Payout},
     };
-    use frame_support::{PalletId, pallet_prelude::*};
+    use frame_support::{PalletId, dispatch::PostDispatchInfo, pallet_prelude::*};
     use frame_system::pallet_prelude::*;
     use pallet_chroom_qos::types::MAX_COMMITTEE;
+    use size::ClaimSize;
 
     /// The proofs of a committee, each member's at most once.
     pub type CommitteeProofs = BoundedVec<MemberProof, ConstU32<MAX_COMMITTEE>>;
@@ -59,6 +63,8 @@ pub mod pallet {
         type PalletId: Get<PalletId>;
         /// Takes in what media nodes are paid.
         type Pools: NodePools;
+        /// What that weighs.
+        type PoolWeights: PoolWeights;
         /// The account that the validators' share of the emission goes to.
         type ValidatorPot: Get<AccountId>;
         /// The account that the treasury's share of the emission goes to.
@@ -350,10 +356,7 @@ pub mod pallet {
         /// depend on who sends it, but until half of the time for claims is over only owner and node may, and others only with every
         /// proof that there is.
         #[pallet::call_index(3)]
-        #[pallet::weight({
-            let (leaves, hashes) = settle::size(proofs);
-            <T as Config>::WeightInfo::claim(proofs.len() as u32, leaves, hashes)
-        })]
+        #[pallet::weight(ClaimSize::of(proofs).most::<T>())]
         pub fn claim(
             origin: OriginFor<T>,
             epoch: QosEpoch,
@@ -363,8 +366,9 @@ pub mod pallet {
             let sender = ensure_signed(origin)?;
             let settlement = Self::settle(epoch, node, &proofs)?;
             Self::ensure_may_claim(&sender, epoch, &node, &settlement)?;
+            let weight = ClaimSize::of(&proofs).spent::<T>(settlement.used, &node);
             Self::pay(epoch, node, settlement)?;
-            Ok(Pays::No.into())
+            Ok(PostDispatchInfo { actual_weight: Some(weight), pays_fee: Pays::No })
         }
 
         /// Pays the sender what its orchestrators earned.

@@ -1,7 +1,7 @@
 //! A runtime with this pallet and those that it builds on, and the actors of its tests.
 
 use crate as pallet_chroom_rewards;
-use crate::RewardParameters;
+use crate::{PoolWeights, RewardParameters};
 use chroom_primitives::{
     AccountId, Balance, CHR, CapacityClass, Endpoint, EthereumSignature, H3Cell, Hash, Leaf, NodeId, QosEpoch, QosLeaf,
     Role, Score, Signable, UsageLeaf,
@@ -15,6 +15,7 @@ use frame_support::{
     dispatch::DispatchResultWithPostInfo,
     parameter_types,
     traits::{ConstU32, Hooks, Randomness, Time},
+    weights::Weight,
 };
 use pallet_chroom_nodes::{GenesisNode, NodeParameters};
 use pallet_chroom_qos::EpochParameters;
@@ -66,7 +67,7 @@ impl pallet_chroom_nodes::Config for Test {
     type OnRemoved = Rewards;
     type AdminOrigin = frame_system::EnsureRoot<AccountId>;
     type KeyProofLifetime = ConstU32<100>;
-    type MaxRegistries = ConstU32<10>;
+    type MaxRegistries = ConstU32<20>;
     type EpochRing = ConstU32<6>;
     type WeightInfo = ();
 }
@@ -97,9 +98,26 @@ impl pallet_chroom_qos::Config for Test {
     type WeightInfo = ();
 }
 
+/// What paying the dearest pool would weigh, and what paying any of those that there are.
+pub const DEAREST_POOL: Weight = Weight::from_parts(9_000_000, 900);
+pub const POOL: Weight = Weight::from_parts(4_000_000, 400);
+
+pub struct DearPools;
+
+impl PoolWeights for DearPools {
+    fn most() -> Weight {
+        DEAREST_POOL
+    }
+
+    fn of(_: &NodeId) -> Weight {
+        POOL
+    }
+}
+
 impl crate::Config for Test {
     type PalletId = RewardsId;
     type Pools = crate::OwnerOnly<Test>;
+    type PoolWeights = DearPools;
     type ValidatorPot = Validators;
     type Treasury = Treasury;
     type WeightInfo = ();

@@ -18,18 +18,6 @@ pub const MAX_USAGE_LEAVES: u32 = 128;
 /// Bytes of one GiB.
 pub const GIB: u128 = 1 << 30;
 
-/// Number of usage leaves and of siblings in `proofs`, which a claim's weight depends on.
-pub(crate) fn size(proofs: &[MemberProof]) -> (u32, u32) {
-    let mut leaves = 0u32;
-    let mut hashes = 0u32;
-    for proof in proofs {
-        leaves = leaves.saturating_add(proof.usage.len() as u32);
-        let all = core::iter::once(&proof.quality.1).chain(proof.usage.iter().map(|(_, inclusion)| inclusion));
-        hashes = all.fold(hashes, |sum, inclusion| sum.saturating_add(inclusion.siblings.len() as u32));
-    }
-    (leaves, hashes)
-}
-
 /// The lower median of `values`, of which `committee` there should be: those that are absent count as 0.
 fn lower_median(values: &mut [u64], committee: usize) -> u64 {
     values.sort_unstable();
@@ -56,6 +44,8 @@ pub struct Settlement {
     pub burnt: Balance,
     /// What orchestrators' owners get for the sessions that they granted.
     pub accrued: BTreeMap<AccountId, Balance>,
+    /// How many pairs of application and orchestrator used the node, whether they pay or not.
+    pub used: u32,
     /// Whether every member that sent its root has its proof here.
     pub complete: bool,
     /// The epoch's ledger after the claim.
@@ -120,6 +110,7 @@ impl<T: Config> Pallet<T> {
         let mut ledger = Ledgers::<T>::get(epoch).ok_or(Error::<T>::EpochNotClaimable)?;
         let complete = committee.iter().filter(|member| member.attestation.roots.is_some()).count() == proofs.len();
 
+        let used = measured.usage.iter().filter(|(_, bytes)| *bytes > 0).count() as u32;
         let fees = Self::fees(epoch, terms.price_per_gib, &ledger.terms, measured.usage)?;
         let mut subsidy = 0;
         if terms.weight > 0 && state.media_weight > 0 {
@@ -140,7 +131,7 @@ impl<T: Config> Pallet<T> {
         out.and_then(|out| ledger.spend(out)).ok_or(Error::<T>::Overflow)?;
         claims.window.insert(epoch);
         let (purses, burnt, accrued) = (fees.purses, fees.burnt, fees.accrued);
-        Ok(Settlement { owner: info.owner, payout, purses, burnt, accrued, complete, ledger, claims })
+        Ok(Settlement { owner: info.owner, payout, purses, burnt, accrued, used, complete, ledger, claims })
     }
 
     /// What `epoch` is for `node`, if it can be claimed now, whatever the proofs.

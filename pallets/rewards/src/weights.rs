@@ -14,16 +14,20 @@ pub trait WeightInfo {
     fn request_withdraw() -> Weight;
     /// Weight of `withdraw`.
     fn withdraw() -> Weight;
-    /// Weight of `claim` with the proofs of `members` that hold `leaves` usage leaves and `hashes` siblings in all.
-    fn claim(members: u32, leaves: u32, hashes: u32) -> Weight;
+    /// Weight of `claim` with the proofs of `m` members, `l` usage leaves in all that come to nothing, and `p` pairs of application and
+    /// orchestrator that pay, with the leaves of just more than half of the members about each; without the siblings of the proofs, and paid
+    /// to the owner.
+    fn claim(m: u32, l: u32, p: u32) -> Weight;
+    /// Weight of `h` siblings in proofs.
+    fn siblings(h: u32) -> Weight;
     /// Weight of `collect`.
     fn collect() -> Weight;
     /// Weight of `set_parameters`.
     fn set_parameters() -> Weight;
     /// Weight of `authorize`.
     fn authorize() -> Weight;
-    /// Weight of `collect_attestor` over `epochs`.
-    fn collect_attestor(epochs: u32) -> Weight;
+    /// Weight of `collect_attestor` over `e` epochs.
+    fn collect_attestor(e: u32) -> Weight;
 }
 
 /// Picoseconds of one microsecond.
@@ -43,21 +47,22 @@ macro_rules! weights {
         fn withdraw() -> Weight {
             Weight::from_parts(120 * MICRO, 6_000).saturating_add($db.reads_writes(4, 3))
         }
-        fn claim(members: u32, leaves: u32, hashes: u32) -> Weight {
-            let (members, leaves, hashes) = (u64::from(members), u64::from(leaves), u64::from(hashes));
-            // A median above 0 takes more than half of the members, so no more pairs of application and orchestrator pay than this.
-            let paying = leaves / (members / 2 + 1);
+        fn claim(m: u32, l: u32, p: u32) -> Weight {
+            let (members, leaves, pairs) = (u64::from(m), u64::from(l), u64::from(p));
             // Reads: node, terms, epoch, attestor set, claims, ledger, pot and owner. Writes: claims, ledger, pot and owner. The draw and a
-            // payment; per member its attestation and a hash; per usage leaf a hash; per sibling a hash of 65 bytes in Wasm; per
-            // pair that pays an escrow, an orchestrator and what its owner has earned, and once the escrows' account.
+            // payment; per member its attestation and a hash; per usage leaf a hash; per pair that pays its leaves, an
+            // escrow, an orchestrator and what its owner has earned, and once the escrows' account.
             Weight::from_parts(200 * MICRO, 16_000)
                 .saturating_add($db.reads_writes(8, 4))
                 .saturating_add(Weight::from_parts(members * 10 * MICRO, members * 500))
                 .saturating_add($db.reads(members))
                 .saturating_add(Weight::from_parts(leaves * 5 * MICRO, 0))
-                .saturating_add(Weight::from_parts(paying * 30 * MICRO, paying * 3_000))
-                .saturating_add($db.reads_writes(paying * 3 + paying.min(1), paying * 2 + paying.min(1)))
-                .saturating_add(Weight::from_parts(hashes * 2 * MICRO, 0))
+                .saturating_add(Weight::from_parts(pairs * 70 * MICRO, pairs * 3_000))
+                .saturating_add($db.reads_writes(pairs * 3 + pairs.min(1), pairs * 2 + pairs.min(1)))
+        }
+        fn siblings(h: u32) -> Weight {
+            // A hash of 65 bytes in Wasm.
+            Weight::from_parts(u64::from(h) * 2 * MICRO, 0)
         }
         fn collect() -> Weight {
             Weight::from_parts(120 * MICRO, 6_000).saturating_add($db.reads_writes(4, 4))
@@ -68,8 +73,8 @@ macro_rules! weights {
         fn authorize() -> Weight {
             Weight::from_parts(50 * MICRO, 3_000).saturating_add($db.reads_writes(2, 1))
         }
-        fn collect_attestor(epochs: u32) -> Weight {
-            let epochs = u64::from(epochs);
+        fn collect_attestor(e: u32) -> Weight {
+            let epochs = u64::from(e);
             // Per epoch: its state, its set of attestors, its ledger, the last written too.
             Weight::from_parts(120 * MICRO, 6_000)
                 .saturating_add($db.reads_writes(4, 2))

@@ -24,10 +24,12 @@
 extern crate alloc;
 
 mod attendance;
+#[cfg(feature = "runtime-benchmarks")]
+pub mod benchmarking;
 pub mod candidate;
 mod election;
 pub mod era;
-#[cfg(any(test, feature = "try-runtime"))]
+#[cfg(any(feature = "std", feature = "try-runtime"))]
 mod invariants;
 pub mod offence;
 pub mod pay;
@@ -123,6 +125,9 @@ pub mod pallet {
         type MaxSlashesPerBlock: Get<u32>;
         /// What the calls cost.
         type WeightInfo: WeightInfo;
+        /// Puts accounts in office to measure with.
+        #[cfg(feature = "runtime-benchmarks")]
+        type BenchmarkHelper: benchmarking::Office<Self::AccountId>;
     }
 
     /// Why the pallet holds funds.

@@ -107,6 +107,8 @@ impl crate::Config for Test {
     type MaxUnappliedSlashes = ConstU32<3>;
     type MaxSlashesPerBlock = ConstU32<2>;
     type WeightInfo = ();
+    #[cfg(feature = "runtime-benchmarks")]
+    type BenchmarkHelper = crate::benchmarking::SessionOffice<Test>;
 }
 
 pub fn parameters() -> EraParameters {

@@ -87,9 +87,10 @@ impl<T: Config> OnOffenceHandler<T::AccountId, (T::AccountId, Balance), Weight> 
         session: SessionIndex,
     ) -> Weight {
         let floor = T::SlashFloor::get();
+        let each = <T as Config>::WeightInfo::offence(<T::Session as SessionInterface>::validators().len() as u32);
         let mut weight = Weight::zero();
         for (details, fraction) in offenders.iter().zip(slash_fraction) {
-            weight.saturating_accrue(<T as Config>::WeightInfo::offence());
+            weight.saturating_accrue(each);
             let (who, exposure) = &details.offender;
             let fraction = (*fraction).max(floor);
             // Offenders that were reported before are given again whenever another one offends at the same time, since

@@ -104,9 +104,8 @@ impl<T: Config> Pallet<T> {
 
     /// Applies slashes whose time has come, a bounded number of them.
     pub(crate) fn apply_due_slashes() -> Weight {
-        let mut weight = <T as Config>::WeightInfo::on_initialize();
         if UnappliedCount::<T>::get() == 0 {
-            return weight;
+            return <T as Config>::WeightInfo::on_initialize(0);
         }
         let active = ActiveEra::<T>::get().index;
         let mut cursor = SlashCursor::<T>::get();
@@ -117,17 +116,15 @@ impl<T: Config> Pallet<T> {
                 // An empty era is a step too, or a long gap would make a long block.
                 cursor = cursor.saturating_add(1);
                 left = left.saturating_sub(1);
-                weight.saturating_accrue(<T as Config>::WeightInfo::apply_slash());
             }
             for (id, slash) in due {
                 left = left.saturating_sub(1);
-                weight.saturating_accrue(<T as Config>::WeightInfo::apply_slash());
                 Self::dequeue((cursor, id), &slash);
                 Self::apply(slash);
             }
         }
         SlashCursor::<T>::put(cursor);
-        weight
+        <T as Config>::WeightInfo::on_initialize(T::MaxSlashesPerBlock::get().saturating_sub(left))
     }
 
     /// Cancels a slash that waits, and the offender's sentence if that was for nothing else.

@@ -1,122 +1,92 @@
-//! Weights of the calls: storage accesses counted by hand, with a margin for computation.
+//! What the calls and hooks cost.
+//!
+//! Storage accesses counted by hand, with a margin for computation; to be replaced by measured values.
 
 use core::marker::PhantomData;
-use frame_support::{traits::Get, weights::Weight};
+use frame_support::{
+    traits::Get,
+    weights::{RuntimeDbWeight, Weight, constants::RocksDbWeight},
+};
 
-/// What the calls cost.
+/// Weights of the calls and hooks.
 pub trait WeightInfo {
-    /// Standing as a candidate.
+    /// Weight of `join`.
     fn join() -> Weight;
-    /// Unbonding a part.
+    /// Weight of `unbond`.
     fn unbond() -> Weight;
-    /// Giving up candidacy.
+    /// Weight of `leave`.
     fn leave() -> Weight;
-    /// Taking back what has unbonded.
+    /// Weight of `withdraw`.
     fn withdraw() -> Weight;
-    /// Changing the rules.
+    /// Weight of `set_parameters`.
     fn set_parameters() -> Weight;
-    /// Choosing who is paid.
+    /// Weight of `set_payee`.
     fn set_payee() -> Weight;
-    /// Paying a validator for an era.
+    /// Weight of `payout`.
     fn payout() -> Weight;
-    /// Cancelling `n` slashes.
+    /// Weight of `cancel_slash` for `n` slashes.
     fn cancel_slash(n: u32) -> Weight;
-    /// Punishing one offender, with a slash that does not wait.
-    fn offence() -> Weight;
-    /// Looking whether a slash is due.
-    fn on_initialize() -> Weight;
-    /// Applying one slash, to the benefit of as many reporters as there may be.
-    fn apply_slash() -> Weight;
-    /// Noting a block's author.
+    /// Weight of punishing one offender of `v` validators, with a slash that does not wait.
+    fn offence(v: u32) -> Weight;
+    /// Weight of looking whether slashes are due, and of applying `s` of them, each to the benefit of as many reporters as there may be.
+    fn on_initialize(s: u32) -> Weight;
+    /// Weight of noting a block's author.
     fn note_author() -> Weight;
 }
 
-/// Counted storage accesses at the runtime's database weights.
-pub struct CountedWeight<T>(PhantomData<T>);
+/// Weights for a runtime `T`, by its database weights.
+pub struct ChroomWeight<T>(PhantomData<T>);
 
-impl<T: frame_system::Config> CountedWeight<T> {
-    fn of(reads: u64, writes: u64) -> Weight {
-        // 40 µs of computation and at most 8 kB of proof for each access, which is far above what any of them takes.
-        Weight::from_parts(40_000_000, 8_192)
-            .saturating_mul(reads.saturating_add(writes))
-            .saturating_add(T::DbWeight::get().reads_writes(reads, writes))
-    }
+fn of(db: RuntimeDbWeight, reads: u64, writes: u64) -> Weight {
+    // 40 µs of computation and at most 8 kB of proof for each access, which is far above what any of them takes.
+    Weight::from_parts(40_000_000, 8_192)
+        .saturating_mul(reads.saturating_add(writes))
+        .saturating_add(db.reads_writes(reads, writes))
 }
 
-impl<T: frame_system::Config> WeightInfo for CountedWeight<T> {
-    fn join() -> Weight {
-        Self::of(9, 7)
-    }
-    fn unbond() -> Weight {
-        Self::of(4, 2)
-    }
-    fn leave() -> Weight {
-        Self::of(7, 5)
-    }
-    fn withdraw() -> Weight {
-        Self::of(7, 5)
-    }
-    fn set_parameters() -> Weight {
-        Self::of(0, 1)
-    }
-    fn set_payee() -> Weight {
-        Self::of(1, 1)
-    }
-    fn payout() -> Weight {
-        Self::of(7, 5)
-    }
-    fn cancel_slash(n: u32) -> Weight {
-        Self::of(5, 5).saturating_mul(n.into()).saturating_add(Self::of(1, 0))
-    }
-    fn offence() -> Weight {
-        Self::of(14, 12).saturating_add(Self::apply_slash())
-    }
-    fn on_initialize() -> Weight {
-        Self::of(3, 1)
-    }
-    fn apply_slash() -> Weight {
-        Self::of(15, 14)
-    }
-    fn note_author() -> Weight {
-        Self::of(4, 3)
-    }
+macro_rules! weights {
+    ($db:expr) => {
+        fn join() -> Weight {
+            of($db, 9, 7)
+        }
+        fn unbond() -> Weight {
+            of($db, 4, 2)
+        }
+        fn leave() -> Weight {
+            of($db, 7, 5)
+        }
+        fn withdraw() -> Weight {
+            of($db, 7, 5)
+        }
+        fn set_parameters() -> Weight {
+            of($db, 0, 1)
+        }
+        fn set_payee() -> Weight {
+            of($db, 1, 1)
+        }
+        fn payout() -> Weight {
+            of($db, 7, 5)
+        }
+        fn cancel_slash(n: u32) -> Weight {
+            of($db, 5, 5).saturating_mul(n.into()).saturating_add(of($db, 1, 0))
+        }
+        fn offence(v: u32) -> Weight {
+            // Decoding and comparing the validators in office.
+            of($db, 29, 26).saturating_add(Weight::from_parts(300_000, 40).saturating_mul(v.into()))
+        }
+        fn on_initialize(s: u32) -> Weight {
+            of($db, 15, 14).saturating_mul(s.into()).saturating_add(of($db, 3, 1))
+        }
+        fn note_author() -> Weight {
+            of($db, 4, 3)
+        }
+    };
+}
+
+impl<T: frame_system::Config> WeightInfo for ChroomWeight<T> {
+    weights!(T::DbWeight::get());
 }
 
 impl WeightInfo for () {
-    fn join() -> Weight {
-        Weight::zero()
-    }
-    fn unbond() -> Weight {
-        Weight::zero()
-    }
-    fn leave() -> Weight {
-        Weight::zero()
-    }
-    fn withdraw() -> Weight {
-        Weight::zero()
-    }
-    fn set_parameters() -> Weight {
-        Weight::zero()
-    }
-    fn set_payee() -> Weight {
-        Weight::zero()
-    }
-    fn payout() -> Weight {
-        Weight::zero()
-    }
-    fn cancel_slash(_: u32) -> Weight {
-        Weight::zero()
-    }
-    fn offence() -> Weight {
-        Weight::zero()
-    }
-    fn on_initialize() -> Weight {
-        Weight::zero()
-    }
-    fn apply_slash() -> Weight {
-        Weight::zero()
-    }
-    fn note_author() -> Weight {
-        Weight::zero()
-    }
+    weights!(RocksDbWeight::get());
 }

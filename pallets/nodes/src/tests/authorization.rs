@@ -1,7 +1,7 @@
 //! Registration by an EVM wallet's signature on typed data.
 
 use crate::{Error, Event, mock::*};
-use chroom_primitives::{CHR, CapacityClass, EthereumSignature, Role, typed_data::NodeRegistration};
+use chroom_primitives::{CHR, CapacityClass, Endpoint, EthereumSignature, H3Cell, Role, typed_data::NodeRegistration};
 use frame_support::{
     assert_noop, assert_ok,
     traits::fungible::{Inspect, InspectHold},
@@ -126,6 +126,16 @@ fn attributes_and_means_are_checked_as_for_any_registration() {
         let short = NodeRegistration { bond: 99 * CHR, ..form().signed };
         let short = AuthorizedForm { signed: short, authorization: Key::new(COLD).authorize(&short), ..form() };
         assert_noop!(short.send(), Error::<Test>::BondTooLow);
+        assert_noop!(AuthorizedForm { cell: H3Cell(0), ..form() }.send(), Error::<Test>::InvalidCell);
+        let nowhere = AuthorizedForm { endpoint: Endpoint::default(), ..form() };
+        assert_noop!(nowhere.send(), Error::<Test>::InvalidEndpoint);
+        for seed in 3..=6 {
+            register(ALICE, seed, Role::Registry);
+        }
+        let late = AuthorizedForm::new(COLD, 7, Role::Registry);
+        assert_noop!(late.clone().send(), Error::<Test>::TooManyRegistries);
+        // A refusal spends neither nonce.
+        assert_eq!((Nodes::authorization_nonce(late.owner), Nodes::key_proof_nonce(late.signed.node)), (0, 0));
         assert_ok!(form().send());
     });
 }

@@ -6,6 +6,7 @@ mod deposit;
 mod equivocation;
 mod genesis;
 mod index;
+mod limits;
 mod random_calls;
 mod reduction;
 mod registration;

@@ -1,6 +1,6 @@
 //! Who may be registered, and by which proof.
 
-use crate::{Error, Event, Nodes as NodesMap, mock::*, types::MAX_PRICE_PER_GIB};
+use crate::{Discipline, Error, Event, Nodes as NodesMap, mock::*, types::MAX_PRICE_PER_GIB};
 use chroom_primitives::{
     CHR, CapacityClass, Endpoint, EthereumSignature, H3Cell, NodeStatus, Role, Signable, record::KeyProof,
 };
@@ -53,6 +53,24 @@ fn bond_price_cell_and_endpoint_are_checked() {
         let endpoint = Endpoint::decode(&mut &bytes[..]).unwrap();
         assert_noop!(Form { endpoint, ..form() }.send(), Error::<Test>::InvalidEndpoint);
         assert_ok!(Form { bond: 1_600 * CHR, ..large }.send());
+    });
+}
+
+#[test]
+fn an_update_is_checked_as_a_registration() {
+    run(|| {
+        let node = register(ALICE, 1, Role::Media);
+        let cell = |cell| Nodes::update(signed(ALICE), node, None, Some(cell), None, None);
+        let endpoint = |endpoint| Nodes::update(signed(ALICE), node, None, None, Some(endpoint), None);
+        assert_noop!(cell(H3Cell(0)), Error::<Test>::InvalidCell);
+        assert_noop!(cell(H3Cell(0x0891_f8df_ffff_ffff)), Error::<Test>::InvalidCell);
+        assert_noop!(endpoint(Endpoint::default()), Error::<Test>::InvalidEndpoint);
+        let elsewhere: Endpoint = "[::1]:7400".parse().unwrap();
+        assert_ok!(endpoint(elsewhere.clone()));
+        assert_eq!(Nodes::registration(node).unwrap().endpoint, elsewhere);
+        // Nothing changes while the node is out of service.
+        assert!(Nodes::jail(&node, 5));
+        assert_noop!(endpoint(elsewhere), Error::<Test>::WrongStatus);
     });
 }
 

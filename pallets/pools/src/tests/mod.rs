@@ -8,3 +8,4 @@ mod random_calls;
 mod removal;
 mod rules;
 mod slash;
+mod unsound;

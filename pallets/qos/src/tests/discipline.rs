@@ -133,18 +133,18 @@ fn evidence_is_kept_and_forgotten_with_its_epoch() {
     });
 }
 
-fn omit(attestor: NodeId, node: NodeId, evidence: LeafOmission) -> DispatchResultWithPostInfo {
+pub(super) fn omit(attestor: NodeId, node: NodeId, evidence: LeafOmission) -> DispatchResultWithPostInfo {
     Qos::report_omission(RuntimeOrigin::signed(REPORTER), QosEpoch(0), attestor, node, Box::new(evidence))
 }
 
 /// An attestor with the nodes that it was drawn for in epoch 0, at least two.
-fn assigned() -> (NodeId, Vec<NodeId>) {
+pub(super) fn assigned() -> (NodeId, Vec<NodeId>) {
     let mut all = (1..=5).map(id).map(|attestor| (attestor, Qos::assignments(QosEpoch(0), attestor)));
     all.find(|(_, nodes)| nodes.len() >= 2).unwrap()
 }
 
 /// What shows that `leaves`, in order, have none about `node`.
-fn gap(leaves: &[Leaf], node: NodeId) -> LeafOmission {
+pub(super) fn gap(leaves: &[Leaf], node: NodeId) -> LeafOmission {
     let tree = Tree::new(leaves);
     let proven = |place: usize| (leaves[place].clone(), tree.prove(place as u32).unwrap());
     match leaves.partition_point(|leaf| leaf.key() < LeafKey::quality(node)) {
@@ -246,5 +246,42 @@ fn who_left_out_a_node_may_still_be_slashed_for_another_root() {
         // The earnings were lost once.
         assert_eq!((Forfeited::get().len(), before > CHR), (1, true));
         assert_eq!(Qos::standing(QosEpoch(0), attestor), Standing::Equivocated);
+    });
+}
+
+#[test]
+fn who_was_slashed_for_another_root_has_nothing_left_to_lose() {
+    run(|| {
+        let (attestor, nodes) = assigned();
+        run_to(first(1));
+        submit_leaves(attestor, 0, &[]);
+        assert_ok!(Qos::submit_root(RuntimeOrigin::signed(attestor.account()), QosEpoch(0), root(1), root(1)));
+        assert_noop!(omit(attestor, nodes[0], LeafOmission::Empty), Error::<Test>::EvidenceSpent);
+        assert_eq!(Forfeited::get().len(), 1);
+    });
+}
+
+#[test]
+fn an_omission_of_a_forgotten_epoch_is_forgotten() {
+    run(|| {
+        let (attestor, nodes) = assigned();
+        run_to(first(1));
+        submit_leaves(attestor, 0, &[]);
+        run_to(first(4));
+        assert_noop!(omit(attestor, nodes[0], LeafOmission::Empty), Error::<Test>::UnknownEpoch);
+    });
+}
+
+#[test]
+fn a_node_without_terms_was_not_measured() {
+    run(|| {
+        let (attestor, nodes) = assigned();
+        run_to(first(1));
+        submit_leaves(attestor, 0, &[]);
+        // It cannot come to this by calls: a media node has terms from the epoch after its registration on.
+        let terms = pallet_chroom_nodes::TermsHistory::<Test>::take(nodes[0]);
+        assert_noop!(omit(attestor, nodes[0], LeafOmission::Empty), Error::<Test>::NotMeasured);
+        pallet_chroom_nodes::TermsHistory::<Test>::insert(nodes[0], terms);
+        assert_ok!(omit(attestor, nodes[0], LeafOmission::Empty));
     });
 }

@@ -3,5 +3,6 @@
 mod committees;
 mod discipline;
 mod epochs;
+mod forgeries;
 mod random_calls;
 mod roots;

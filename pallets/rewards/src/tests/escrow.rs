@@ -31,6 +31,7 @@ fn an_escrow_is_worth_its_place() {
         assert_ok!(Rewards::deposit(signed(STRANGER), APP, least));
         // What is there already counts.
         assert_ok!(Rewards::deposit(signed(STRANGER), APP, 1));
+        assert_noop!(Rewards::deposit(signed(STRANGER), APP, Balance::MAX), Error::<Test>::Overflow);
     });
 }
 

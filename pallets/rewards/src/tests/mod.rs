@@ -6,6 +6,7 @@ mod authorization;
 mod claims;
 mod escrow;
 mod fees;
+mod forgeries;
 mod proofs;
 mod random_calls;
 mod refusals;

@@ -152,3 +152,37 @@ fn a_ledger_that_is_short_pays_nothing() {
         assert_ok!(claim(0, id(SMALL), round.proofs(id(SMALL))));
     });
 }
+
+#[test]
+fn a_ledger_that_is_short_pays_no_attestor() {
+    run(|| {
+        let round = attested(|_, _| View::score(9_000));
+        assert_ok!(claim(0, id(SMALL), round.proofs(id(SMALL))));
+        run_to(first(4));
+        let attestor = Qos::committee(QosEpoch(0), id(SMALL))[0];
+        let collect = || Rewards::collect_attestor(signed(STRANGER), attestor);
+        let put = |left| crate::Ledgers::<Test>::mutate(QosEpoch(0), |ledger| ledger.as_mut().unwrap().left = left);
+        let left = crate::Ledgers::<Test>::get(QosEpoch(0)).unwrap().left;
+        // It cannot come to this by calls.
+        put(2 * CHR / 3 - 1);
+        assert_noop!(collect(), Error::<Test>::Overflow);
+        put(left);
+        assert_ok!(collect());
+    });
+}
+
+#[test]
+fn an_epoch_without_books_or_terms_is_not_claimed() {
+    run(|| {
+        let round = attested(|_, _| View::score(9_000));
+        let claim = || claim(0, id(SMALL), round.proofs(id(SMALL)));
+        // Nor to this: each remembered epoch has its ledger, and each media node its terms from the epoch after its registration on.
+        let ledger = crate::Ledgers::<Test>::take(QosEpoch(0)).unwrap();
+        assert_noop!(claim(), Error::<Test>::EpochNotClaimable);
+        crate::Ledgers::<Test>::insert(QosEpoch(0), ledger);
+        let terms = pallet_chroom_nodes::TermsHistory::<Test>::take(id(SMALL));
+        assert_noop!(claim(), Error::<Test>::NotRegisteredInEpoch);
+        pallet_chroom_nodes::TermsHistory::<Test>::insert(id(SMALL), terms);
+        assert_ok!(claim());
+    });
+}
