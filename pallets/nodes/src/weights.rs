@@ -53,9 +53,7 @@ pub struct ChroomWeight<T>(PhantomData<T>);
 macro_rules! weights {
     ($db:expr) => {
         fn register(r: u32) -> Weight {
-            Weight::from_parts(360 * MICRO, 6_000)
-                .saturating_add($db.reads_writes(13, 12))
-                .saturating_add(list(r))
+            Weight::from_parts(360 * MICRO, 6_000).saturating_add($db.reads_writes(13, 12)).saturating_add(list(r))
         }
         fn update() -> Weight {
             Weight::from_parts(60 * MICRO, 5_000).saturating_add($db.reads_writes(7, 6))
@@ -78,17 +76,13 @@ macro_rules! weights {
         }
         fn report_equivocation(r: u32) -> Weight {
             // The node, its predecessor by key rotation, which is jailed with it, and what is delegated to it.
-            Weight::from_parts(900 * MICRO, 21_000)
-                .saturating_add($db.reads_writes(31, 29))
-                .saturating_add(list(r))
+            Weight::from_parts(900 * MICRO, 21_000).saturating_add($db.reads_writes(31, 29)).saturating_add(list(r))
         }
         fn set_parameters() -> Weight {
             Weight::from_parts(15 * MICRO, 0).saturating_add($db.writes(1))
         }
         fn register_authorized(r: u32) -> Weight {
-            Weight::from_parts(400 * MICRO, 6_000)
-                .saturating_add($db.reads_writes(14, 13))
-                .saturating_add(list(r))
+            Weight::from_parts(400 * MICRO, 6_000).saturating_add($db.reads_writes(14, 13)).saturating_add(list(r))
         }
         fn reduce_bond() -> Weight {
             Weight::from_parts(60 * MICRO, 5_000).saturating_add($db.reads_writes(7, 5))
