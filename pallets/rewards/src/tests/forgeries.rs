@@ -149,7 +149,7 @@ fn a_root_that_is_sent_again_proves_nothing_in_the_next_epoch() {
         new.submit_but(lazy);
         assert_ok!(Qos::submit_root(signed(lazy.account()), QosEpoch(1), old.tree(lazy).root(), Root::default()));
         let again = old.proof(lazy, id(SMALL));
-        refused(Error::WrongLeaf, &new, &[again.clone()]);
+        refused(Error::WrongLeaf, &new, core::slice::from_ref(&again));
         let mut relabelled = again;
         relabelled.quality.0.epoch = QosEpoch(1);
         refused(Error::InvalidProof, &new, &[relabelled, new.proof(lazy, id(SMALL))]);
