@@ -63,7 +63,7 @@ pub struct Options {
     /// Print the machine-readable line only.
     #[arg(long)]
     pub json: bool,
-    /// Where logs go; a temporary folder by default, which is removed.
+    /// Where the chain's specification, the nodes' data and their logs go; a temporary folder by default, which is removed.
     #[arg(long)]
     pub logs: Option<PathBuf>,
 }
