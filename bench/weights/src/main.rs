@@ -51,7 +51,7 @@ impl SubstrateCli for Cli {
     }
 
     fn load_spec(&self, id: &str) -> Result<Box<dyn ChainSpec>, String> {
-        Ok(Box::new(GenericChainSpec::<()>::from_json_file(PathBuf::from(id))?))
+        Ok(Box::new(<GenericChainSpec>::from_json_file(PathBuf::from(id))?))
     }
 }
 
