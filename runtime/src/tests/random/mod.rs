@@ -103,7 +103,8 @@ fn invariants_hold_after_each_step() {
 
 #[test]
 fn a_run_leaves_the_same_without_a_trie() {
-    let (one, other) = (World::new(4).run_on_trie(500), World::new(4).run_on_map(500));
+    let one = World::new(4).run_on_trie(500, Checks::Blocks(1));
+    let other = World::new(4).run(500, Checks::Blocks(1));
     assert!(one.len() > 300, "{} entries", one.len());
     assert!(one == other, "the states differ");
 }

@@ -27,7 +27,7 @@ pub struct Round {
 }
 
 /// One attestor's leaves about one node, of which one is missing or void now and then.
-fn measure(dice: &mut Dice, usage: &[(AccountId, NodeId, u32)], of: QosLeaf) -> impl Iterator<Item = Leaf> + use<> {
+fn measure(dice: &mut Dice, usage: &[(AccountId, NodeId, u32)], of: QosLeaf) -> Vec<Leaf> {
     let QosLeaf { epoch, node, .. } = of;
     let quality = match dice.below(30) {
         0 | 1 => None,
@@ -39,11 +39,11 @@ fn measure(dice: &mut Dice, usage: &[(AccountId, NodeId, u32)], of: QosLeaf) -> 
         }
     };
     let noise = u64::from(dice.below(3));
-    let usage = usage.to_vec().into_iter().map(move |(application, orchestrator, quarters)| {
-        let bytes = (u64::from(quarters) << 28) + noise;
-        Leaf::Usage(UsageLeaf { epoch, node, application, orchestrator, bytes })
+    let usage = usage.iter().map(|(application, orchestrator, quarters)| {
+        let bytes = (u64::from(*quarters) << 28) + noise;
+        Leaf::Usage(UsageLeaf { epoch, node, application: application.clone(), orchestrator: *orchestrator, bytes })
     });
-    quality.into_iter().chain(usage)
+    quality.into_iter().chain(usage).collect()
 }
 
 impl Round {

@@ -44,6 +44,15 @@ pub enum Checks {
     Steps,
 }
 
+impl Checks {
+    fn are_due(self, block: u32) -> bool {
+        match self {
+            Self::Blocks(every) => block.is_multiple_of(every),
+            Self::Steps => true,
+        }
+    }
+}
+
 /// A chain, and what its users know.
 pub struct World {
     pub dice: Dice,
@@ -125,37 +134,27 @@ impl World {
         genesis_storage(presets::LOCAL, Some(self.genesis())).unwrap()
     }
 
-    /// Takes so many steps, and checks the invariants now and then.
-    pub fn run(&mut self, steps: u64, checks: Checks) {
+    /// Takes so many steps, and checks the invariants now and then. Gives all that is stored then.
+    pub fn run(&mut self, steps: u64, checks: Checks) -> Stored {
         State::new(self.storage()).execute_with(|| {
             let mut invariants = Invariants::new();
             while self.taken < steps {
                 self.block(steps, checks, &mut invariants);
             }
             println!("{}{}", self.tally, self.passed());
-        });
+            stored()
+        })
     }
 
-    /// Takes so many steps on a trie, which is committed after each block as on a node. Gives all that is stored then.
-    pub fn run_on_trie(&mut self, steps: u64) -> Vec<(Vec<u8>, Vec<u8>)> {
+    /// The same on a trie, which is committed after each block as on a node.
+    pub fn run_on_trie(&mut self, steps: u64, checks: Checks) -> Stored {
         let mut chain = sp_io::TestExternalities::from(self.storage());
         let mut invariants = chain.execute_with(Invariants::new);
         while self.taken < steps {
-            chain.execute_with(|| self.block(steps, Checks::Blocks(1), &mut invariants));
+            chain.execute_with(|| self.block(steps, checks, &mut invariants));
             chain.commit_all().unwrap();
         }
         chain.execute_with(stored)
-    }
-
-    /// The same without a trie.
-    pub fn run_on_map(&mut self, steps: u64) -> Vec<(Vec<u8>, Vec<u8>)> {
-        State::new(self.storage()).execute_with(|| {
-            let mut invariants = Invariants::new();
-            while self.taken < steps {
-                self.block(steps, Checks::Blocks(1), &mut invariants);
-            }
-            stored()
-        })
     }
 
     /// How much time went by on the chain.
@@ -185,7 +184,7 @@ impl World {
             }
         }
         self.authors.close();
-        if !matches!(checks, Checks::Blocks(every) if System::block_number() % every > 0) {
+        if checks.are_due(System::block_number()) {
             invariants.check().unwrap();
         }
         let latest = Anchor::latest_snapshot();
@@ -232,18 +231,18 @@ impl World {
     }
 }
 
-/// All keys with their values, but for the Wasm's place.
-fn stored() -> Vec<(Vec<u8>, Vec<u8>)> {
-    let mut entries = Vec::new();
-    let mut key = Vec::new();
-    while let Some(next) = sp_io::storage::next_key(&key) {
-        let value = sp_io::storage::get(&next).unwrap_or_default();
-        if next != sp_storage::well_known_keys::CODE {
-            entries.push((next.clone(), value.to_vec()));
-        }
-        key = next;
-    }
-    entries
+/// Keys with their values.
+type Stored = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// All that is stored, but for the Wasm's place.
+fn stored() -> Stored {
+    let keys = std::iter::successors(sp_io::storage::next_key(&[]), |key| sp_io::storage::next_key(key));
+    keys.filter(|key| key != sp_storage::well_known_keys::CODE)
+        .map(|key| {
+            let value = sp_io::storage::get(&key).unwrap_or_default();
+            (key, value.to_vec())
+        })
+        .collect()
 }
 
 fn name(call: &RuntimeCall) -> String {
