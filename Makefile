@@ -14,7 +14,7 @@ BENCH ?=
 ECONOMICS ?=
 NETWORKS ?=
 
-.PHONY: help setup setup-test build web up clean-net test lint audit bench-chain economics zombienet metadata
+.PHONY: help setup setup-test build web up clean-net test lint audit bench-chain weights economics zombienet metadata
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -47,6 +47,9 @@ metadata: setup ## regenerate the chain client's metadata from the runtime
 bench-chain: setup ## load a real node with transfers, roots and claims on both databases; optimised build (BENCH="--media 1000" adds arguments)
 	@$(ENV) cargo build --release --locked --package chroom-node --package chroom-bench-chain
 	@$(CARGO_TARGET_DIR)/release/chroom-bench-chain --node $(CARGO_TARGET_DIR)/release/chroom-node $(BENCH)
+
+weights: setup ## measure the runtime's weights on this machine and write them into the tree
+	@$(ENV) scripts/weights.sh
 
 economics: ## simulate the economics: tables and plots in docs/plots (ECONOMICS="--seed 7" adds arguments)
 	@cargo run --quiet --locked --package chroom-economics -- --out docs/plots $(ECONOMICS)

@@ -2,6 +2,7 @@ import { Browser, type DemoPage } from "./browser.js";
 import { Chain } from "./chain.js";
 import { Network } from "./network.js";
 import type { Natives } from "./participant.js";
+import { agree, type Agreed } from "./tests/08-upgrade.js";
 import { demoApp, type App } from "./token.js";
 
 /** What the tests of the suite share: one network, two browsers, and the call between them. */
@@ -16,6 +17,8 @@ export class Context {
   /** The call between the two, begun by the first test and kept to the last. */
   adaPage!: DemoPage;
   gracePage!: DemoPage;
+  /** What governance agreed on while the first test ran. */
+  agreed!: Promise<Agreed>;
   /** First epoch in which everything that is to be scored ran from its beginning to its end. */
   measuredEpoch = 0;
   /** Native participants on each of the twin media nodes. */
@@ -33,6 +36,9 @@ export class Context {
       if (keep) console.error(`the network's data and logs are kept in ${this.network.data}`);
     });
     this.chain = new Chain(this.network.ready.chain);
+    this.agreed = agree(this.network);
+    // Whoever waits for it hears of a failure.
+    this.agreed.catch(() => undefined);
     this.app = demoApp(this.network.ready);
     this.ada = await Browser.open("sideways", 440);
     this.onEnd(() => this.ada.close());

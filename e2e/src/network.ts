@@ -1,8 +1,9 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { basePort } from "./ports.js";
 import { chroom, Program } from "./programs.js";
+import { lastRelease } from "./releases.js";
 import { until } from "./until.js";
 
 /** What `chroom up --json` prints once all is up. */
@@ -80,10 +81,13 @@ export class Network {
     if (!existsSync(join(WEB, "index.html")))
       throw new Error(`${WEB} is missing: npm --prefix web run build`);
     const data = mkdtempSync(join(tmpdir(), "chroom-e2e-"));
+    const specification = join(tmpdir(), `${basename(data)}.json`);
+    writeFileSync(specification, await lastRelease());
     const program = new Program("chroom", [
       "up",
       "--json",
       ...["--data", data],
+      ...["--chain-spec", specification],
       ...["--base-port", String(await basePort())],
       ...["--media", "3"],
       ...["--web", WEB],
@@ -113,7 +117,9 @@ export class Network {
   async stop(keep: boolean): Promise<void> {
     if (!this.program) return;
     await this.program.stop("SIGINT", 60_000);
-    if (!keep) rmSync(this.data, { recursive: true, force: true });
+    if (keep) return;
+    rmSync(this.data, { recursive: true, force: true });
+    rmSync(join(tmpdir(), `${basename(this.data)}.json`), { force: true });
   }
 
   /** Runs `chroom … --json` against this network. */

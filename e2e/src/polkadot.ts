@@ -45,6 +45,20 @@ export class Polkadot {
 
   /** Signs, sends, and waits until the transaction is final; fails with the chain's own error. */
   submit(transaction: Transaction, from: AddressOrPair, signer?: Signer): Promise<ISubmittableResult> {
+    return this.#send(transaction, from, (result) => result.isFinalized, signer);
+  }
+
+  /** Signs, sends, and waits until the transaction is in a block. */
+  include(transaction: Transaction, from: AddressOrPair): Promise<ISubmittableResult> {
+    return this.#send(transaction, from, (result) => result.isInBlock || result.isFinalized);
+  }
+
+  #send(
+    transaction: Transaction,
+    from: AddressOrPair,
+    arrived: (result: ISubmittableResult) => boolean,
+    signer?: Signer,
+  ): Promise<ISubmittableResult> {
     return new Promise((resolve, reject) => {
       let forget: (() => void) | undefined;
       const done = (how: () => void): void => {
@@ -53,7 +67,7 @@ export class Polkadot {
       };
       const report = (result: ISubmittableResult): void => {
         if (result.isError) done(() => reject(new Error(`the transaction is ${result.status.type}`)));
-        else if (result.isFinalized) {
+        else if (arrived(result)) {
           const { dispatchError } = result;
           if (!dispatchError) return done(() => resolve(result));
           const why = dispatchError.isModule

@@ -7,9 +7,11 @@ import { participants } from "./tests/04-participants.js";
 import { refusals } from "./tests/05-refusals.js";
 import { kill } from "./tests/06-kill.js";
 import { wallets } from "./tests/07-wallets.js";
+import { upgrade } from "./tests/08-upgrade.js";
 
 /*
- * One network for all. The order saves time: what an epoch is to measure runs while refusals and native participants are tested, and
+ * One network for all; it begins with the runtime of the last release, and is upgraded to the present one after the first test, so that
+ * all others see a chain that went through it. The order saves time: what an epoch is to measure runs while refusals and native participants are tested, and
  * the epoch is looked at afterwards.
  */
 const suite = new Context();
@@ -42,6 +44,7 @@ describe("end to end", { concurrency: 1 }, () => {
     await startTwins(context);
     await beginMeasuring(context);
   });
+  promise("08 a new runtime by governance, under the call", upgrade);
   promise("05 what may not be is refused, with a reason", refusals);
   promise("04 ten native participants beside two browsers", participants);
   promise("02 an epoch is attested, paid as foretold, and anchored", epoch, 360_000);

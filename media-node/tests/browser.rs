@@ -129,7 +129,8 @@ async fn call(codec: &str, loss: Option<f64>) -> Option<Value> {
         .with_state(page);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     // getUserMedia wants a secure context, which localhost is.
-    let url = format!("http://localhost:{}/?codec={codec}", listener.local_addr().unwrap().port());
+    let lossy = if loss.is_some() { "&lossy" } else { "" };
+    let url = format!("http://localhost:{}/?codec={codec}{lossy}", listener.local_addr().unwrap().port());
     let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
     let profile = tempfile::tempdir().unwrap();
     let Some(browser) = chromium(&url, profile.path()) else {

@@ -5,5 +5,7 @@
 //! network may still have to go through it. It lives in its pallet as `migrations/v<to>.rs`, with `pre_upgrade` and
 //! `post_upgrade` checks for try-runtime, and is listed here in the order of the versions.
 
-/// The migrations of this version: none.
-pub type Migrations = ();
+use crate::Runtime;
+
+/// The migrations of this version. 101: attestor sets in pages.
+pub type Migrations = (pallet_chroom_qos::migrations::v2::MigrateToV2<Runtime>,);

@@ -74,7 +74,7 @@ impl pallet_chroom_nodes::Config for Runtime {
     type AdminOrigin = AdminOrigin;
     // Two hours: what an operator signs off-line has to reach the chain within.
     type KeyProofLifetime = ConstU32<1_200>;
-    type MaxRegistries = ConstU32<300>;
+    type MaxRegistries = ConstU32<4_096>;
     type EpochRing = ConstU32<EPOCH_RING>;
     type WeightInfo = pallet_chroom_nodes::weights::ChroomWeight<Runtime>;
 }

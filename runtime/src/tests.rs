@@ -5,6 +5,7 @@ mod benchmarks;
 mod chain;
 mod equivocation;
 mod errors;
+mod finality_equivocation;
 mod fees;
 mod genesis;
 mod governance;

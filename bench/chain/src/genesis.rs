@@ -11,8 +11,6 @@ use std::{path::Path, process::Command};
 pub const EPOCH_LENGTH: u32 = 10;
 /// Blocks of an epoch in which roots for the one before are taken.
 pub const SUBMIT_WINDOW: u32 = 8;
-/// Members of a committee.
-pub const COMMITTEE: u32 = 3;
 /// Price of a media node in the smallest unit per GiB.
 const PRICE_PER_GIB: Balance = CHR / 1_000;
 /// What each of the benchmark's accounts has.
@@ -66,7 +64,7 @@ pub fn write(program: &Path, size: &Size, attestors: &[Attestor], file: &Path) -
     let parameters = patch.pointer_mut("/nodes").context("the preset has no nodes")?;
     parameters["nodes"] = json!(nodes);
     patch["qos"] = json!({
-        "parameters": { "length": EPOCH_LENGTH, "submit_window": SUBMIT_WINDOW, "committee_size": COMMITTEE },
+        "parameters": { "length": EPOCH_LENGTH, "submit_window": SUBMIT_WINDOW, "committee_size": size.committee },
     });
     std::fs::write(file, serde_json::to_vec(&spec)?).with_context(|| format!("cannot write {}", file.display()))
 }

@@ -33,25 +33,23 @@ const MEASURED_CALLS: u64 = 3_000;
 async fn main() -> Result<()> {
     let options = Options::parse();
     let node = options.node.canonicalize().with_context(|| format!("there is no {}", options.node.display()))?;
-    let folder = tempfile::tempdir()?;
+    let temporary = tempfile::tempdir()?;
+    let folder = options.logs.as_deref().unwrap_or(temporary.path());
+    std::fs::create_dir_all(folder)?;
     let version = std::process::Command::new(&node).arg("--version").output()?;
     let setting = Setting {
         processor: report::processor(),
         cores: std::thread::available_parallelism().map_or(1, usize::from),
         node: String::from_utf8_lossy(&version.stdout).trim().to_owned(),
         size: options.size,
-        committee: genesis::COMMITTEE,
     };
     let attestors: Vec<Attestor> = (0..options.size.registries).filter_map(Attestor::new).collect();
-    let spec = folder.path().join("chain.json");
+    let spec = folder.join("chain.json");
     genesis::write(&node, &options.size, &attestors, &spec)?;
 
     let mut runs = Vec::new();
     for database in &options.database {
-        let logs = match &options.logs {
-            Some(logs) => logs.join(database.flag()),
-            None => folder.path().join(database.flag()),
-        };
+        let logs = folder.join(database.flag());
         std::fs::create_dir_all(&logs)?;
         eprintln!("{}: starting a node", database.flag());
         runs.push(measure(&options, *database, &node, &spec, &logs, &attestors).await?);

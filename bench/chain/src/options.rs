@@ -33,8 +33,11 @@ pub struct Size {
     #[arg(long, default_value_t = 3_000)]
     pub media: u32,
     /// Registry nodes, each with one root.
-    #[arg(long, default_value_t = 300)]
+    #[arg(long, default_value_t = 3_000)]
     pub registries: u32,
+    /// Registry nodes in the committee of each media node; the default is the live network's.
+    #[arg(long, default_value_t = 7)]
+    pub committee: u32,
 }
 
 /// Loads a real node of the chain and prints how much of each kind a block holds.
@@ -60,7 +63,7 @@ pub struct Options {
     /// Print the machine-readable line only.
     #[arg(long)]
     pub json: bool,
-    /// Where logs go; a temporary folder by default, which is removed.
+    /// Where the chain's specification, the nodes' data and their logs go; a temporary folder by default, which is removed.
     #[arg(long)]
     pub logs: Option<PathBuf>,
 }

@@ -42,8 +42,6 @@ pub struct Setting {
     pub node: String,
     /// The load.
     pub size: Size,
-    /// Members of a committee.
-    pub committee: u32,
 }
 
 /// The processor's model, as Linux names it.
@@ -66,7 +64,12 @@ pub fn table(setting: &Setting, runs: &[Run]) -> String {
     let _ = writeln!(
         text,
         "{}, {} cores; {}; {} media nodes, {} registry nodes, committees of {}\n",
-        setting.processor, setting.cores, setting.node, setting.size.media, setting.size.registries, setting.committee
+        setting.processor,
+        setting.cores,
+        setting.node,
+        setting.size.media,
+        setting.size.registries,
+        setting.size.committee
     );
     for run in runs {
         let transfers =

@@ -27,6 +27,9 @@ pub struct Options {
     /// Built web pages to serve (web/dist)
     #[arg(long, value_name = "DIR")]
     pub web: Option<PathBuf>,
+    /// Chain specification to begin with, instead of the preset `local` (or `dev` with one validator) of this version's runtime
+    #[arg(long, value_name = "FILE")]
+    pub chain_spec: Option<PathBuf>,
     /// Remove the data of an earlier network first
     #[arg(long)]
     pub clean: bool,
@@ -48,6 +51,7 @@ impl Default for Options {
             data: PathBuf::from(".chroom/local"),
             base_port: 9_900,
             web: None,
+            chain_spec: None,
             clean: false,
             media_args: Vec::new(),
             patience: 120,

@@ -215,6 +215,13 @@ pub struct Plan {
     pub demo: u16,
     /// Folder of everything.
     pub data: PathBuf,
+    /// What the validators take as `--chain`: a preset, or the file of a specification.
+    pub chain: String,
+}
+
+/// The genesis preset: `local` has Alice and Bob as authorities and finalises with both only, `dev` has Alice alone.
+const fn preset(validators: u16) -> &'static str {
+    if validators == 1 { "dev" } else { "local" }
 }
 
 impl Plan {
@@ -269,6 +276,17 @@ impl Plan {
             }
             Ok::<_, Failure>(list)
         };
+        let chain = match &options.chain_spec {
+            Some(file) => file
+                .canonicalize()
+                .map_err(|error| {
+                    Failure::usage(format_args!("cannot read --chain-spec {}: {error}", file.display()))
+                        .hint("chroom-node export-chain-spec --chain local writes one")
+                })?
+                .display()
+                .to_string(),
+            None => preset(options.validators).to_owned(),
+        };
         let plan = Self {
             registries: services(
                 Kind::Registry,
@@ -297,17 +315,13 @@ impl Plan {
             validators,
             demo: base + offset::DEMO,
             data: data.to_owned(),
+            chain,
         };
         if let Some(name) = extra.keys().next() {
             return Err(Failure::usage(format_args!("--media-args names {name}, which is not in this network"))
                 .hint("names are validator-1, registry-1, media-1, orchestrator-1 and so on"));
         }
         Ok(plan)
-    }
-
-    /// The genesis preset: `local` has Alice and Bob as authorities and finalises with both only, `dev` has Alice alone.
-    pub fn preset(&self) -> &'static str {
-        if self.validators.len() == 1 { "dev" } else { "local" }
     }
 
     /// The folder of the logs.

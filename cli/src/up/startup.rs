@@ -130,7 +130,7 @@ impl Startup {
             .and_then(|first| Some(format!("/ip4/127.0.0.1/tcp/{}/p2p/{}", first.p2p, peers.get(&first.name)?)));
         for (index, validator) in self.plan.validators.iter().enumerate() {
             let boot = boot.as_deref().filter(|_| index > 0);
-            let arguments = validator_arguments(validator, self.plan.preset(), boot);
+            let arguments = validator_arguments(validator, &self.plan.chain, boot);
             self.launch(&validator.name, Kind::Validator, programs, arguments);
         }
         self.step(format_args!("{} validators started", self.plan.validators.len()));
@@ -333,8 +333,8 @@ fn programs() -> Result<BTreeMap<Kind, PathBuf>, Failure> {
         .collect()
 }
 
-fn validator_arguments(validator: &Validator, preset: &str, boot: Option<&str>) -> Vec<String> {
-    let mut arguments = vec!["--chain".to_owned(), preset.to_owned()];
+fn validator_arguments(validator: &Validator, chain: &str, boot: Option<&str>) -> Vec<String> {
+    let mut arguments = vec!["--chain".to_owned(), chain.to_owned()];
     arguments.extend(validator.authority.map(|name| format!("--{name}")));
     let pairs = [
         ("--name", validator.name.clone()),
@@ -387,19 +387,19 @@ mod tests {
     #[test]
     fn a_single_validator_gets_a_chain_that_it_can_finalise_alone() {
         let plan = Plan::new(&Options { validators: 1, ..Options::default() }, Path::new("/data")).unwrap();
-        let arguments = validator_arguments(&plan.validators[0], plan.preset(), None).join(" ");
+        let arguments = validator_arguments(&plan.validators[0], &plan.chain, None).join(" ");
         assert!(arguments.starts_with("--chain dev --alice "), "{arguments}");
     }
 
     #[test]
     fn validators_find_each_other_and_no_telemetry_is_sent() {
         let plan = Plan::new(&Options { validators: 3, ..Options::default() }, Path::new("/data")).unwrap();
-        let first = validator_arguments(&plan.validators[0], plan.preset(), None).join(" ");
+        let first = validator_arguments(&plan.validators[0], &plan.chain, None).join(" ");
         assert!(first.starts_with("--chain local --alice ") && !first.contains("--bootnodes"), "{first}");
         let boot = "/ip4/127.0.0.1/tcp/9930/p2p/12D3";
-        let second = validator_arguments(&plan.validators[1], plan.preset(), Some(boot)).join(" ");
+        let second = validator_arguments(&plan.validators[1], &plan.chain, Some(boot)).join(" ");
         assert!(second.contains("--bob") && second.contains(&format!("--bootnodes {boot}")), "{second}");
-        let third = validator_arguments(&plan.validators[2], plan.preset(), Some(boot)).join(" ");
+        let third = validator_arguments(&plan.validators[2], &plan.chain, Some(boot)).join(" ");
         assert!(!third.contains("--alice") && !third.contains("--bob") && third.contains("--no-telemetry"), "{third}");
     }
 }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
-import { track, type DemoPage } from "../browser.js";
+import { track } from "../browser.js";
 import type { Context } from "../context.js";
+import { Continuity } from "../continuity.js";
 import { nodeIdentity } from "../identities.js";
 import { post } from "../json-rpc.js";
 import { attested, foretold } from "./02-epoch.js";
@@ -13,41 +14,6 @@ import { Signalling } from "../signalling.js";
 
 /** Longest time in which no new frame of the other may be decoded while other processes are killed. */
 const LONGEST_GAP_MS = 8_000;
-
-/** Watches that a call goes on: notes the longest time without a new frame. */
-class Continuity {
-  longestMs = 0;
-  #running = true;
-  readonly #watching: Promise<void>;
-
-  constructor(
-    private readonly page: DemoPage,
-    private readonly other: string,
-  ) {
-    this.#watching = this.#watch();
-    // end() throws what went wrong; a test that fails before must not be hidden by it.
-    this.#watching.catch(() => undefined);
-  }
-
-  async #watch(): Promise<void> {
-    let frames = await this.page.frames(this.other);
-    let since = Date.now();
-    while (this.#running) {
-      await new Promise((resolve) => setTimeout(resolve, 500));
-      const now = await this.page.frames(this.other);
-      // After a session that was joined anew the count begins anew too.
-      if (now !== frames) since = Date.now();
-      frames = now;
-      this.longestMs = Math.max(this.longestMs, Date.now() - since);
-    }
-  }
-
-  async end(): Promise<number> {
-    this.#running = false;
-    await this.#watching;
-    return this.longestMs;
-  }
-}
 
 interface Proof {
   attestor: string;

@@ -2,13 +2,12 @@
 
 use crate::{
     Attestations, AttestorSets, ClearFrom, Config, CurrentEpoch, EpochParameters, EpochState, Epochs, Error, Event,
-    OnEpoch, Pallet, Parameters, Seat, SentRoots, WeightInfo,
+    OnEpoch, Pallet, Parameters, SentRoots, WeightInfo, attestors::seats,
 };
 use alloc::vec::Vec;
 use chroom_primitives::{
     Hash, NodeId, QosEpoch, Role,
     anchor::SnapshotVotes,
-    committee::draw,
     epoch::{EpochInfo, EpochPhase},
 };
 use codec::Encode;
@@ -61,30 +60,20 @@ impl<T: Config> Pallet<T> {
         Self::seats(&state, &node).into_iter().map(|seat| seat.attestor).collect()
     }
 
-    /// The committee of `node` in the epoch with this `state`, in the order of the draw.
-    pub fn seats(state: &EpochState, node: &NodeId) -> Vec<Seat> {
-        AttestorSets::<T>::get(state.attestor_set).map_or_else(Vec::new, |set| members(state, &set, node))
-    }
-
-    /// The place of `node` among the attestors of the epoch with this `state`, if it is one.
-    pub fn place(state: &EpochState, node: &NodeId) -> Option<u32> {
-        let set = AttestorSets::<T>::get(state.attestor_set)?;
-        set.binary_search(node).ok().map(|place| place as u32)
-    }
-
     /// The registered media nodes that `attestor` was drawn for in `epoch`. Looks at all nodes: for the API only.
     pub fn assignments(epoch: QosEpoch, attestor: NodeId) -> Vec<NodeId> {
         let Some(state) = Epochs::<T>::get(epoch) else { return Vec::new() };
-        let Some(set) = AttestorSets::<T>::get(state.attestor_set) else { return Vec::new() };
+        let Some(set) = Self::read_set(state.attestor_set) else { return Vec::new() };
         if set.binary_search(&attestor).is_err() {
             return Vec::new();
         }
+        let at = |place: u32| set.get(place as usize).copied();
         let mut assigned: Vec<NodeId> = Nodes::<T>::iter()
             .filter(|(node, info)| {
                 info.role == Role::Media && pallet_chroom_nodes::Pallet::<T>::terms(node, epoch).is_some()
             })
             .map(|(node, _)| node)
-            .filter(|node| members(&state, &set, node).iter().any(|seat| seat.attestor == attestor))
+            .filter(|node| seats(&state, node, at).iter().any(|seat| seat.attestor == attestor))
             .collect();
         assigned.sort_unstable();
         assigned
@@ -111,13 +100,6 @@ impl<T: Config> Pallet<T> {
         ensure!(!state.is_closed(now), Error::<T>::WindowClosed);
         Ok(state)
     }
-}
-
-fn members(state: &EpochState, set: &[NodeId], node: &NodeId) -> Vec<Seat> {
-    draw(&state.seed, node, state.attestors, state.committee_size)
-        .into_iter()
-        .filter_map(|place| set.get(place as usize).map(|attestor| Seat { place, attestor: *attestor }))
-        .collect()
 }
 
 /// What attestors do.
@@ -162,7 +144,7 @@ impl<T: Config> Pallet<T> {
         let attestor_set = RegistrySet::<T>::get();
         let attestors = ActiveRegistries::<T>::decode_len().unwrap_or_default() as u32;
         if !AttestorSets::<T>::contains_key(attestor_set) {
-            AttestorSets::<T>::insert(attestor_set, ActiveRegistries::<T>::get());
+            Self::write_set(attestor_set, &ActiveRegistries::<T>::get());
         }
         let media_weight = ActiveMediaWeight::<T>::get();
         // The subject binds the seed to the epoch, as the randomness below may stay the same for several.
@@ -192,7 +174,7 @@ impl<T: Config> Pallet<T> {
         let Some(state) = Epochs::<T>::take(epoch) else { return };
         let next_set = Epochs::<T>::get(epoch.next()).map(|next| next.attestor_set);
         if next_set != Some(state.attestor_set) {
-            AttestorSets::<T>::remove(state.attestor_set);
+            Self::remove_set(state.attestor_set);
         }
         T::OnEpoch::dropped(epoch);
     }
@@ -234,7 +216,7 @@ impl<T: Config> EpochClock for Pallet<T> {
 impl<T: Config> Pallet<T> {
     /// Checks that exactly the ring's epochs are remembered, with the attestor sets that they need.
     pub fn do_try_state() -> Result<(), sp_runtime::TryRuntimeError> {
-        use crate::Standing;
+        use crate::{AttestorPages, PAGE_ATTESTORS, Standing};
         use alloc::collections::BTreeSet;
         let parameters = Parameters::<T>::get();
         ensure!(parameters.is_valid(), "the parameters are out of range");
@@ -255,12 +237,21 @@ impl<T: Config> Pallet<T> {
             ensure!(state.ends_at == state.started_at + parameters.length, "an epoch's end is wrong");
             ensure!(state.closes_at == state.ends_at + parameters.submit_window, "an epoch's window is wrong");
             ensure!(state.started_ms > 0 || state.started_at == now, "an epoch's start time is missing");
-            let set = AttestorSets::<T>::get(state.attestor_set).ok_or("an epoch's attestor set is missing")?;
+            let set = Self::read_set(state.attestor_set).ok_or("an epoch's attestor set is missing")?;
             ensure!(set.len() as u32 == state.attestors, "an epoch's number of attestors is wrong");
             ensure!(set.windows(2).all(|w| matches!(w, [a, b] if a < b)), "an attestor set is out of order");
             sets.insert(state.attestor_set);
         }
         ensure!(AttestorSets::<T>::iter_keys().all(|set| sets.contains(&set)), "an attestor set that no epoch has");
+        for (set, number, page) in AttestorPages::<T>::iter() {
+            let index = AttestorSets::<T>::get(set).ok_or("a page of a set that is none")?;
+            ensure!(
+                index.get(number as usize) == page.first(),
+                "a page begins with another attestor than its index says"
+            );
+            let last = number as usize + 1 == index.len();
+            ensure!(last || page.len() as u32 == PAGE_ATTESTORS, "a page before the last is not full");
+        }
         if now > 0 {
             let remembered = (current.0 + 1).min(T::EpochRing::get());
             ensure!(Epochs::<T>::iter_keys().count() as u32 == remembered, "an epoch of the ring is missing");

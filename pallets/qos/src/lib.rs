@@ -9,10 +9,12 @@
 
 extern crate alloc;
 
+pub mod attestors;
 #[cfg(feature = "runtime-benchmarks")]
 mod benchmarking;
 mod discipline;
 mod impls;
+pub mod migrations;
 #[cfg(test)]
 mod mock;
 #[cfg(test)]
@@ -20,6 +22,7 @@ mod tests;
 pub mod types;
 pub mod weights;
 
+pub use attestors::{MAX_PAGES, PAGE_ATTESTORS, Page, PageIndex};
 pub use pallet::*;
 pub use types::{Attestation, EpochParameters, EpochState, OnEpoch, Seat, SentRoots, Standing};
 pub use weights::WeightInfo;
@@ -42,7 +45,7 @@ pub mod pallet {
     };
     use frame_system::pallet_prelude::*;
 
-    const STORAGE_VERSION: StorageVersion = StorageVersion::new(1);
+    const STORAGE_VERSION: StorageVersion = StorageVersion::new(2);
 
     /// What the pallet needs of the runtime.
     #[pallet::config]
@@ -76,15 +79,13 @@ pub mod pallet {
     #[pallet::storage]
     pub type Epochs<T: Config> = StorageMap<_, Twox64Concat, QosEpoch, EpochState, OptionQuery>;
 
-    /// The attestor sets that remembered epochs have, in order; one set may serve many epochs.
+    /// The attestor sets that remembered epochs have: the first attestor of each of a set's pages. One set may serve many epochs.
     #[pallet::storage]
-    pub type AttestorSets<T: Config> = StorageMap<
-        _,
-        Twox64Concat,
-        u32,
-        BoundedVec<NodeId, <T as pallet_chroom_nodes::Config>::MaxRegistries>,
-        OptionQuery,
-    >;
+    pub type AttestorSets<T: Config> = StorageMap<_, Twox64Concat, u32, PageIndex, OptionQuery>;
+
+    /// The pages of the attestor sets, all but a set's last one full; the attestors are in order.
+    #[pallet::storage]
+    pub type AttestorPages<T: Config> = StorageDoubleMap<_, Twox64Concat, u32, Twox64Concat, u32, Page, ValueQuery>;
 
     /// The roots that attestors sent, and what is known against them; of an epoch's attestors only, as long as it is remembered.
     #[pallet::storage]
@@ -191,6 +192,11 @@ pub mod pallet {
 
     #[pallet::hooks]
     impl<T: Config> Hooks<BlockNumberFor<T>> for Pallet<T> {
+        fn integrity_test() {
+            let most = MAX_PAGES * PAGE_ATTESTORS;
+            assert!(T::MaxRegistries::get() <= most, "a set has places for {most} attestors");
+        }
+
         fn on_initialize(_: BlockNumberFor<T>) -> Weight {
             Self::begin_block()
         }

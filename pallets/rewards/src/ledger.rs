@@ -16,7 +16,7 @@ use scale_info::TypeInfo;
 use sp_arithmetic::{Rounding, helpers_128bit::multiply_by_rational_with_rounding};
 
 /// Most attestors that an epoch may have.
-pub const MAX_ATTESTORS: u32 = 512;
+pub const MAX_ATTESTORS: u32 = 4_096;
 
 /// The books of one epoch: one item, since each claim reads and writes them.
 ///

@@ -27,7 +27,9 @@ impl<T: Config> Pallet<T> {
             Candidates::<T>::iter_keys().chain(Unbonding::<T>::iter_keys()).collect();
         for who in accounts {
             let bond = Candidates::<T>::get(&who).map(|candidate| candidate.bond).unwrap_or_default();
-            let unbonding: Balance = Unbonding::<T>::get(&who).iter().map(|chunk| chunk.amount).sum();
+            let chunks = Unbonding::<T>::get(&who);
+            ensure!(chunks.iter().all(|chunk| chunk.amount > 0), "an empty part of a bond");
+            let unbonding: Balance = chunks.iter().map(|chunk| chunk.amount).sum();
             let held = T::Currency::balance_on_hold(&HoldReason::Bond.into(), &who);
             ensure!(held == bond.saturating_add(unbonding), "a bond and its hold differ");
         }

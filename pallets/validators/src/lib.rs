@@ -484,6 +484,8 @@ pub mod pallet {
         AlreadyPaid,
         /// The rules are out of their ranges.
         UnsoundParameters,
+        /// The amount is 0.
+        NoAmount,
     }
 
     #[pallet::call]
@@ -518,6 +520,8 @@ pub mod pallet {
         pub fn unbond(origin: OriginFor<T>, #[pallet::compact] amount: Balance) -> DispatchResult {
             let who = ensure_signed(origin)?;
             let mut candidate = Candidates::<T>::get(&who).ok_or(Error::<T>::NotCandidate)?;
+            // A part of nothing would keep its place for good: there would be nothing in it to withdraw.
+            ensure!(amount > 0, Error::<T>::NoAmount);
             let rest = candidate.bond.checked_sub(amount).ok_or(Error::<T>::BondTooSmall)?;
             ensure!(rest >= Parameters::<T>::get().minimum_bond, Error::<T>::BondTooSmall);
             candidate.bond = rest;

@@ -70,3 +70,13 @@ fn who_does_not_stand_may_leave_and_does_not_count_for_those_who_do() {
         assert_eq!(Standing::<Test>::get(), 2);
     });
 }
+
+#[test]
+fn to_take_nothing_back_leaves_nothing_behind() {
+    run(|| {
+        // Otherwise two such calls would fill the places of parts, and the bond could never be had again.
+        assert_noop!(Validators::unbond(signed(1), 0), Error::<Test>::NoAmount);
+        assert!(Unbonding::<Test>::get(1).is_empty());
+        assert_ok!(Validators::unbond(signed(1), 1));
+    });
+}
