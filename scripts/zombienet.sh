@@ -17,7 +17,7 @@ if [ -z "${CHROOM_ZOMBIE:-}" ] && [ "$("$zombie" --version 2>/dev/null)" != "zom
         say "zombie-cli needs OpenSSL's headers. Run: sudo apt-get install -y --no-install-recommends libssl-dev"
         exit 3
     }
-    say "installing zombie-cli $version from crates.io into $tools; it compiles about a thousand crates: half an hour or more on two cores"
+    say "installing zombie-cli $version from crates.io into $tools; it compiles about 760 crates: half an hour or more"
     # Not the workspace's target folder: nothing of the two trees is shared. It waits for processes most of the time, so that
     # optimising it would cost more than it ever gives back.
     CARGO_TARGET_DIR="$cache/zombienet-target" CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=64 \

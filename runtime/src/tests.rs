@@ -12,6 +12,7 @@ mod governance;
 mod metadata;
 mod multisig;
 mod nodes;
+mod random;
 mod safe_mode;
 mod signature;
 mod sudo;

@@ -10,6 +10,9 @@ const STALLED = 5;
 /** Blocks below the best one that may still become final after the third has gone: votes that were on their way. */
 const UNDER_WAY = 3;
 
+/** What an offender among five loses at least, in percent of its bond: (3 × 1 / 5)². */
+const LOSS_PERCENT = 36n;
+
 /** An event, as far as it is looked at. */
 interface Seen {
   event: { section: string; method: string; data: { toHuman(): unknown } };
@@ -73,7 +76,9 @@ async function equivocation(zombie: Zombie, polkadot: Polkadot, note: Note): Pro
     },
     3_000,
   );
-  note(`the equivocator lost ${before - after.now} of ${before}`);
+  const lost = before - after.now;
+  assert.ok(lost * 100n >= before * LOSS_PERCENT, `${lost} of ${before} is less than ${LOSS_PERCENT} %`);
+  note(`the equivocator lost ${lost} of ${before}`);
   await until(
     "the equivocator has no seat",
     900_000,

@@ -6,6 +6,7 @@ import type { Note } from "./checks.js";
 import { faults } from "./faults.js";
 import { network } from "./network.js";
 import { validators } from "./validators.js";
+import { Zombie } from "./zombie.js";
 
 /*
  * Runs the networks of zombienet/ one after the other, each with its checks. The last line is "N passed, N failed".
@@ -23,6 +24,11 @@ if (strange.length > 0) {
   console.error(`no such network: ${strange.join(", ")}; there are ${Object.keys(NETWORKS).join(", ")}`);
   process.exit(2);
 }
+for (const signal of ["SIGINT", "SIGTERM"] as const)
+  process.once(signal, () => {
+    console.log("interrupted");
+    void Zombie.stopAll().finally(() => process.exit(130));
+  });
 // Keys are derived before there is a chain to talk to.
 await cryptoWaitReady();
 let passed = 0;

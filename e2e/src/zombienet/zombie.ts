@@ -74,6 +74,9 @@ export class ZombieNode {
 
 /** A network that zombie-cli's native provider runs. */
 export class Zombie {
+  /** Those that have not been stopped. */
+  static readonly #running = new Set<Zombie>();
+
   private constructor(
     private readonly program: ChildProcess,
     private readonly ended: Promise<void>,
@@ -99,7 +102,8 @@ export class Zombie {
     if (faults) args.push("--node-verifier", "none");
     // A process group of its own, so that all it started can be ended together.
     const program = spawn(ZOMBIE, [...args, join(NETWORKS, `${network}.toml`)], {
-      env: environment(variables),
+      // What it says is read from a file.
+      env: environment({ ...variables, NO_COLOR: "1" }),
       stdio: ["ignore", output, output],
       detached: true,
     });
@@ -110,6 +114,7 @@ export class Zombie {
       program.on("close", (code) => done(void (over ||= `zombie-cli ended with ${code}`)));
     });
     const zombie = new Zombie(program, ended, log, []);
+    Zombie.#running.add(zombie);
     try {
       await until(`${network} is up`, 300_000, () => {
         if (over !== "") return true;
@@ -134,8 +139,14 @@ export class Zombie {
     return node;
   }
 
+  /** Ends all networks: they have process groups of their own, which don't hear of a Ctrl-C. */
+  static async stopAll(): Promise<void> {
+    await Promise.all([...Zombie.#running].map((zombie) => zombie.stop()));
+  }
+
   /** Ends all of it: asks first, then makes it, paused ones included. */
   async stop(): Promise<void> {
+    Zombie.#running.delete(this);
     for (const node of this.nodes) node.end();
     const { pid } = this.program;
     if (pid === undefined) return;
