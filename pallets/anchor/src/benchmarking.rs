@@ -11,7 +11,9 @@ const OLD: QosEpoch = QosEpoch(1);
 const NEW: QosEpoch = QosEpoch(2);
 
 fn root(seed: u32) -> Root {
-    Root { hash: Hash::from_low_u64_be(seed.into()), leaves: seed }
+    let mut hash = Hash::zero();
+    hash.0.split_at_mut(4).0.copy_from_slice(&seed.to_be_bytes());
+    Root { hash, leaves: seed }
 }
 
 /// Lets the pallet begin with an epoch that was voted on.
