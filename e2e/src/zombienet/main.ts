@@ -24,9 +24,10 @@ if (strange.length > 0) {
   console.error(`no such network: ${strange.join(", ")}; there are ${Object.keys(NETWORKS).join(", ")}`);
   process.exit(2);
 }
+let folder = "";
 for (const signal of ["SIGINT", "SIGTERM"] as const)
   process.once(signal, () => {
-    console.log("interrupted");
+    console.log(`interrupted${folder === "" ? "" : `; its data and logs are kept in ${folder}`}`);
     void Zombie.stopAll().finally(() => process.exit(130));
   });
 // Keys are derived before there is a chain to talk to.
@@ -35,7 +36,7 @@ let passed = 0;
 let failed = 0;
 for (const [name, check] of Object.entries(NETWORKS)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
-  const folder = mkdtempSync(join(tmpdir(), `chroom-zombienet-${name}-`));
+  folder = mkdtempSync(join(tmpdir(), `chroom-zombienet-${name}-`));
   const began = Date.now();
   const note: Note = (line) => console.log(`       ${line}`);
   console.log(`== ${name}`);

@@ -102,8 +102,8 @@ export class Zombie {
     if (faults) args.push("--node-verifier", "none");
     // A process group of its own, so that all it started can be ended together.
     const program = spawn(ZOMBIE, [...args, join(NETWORKS, `${network}.toml`)], {
-      // What it says is read from a file.
-      env: environment({ ...variables, NO_COLOR: "1" }),
+      // What it says is read from a file, and its last lines are shown.
+      env: environment({ ...variables, NO_COLOR: "1", RUST_BACKTRACE: "0" }),
       stdio: ["ignore", output, output],
       detached: true,
     });
