@@ -4,12 +4,18 @@
 //! meaningful together with the number of leaves, which is why [`Root`] carries both and proofs are checked against both:
 //! a proof fits one index of one size only, so it can be neither shortened nor moved.
 
+#[cfg(feature = "std")]
+mod distortion;
+
 use crate::Hash;
 use alloc::vec::Vec;
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 use serde::{Deserialize, Serialize};
 use sp_crypto_hashing::blake2_256;
+
+#[cfg(feature = "std")]
+pub use distortion::distorted;
 
 /// Longest inclusion proof: enough for 2³² − 1 leaves.
 pub const MAX_PROOF: u32 = 32;
@@ -221,35 +227,6 @@ mod tests {
             let root = Root { hash: Hash::from(hash), leaves };
             prop_assert!(!root.contains(&0u32, &proof));
         }
-    }
-
-    /// Every proof that differs from `proof` by one sibling that is gone, changed, in another's place or too many, by what lies below a
-    /// node of its path, or by its index.
-    fn distorted(proof: &InclusionProof, leaves: u32) -> Vec<InclusionProof> {
-        let with = |change: &dyn Fn(&mut InclusionProof)| {
-            let mut distorted = proof.clone();
-            change(&mut distorted);
-            distorted
-        };
-        let mut all = Vec::new();
-        for place in 0..proof.siblings.len() {
-            all.push(with(&|proof| {
-                proof.siblings.remove(place);
-            }));
-            all.push(with(&|proof| proof.siblings[place].0[31] ^= 1));
-            all.extend((0..place).map(|other| with(&|proof| proof.siblings.swap(place, other))));
-            all.push(with(&|proof| {
-                proof.index >>= place + 1;
-                proof.siblings.drain(..=place);
-            }));
-            all.push(with(&|proof| proof.siblings.insert(place, proof.siblings[place])));
-        }
-        for place in 0..=proof.siblings.len() {
-            all.push(with(&|proof| proof.siblings.insert(place, Hash::zero())));
-        }
-        let elsewhere = (0..2 * leaves).chain([u32::MAX]).filter(|index| *index != proof.index);
-        all.extend(elsewhere.map(|index| with(&|proof| proof.index = index)));
-        all
     }
 
     #[test]

@@ -44,7 +44,7 @@ fn register(owner: &EthereumKey, node: &EthereumKey) {
     Executive::apply_extrinsic(own).unwrap().unwrap();
 }
 
-fn evidence(key: &EthereumKey, made_ms: u64) -> Box<RecordEquivocation> {
+pub fn evidence(key: &EthereumKey, made_ms: u64) -> Box<RecordEquivocation> {
     let by = |left: bool| {
         let payload = NodeRecord {
             node: key.address(),

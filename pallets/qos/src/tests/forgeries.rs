@@ -3,40 +3,12 @@
 use super::discipline::{assigned, gap, omit};
 use crate::{Error, Standing, mock::*};
 use chroom_primitives::{
-    AccountId, Hash, Leaf, NodeId, QosEpoch, UsageLeaf,
+    AccountId, Leaf, NodeId, QosEpoch, UsageLeaf,
     evidence::{LeafOmission, ProvenLeaf},
     leaf::order_leaves,
-    merkle::{InclusionProof, Root, Tree},
+    merkle::{InclusionProof, Root, Tree, distorted},
 };
 use frame_support::{assert_err, assert_noop, assert_ok, assert_storage_noop};
-
-/// Every proof that differs from `proof` by one sibling that is gone, changed, in another's place or too many, by what lies below a node
-/// of its path, or by its index.
-fn distorted(proof: &InclusionProof, leaves: u32) -> Vec<InclusionProof> {
-    let with = |change: &dyn Fn(&mut InclusionProof)| {
-        let mut distorted = proof.clone();
-        change(&mut distorted);
-        distorted
-    };
-    let mut all = Vec::new();
-    for place in 0..proof.siblings.len() {
-        all.push(with(&|proof| {
-            proof.siblings.remove(place);
-        }));
-        all.push(with(&|proof| proof.siblings[place].0[31] ^= 1));
-        all.push(with(&|proof| proof.siblings.insert(place, Hash::zero())));
-        all.extend((0..place).map(|other| with(&|proof| proof.siblings.swap(place, other))));
-        all.push(with(&|proof| {
-            proof.index >>= place + 1;
-            proof.siblings.drain(..=place);
-        }));
-    }
-    all.push(with(&|proof| proof.siblings.push(Hash::zero())));
-    all.push(with(&|proof| proof.siblings = vec![Hash::zero(); 10_000]));
-    let elsewhere = (0..=leaves).chain([u32::MAX]).filter(|index| *index != proof.index);
-    all.extend(elsewhere.map(|index| with(&|proof| proof.index = index)));
-    all
-}
 
 fn proven(leaves: &[Leaf]) -> Vec<ProvenLeaf> {
     let tree = Tree::new(leaves);

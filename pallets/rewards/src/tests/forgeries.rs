@@ -2,40 +2,12 @@
 
 use crate::{Error, mock::*};
 use chroom_primitives::{
-    AccountId, CHR, Hash, Leaf, NodeId, QosEpoch, QosLeaf, Score, UsageLeaf,
-    merkle::{InclusionProof, Root, Tree},
+    AccountId, CHR, Leaf, NodeId, QosEpoch, QosLeaf, Score, UsageLeaf,
+    merkle::{InclusionProof, Root, Tree, distorted},
     runtime_api::{MemberProof, Payout},
 };
 use frame_support::{assert_err, assert_noop, assert_ok, assert_storage_noop};
 use sp_runtime::DispatchError;
-
-/// Every proof that differs from `proof` by one sibling that is gone, changed, in another's place or too many, by what lies below a node
-/// of its path, or by its index.
-fn distorted(proof: &InclusionProof, leaves: u32) -> Vec<InclusionProof> {
-    let with = |change: &dyn Fn(&mut InclusionProof)| {
-        let mut distorted = proof.clone();
-        change(&mut distorted);
-        distorted
-    };
-    let mut all = Vec::new();
-    for place in 0..proof.siblings.len() {
-        all.push(with(&|proof| {
-            proof.siblings.remove(place);
-        }));
-        all.push(with(&|proof| proof.siblings[place].0[31] ^= 1));
-        all.push(with(&|proof| proof.siblings.insert(place, Hash::zero())));
-        all.push(with(&|proof| proof.siblings.insert(place, proof.siblings[place])));
-        all.extend((0..place).map(|other| with(&|proof| proof.siblings.swap(place, other))));
-        all.push(with(&|proof| {
-            proof.index >>= place + 1;
-            proof.siblings.drain(..=place);
-        }));
-    }
-    all.push(with(&|proof| proof.siblings.push(Hash::zero())));
-    let elsewhere = (0..=2 * leaves).chain([u32::MAX]).filter(|index| *index != proof.index);
-    all.extend(elsewhere.map(|index| with(&|proof| proof.index = index)));
-    all
-}
 
 /// Usage of so many applications, in order.
 fn usage(applications: u8) -> Vec<Usage> {

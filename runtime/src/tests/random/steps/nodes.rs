@@ -3,13 +3,11 @@
 use super::CELL;
 use crate::{AccountId, Nodes, Runtime, Timestamp, tests::random::world::World};
 use chroom_primitives::{
-    CapacityClass, EthereumSignature, NodeId, NodeStatus, Role, Signable, Signed,
-    evidence::RecordEquivocation,
-    record::{KeyProof, NodeRecord, Registration},
+    CapacityClass, EthereumSignature, NodeId, NodeStatus, Role, Signable,
+    record::{KeyProof, Registration},
     typed_data::NodeRegistration,
 };
 use frame_support::traits::Time;
-use sp_runtime::BoundedVec;
 
 type NodesCall = pallet_chroom_nodes::Call<Runtime>;
 
@@ -111,24 +109,7 @@ impl World {
     pub(super) fn accuse_node(&mut self) {
         let Some((node, _)) = self.node() else { return };
         let made_ms = <Timestamp as Time>::now().saturating_sub(self.dice.below(100_000).into());
-        let by = |left: bool| {
-            let payload = NodeRecord {
-                node,
-                seq: made_ms << 16,
-                expires_ms: made_ms,
-                role: Role::Media,
-                cell: CELL,
-                rpc: "127.0.0.1:7400".parse().unwrap(),
-                public_url: BoundedVec::default(),
-                p2p: BoundedVec::default(),
-                class: CapacityClass::Small,
-                version: BoundedVec::default(),
-                left,
-            };
-            let signature = self.actors.key(&node).sign_hash(&payload.signing_hash(&Nodes::genesis_hash()));
-            Signed { payload, signature }
-        };
-        let evidence = Box::new(RecordEquivocation { first: by(false), second: by(true) });
+        let evidence = crate::tests::nodes::evidence(self.actors.key(&node), made_ms);
         let who = self.anyone();
         self.send(who, NodesCall::report_equivocation { evidence });
     }
