@@ -31,6 +31,8 @@ use tokio::{
 const START_PATIENCE: Duration = Duration::from_secs(120);
 /// Time that the node may take to end.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
+/// Time without a new block after which the node is taken for stuck: ten slots.
+const BLOCK_PATIENCE: Duration = Duration::from_secs(60);
 /// Transactions in one request.
 const BATCH: usize = 100;
 /// Pause between two questions for the newest block.
@@ -131,10 +133,18 @@ impl Node {
         Ok(u32::from_str_radix(text.trim_start_matches("0x"), 16)?)
     }
 
-    /// Waits for the block of this number.
+    /// Waits for the block of this number, as long as there are new ones.
     pub async fn reach(&self, number: u32) -> Result<()> {
-        while self.height().await? < number {
+        let mut newest = self.height().await?;
+        let mut since = Instant::now();
+        while newest < number {
             sleep(POLL).await;
+            let height = self.height().await?;
+            if height > newest {
+                (newest, since) = (height, Instant::now());
+            } else if since.elapsed() > BLOCK_PATIENCE {
+                bail!("no block came after {newest} for {BLOCK_PATIENCE:?}; the node's log: {}", self.log.display());
+            }
         }
         Ok(())
     }
