@@ -74,7 +74,7 @@ impl frame_system::Config for Runtime {
     type SS58Prefix = ConstU16<42>;
     type MaxConsumers = ConstU32<16>;
     type SystemWeightInfo = frame_system::weights::SubstrateWeight<Runtime>;
-    type ExtensionsWeightInfo = frame_system::SubstrateExtensionsWeight<Runtime>;
+    type ExtensionsWeightInfo = weights::Extensions;
 }
 
 impl pallet_timestamp::Config for Runtime {

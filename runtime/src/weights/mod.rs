@@ -1,11 +1,13 @@
 //! What accesses to the database, empty blocks and transactions weigh: measured (`make weights`), not estimated.
 
+mod extensions;
 mod overhead;
 mod paritydb;
 mod rocksdb;
 
 use frame_support::{parameter_types, weights::RuntimeDbWeight};
 
+pub use extensions::Extensions;
 pub use overhead::{BLOCK, EXTRINSIC};
 
 const fn slower(one: u64, other: u64) -> u64 {
