@@ -10,6 +10,7 @@ pub mod backlog;
 pub mod codec;
 pub mod command;
 pub mod congestion;
+pub mod egress;
 pub mod engine;
 pub mod event;
 pub mod fault;
