@@ -17,6 +17,7 @@ pub mod query;
 pub mod runtime;
 pub mod signer;
 pub mod transaction;
+mod view;
 
 pub use account::{AccountBalance, UnbondingPart};
 pub use calls::{Authorization, NewNode, NodeUpdate};

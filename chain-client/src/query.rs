@@ -219,7 +219,7 @@ impl ChainClient {
             runtime::view_functions().rewards().price_limit(application, Static(orchestrator), Static(epoch));
         self.ask(|at| {
             let question = &question;
-            async move { Ok(at.view_functions().call(question).await.map_err(subxt::Error::from)?) }
+            async move { crate::view::call(&at, question).await }
         })
         .await
     }

@@ -11,6 +11,7 @@ pub use admission::{Refused, admit, signed_load, signed_record};
 pub use node_view::{Directory, Load, NodeView};
 
 use crate::{
+    allocation::Budget,
     chain::{ChainState, Outsider},
     time::now_ms,
 };
@@ -23,6 +24,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 /// Entries kept of nodes that the chain doesn't know.
@@ -47,18 +49,23 @@ struct State {
     chain: Arc<ChainState>,
     entries: BTreeMap<NodeId, Entry>,
     rewards: BTreeMap<NodeId, (QosEpoch, Balance)>,
+    /// By the applications' key ids.
+    budgets: BTreeMap<String, Budget>,
 }
 
 /// The index. Share it by `Arc`.
 pub struct Index {
     genesis: Hash,
     state: RwLock<State>,
+    /// Moves when a budget comes to be known.
+    heard: watch::Sender<()>,
 }
 
 impl Index {
     /// An index without entries.
     pub fn new(genesis: Hash, chain: Arc<ChainState>) -> Self {
-        Self { genesis, state: RwLock::new(State { chain, entries: BTreeMap::new(), rewards: BTreeMap::new() }) }
+        let state = State { chain, entries: BTreeMap::new(), rewards: BTreeMap::new(), budgets: BTreeMap::new() };
+        Self { genesis, state: RwLock::new(state), heard: watch::Sender::new(()) }
     }
 
     /// The chain's newest finalised state.
@@ -179,6 +186,22 @@ impl Index {
         self.state.write().rewards.insert(node, reward);
     }
 
+    /// Notes what an application can pay. Says whether that is news.
+    pub fn set_budget(&self, application: &str, budget: Budget) -> bool {
+        let before = self.state.write().budgets.insert(application.to_owned(), budget);
+        let news = before != Some(budget);
+        if news {
+            self.heard.send_replace(());
+        }
+        news
+    }
+
+    /// Waits until it is known what an application can pay. It was asked for at the start, so this is for those who come with it.
+    pub async fn budget_known(&self, application: &str) {
+        let mut heard = self.heard.subscribe();
+        while self.budget(application) == Budget::Unknown && heard.changed().await.is_ok() {}
+    }
+
     /// Where a member node is reached: as it says itself, or else as it is registered.
     pub fn endpoint(&self, node: &NodeId, role: Role) -> Result<Endpoint, Outsider> {
         let state = self.state.read();
@@ -259,6 +282,10 @@ impl Directory for Index {
             .filter(|(_, entry)| entry.record.role == Role::Media)
             .filter_map(|(id, _)| state.view(id))
             .collect()
+    }
+
+    fn budget(&self, application: &str) -> Budget {
+        self.state.read().budgets.get(application).copied().unwrap_or_default()
     }
 
     fn leaving(&self, id: &NodeId) -> Option<String> {
