@@ -70,7 +70,8 @@ async fn ask(chain: &dyn Chain, index: &Index, applications: &[(String, AccountI
         while let Some((key, account)) = rota.whose().and_then(|index| applications.get(index)) {
             match chain.budget(account, node, epoch).await {
                 Ok(budget) => {
-                    if index.set_budget(key, budget) {
+                    // The escrow falls with every claim: that is no news as long as something is left.
+                    if index.set_budget(key, budget).ceiling() != budget.ceiling() {
                         info!(application = %key, ?budget, "what the application can pay");
                     }
                     rota.answered();

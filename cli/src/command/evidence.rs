@@ -214,6 +214,7 @@ async fn run_report(command: &Reporting, output: Output) -> Result<(), Failure> 
     let chain = command.chain.connect().await?;
     let found = command.source.collect(&chain, output).await?;
     let (mut reported, mut left_out, mut text) = (Vec::new(), Vec::new(), String::new());
+    let mut failure = None;
     // In order of the sequence number: the chain takes no smaller one than it punished for last.
     for (charge, pieces) in found {
         let evidence = match weigh(&chain, &charge, pieces).await? {
@@ -227,7 +228,13 @@ async fn run_report(command: &Reporting, output: Output) -> Result<(), Failure> 
             }
         };
         output.step(format_args!("reporting {charge}"));
-        let report = report(&chain, &signer, evidence).await?;
+        let report = match report(&chain, &signer, evidence).await {
+            Ok(report) => report,
+            Err(failed) => {
+                failure = Some(failed);
+                break;
+            }
+        };
         let mut entry = charge_fields(&charge);
         entry.insert("slashed".into(), report.slashed.to_string().into());
         entry.insert("reward".into(), report.reward.to_string().into());
@@ -242,14 +249,20 @@ async fn run_report(command: &Reporting, output: Output) -> Result<(), Failure> 
             ("block", report.outcome.block_number.to_string()),
         ]));
     }
-    if reported.is_empty() && !command.source.files.is_empty() {
-        // Who names a file means that one.
-        return Err(Failure::new(text.trim_end()).hint("nothing was sent, and no fee was paid"));
+    if reported.is_empty() {
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        if !command.source.files.is_empty() {
+            // Who names a file means that one.
+            return Err(Failure::new(text.trim_end()).hint("nothing was sent, and no fee was paid"));
+        }
     }
     if reported.is_empty() && left_out.is_empty() {
         text.push_str("no evidence\n");
     }
     let json = json!({ "reporter": signer.account().to_string(), "reported": reported, "leftOut": left_out });
     output.show(&json, |_| text);
-    Ok(())
+    // What was reported before something failed is shown all the same.
+    failure.map_or(Ok(()), Err)
 }

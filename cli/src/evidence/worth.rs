@@ -66,7 +66,7 @@ pub enum Worthless {
         up_to: u64,
     },
     /// The record is of the future.
-    #[error("its number is ahead of the time by {0} s: report it by then")]
+    #[error("its number is ahead of the time: the chain takes it in {0} s")]
     Ahead(u64),
     /// The chain has forgotten the epoch, or it has not begun.
     #[error("the chain remembers nothing of epoch {}: it is too late, or too early", .0.0)]

@@ -5,6 +5,7 @@
 //! behind, and the log says why.
 
 mod admission;
+mod budgets;
 mod node_view;
 
 pub use admission::{Refused, admit, signed_load, signed_record};
@@ -184,22 +185,6 @@ impl Index {
     /// Notes what a node was paid last.
     pub fn reward(&self, node: NodeId, reward: (QosEpoch, Balance)) {
         self.state.write().rewards.insert(node, reward);
-    }
-
-    /// Notes what an application can pay. Says whether that is news.
-    pub fn set_budget(&self, application: &str, budget: Budget) -> bool {
-        let before = self.state.write().budgets.insert(application.to_owned(), budget);
-        let news = before != Some(budget);
-        if news {
-            self.heard.send_replace(());
-        }
-        news
-    }
-
-    /// Waits until it is known what an application can pay. It was asked for at the start, so this is for those who come with it.
-    pub async fn budget_known(&self, application: &str) {
-        let mut heard = self.heard.subscribe();
-        while self.budget(application) == Budget::Unknown && heard.changed().await.is_ok() {}
     }
 
     /// Where a member node is reached: as it says itself, or else as it is registered.
