@@ -398,7 +398,7 @@ fn claim_refused(error: &SubmitError) -> Failure {
     if error.is("Rewards", "ReservedForOwner") {
         failure.hint("sign with the owner's account, or with the node's own keystore (--owner node.json)")
     } else if error.is("Rewards", "ProofsMissing") {
-        failure.hint("others than owner and node need the proofs of all members that sent their roots; chroom rewards show names those that are missing")
+        failure.hint("others than owner and node need the proofs of all members that sent their roots, and before the window is closed everybody does; chroom rewards show names those that are missing")
     } else {
         failure
     }
