@@ -90,6 +90,10 @@ pub struct Written<'a> {
     pub pictures: Rewritten,
     /// The sequence number of the packet that this one repeats (RFC 4588 §4).
     pub original: Option<u16>,
+    /// Audio level with the voice bit (RFC 6464).
+    pub level: Option<u8>,
+    /// How the picture is to be turned, in quarter turns clockwise.
+    pub turns: Option<u8>,
 }
 
 impl Line {
@@ -134,6 +138,7 @@ impl Line {
                 marker: packet.marker,
                 payload: packet.payload.clone(),
                 pictures: numbers.pictures,
+                turns: packet.quarter_turns,
                 sent: packet.arrival,
             });
         }
@@ -145,8 +150,16 @@ impl Line {
             timestamp: numbers.timestamp,
             ssrc: self.config.ssrc,
         };
-        let (payload, pictures) = (&*packet.payload, numbers.pictures);
-        Some(Written { ssrc: self.config.ssrc, index: numbers.seq, header, payload, pictures, original: None })
+        Some(Written {
+            ssrc: self.config.ssrc,
+            index: numbers.seq,
+            header,
+            payload: &packet.payload,
+            pictures: numbers.pictures,
+            original: None,
+            level: packet.audio_level.map(|level| level & 0x7F | u8::from(packet.voice.unwrap_or_default()) << 7),
+            turns: packet.quarter_turns,
+        })
     }
 
     /// The packet that a client asks for again, on the stream of resends.
@@ -180,8 +193,16 @@ impl Line {
             timestamp: kept.timestamp,
             ssrc: rtx,
         };
-        let original = Some(kept.seq as u16);
-        Some(Written { ssrc: rtx, index, header, payload: &kept.payload, pictures: kept.pictures, original })
+        Some(Written {
+            ssrc: rtx,
+            index,
+            header,
+            payload: &kept.payload,
+            pictures: kept.pictures,
+            original: Some(kept.seq as u16),
+            level: None,
+            turns: kept.turns,
+        })
     }
 
     /// What a sender report says now; nothing before the first packet.

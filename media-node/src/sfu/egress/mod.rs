@@ -10,6 +10,7 @@ mod once;
 mod probing;
 mod resend;
 mod rtcp;
+mod seal;
 mod sender;
 mod srtp;
 

@@ -35,6 +35,8 @@ pub struct Kept {
     pub payload: Arc<[u8]>,
     /// What this receiver has otherwise in it.
     pub pictures: Rewritten,
+    /// How the picture is to be turned, in quarter turns clockwise.
+    pub turns: Option<u8>,
     /// When it was sent first.
     pub sent: Instant,
 }
@@ -134,6 +136,7 @@ mod tests {
             marker: false,
             payload: vec![seq as u8; 1_000].into(),
             pictures: Rewritten::default(),
+            turns: None,
             sent,
         }
     }

@@ -2,17 +2,17 @@
 
 use super::{
     keys::KeySlot,
-    line::{ExtensionIds, Line, LineConfig, Written},
+    line::{Line, LineConfig},
     probing::Probing,
     rtcp::{self, Feedback},
+    seal::Seal,
     srtp::Srtp,
 };
 use crate::sfu::{
-    codec::Rewritten,
     congestion::{Config, Controller, Feedback as Arrivals, Rate},
     engine::PathReport,
     id::Mid,
-    packet::{Forward, Packet},
+    packet::Forward,
 };
 use rand::Rng;
 use std::{
@@ -152,7 +152,7 @@ impl Sender {
         let (ids, named) = (line.config.extensions, line.is_new().then_some(line.config.mid));
         let Some(written) = line.take(forward) else { return };
         let mut seal = Seal { srtp, header, payload, ready, ends, transport_seq, controller, probing, now, ntp };
-        seal.packet(&written, &ids, Some(forward.packet), named);
+        seal.packet(&written, &ids, named);
     }
 
     /// Takes in a datagram of SRTCP from the client.
@@ -216,7 +216,7 @@ impl Sender {
                     let Some(written) = line.pad() else { return };
                     let mut seal =
                         Seal { srtp, header, payload, ready, ends, transport_seq, controller, probing, now, ntp };
-                    seal.packet(&written, &ids, None, None);
+                    seal.packet(&written, &ids, None);
                 }
                 _ => return,
             }
@@ -251,7 +251,7 @@ impl Sender {
         let mut seal = Seal { srtp, header, payload, ready, ends, transport_seq, controller, probing, now, ntp };
         for seq in rtcp::missing(pairs).take(MAX_ASKED) {
             if let Some(written) = line.repeat(now, seq, rtt) {
-                seal.packet(&written, &ids, None, named);
+                seal.packet(&written, &ids, named);
             }
         }
     }
@@ -356,88 +356,5 @@ fn seal_report(srtp: &mut Srtp, report: &[u8], ready: &mut Vec<u8>, ends: &mut V
     match srtp.seal_rtcp(report, ready) {
         Ok(()) => ends.push(ready.len()),
         Err(error) => tracing::debug!(%error, "a report is not sent"),
-    }
-}
-
-/// What sealing a packet takes.
-struct Seal<'a> {
-    srtp: &'a mut Srtp,
-    header: &'a mut Vec<u8>,
-    payload: &'a mut Vec<u8>,
-    ready: &'a mut Vec<u8>,
-    ends: &'a mut Vec<usize>,
-    transport_seq: &'a mut u16,
-    controller: &'a mut Controller,
-    probing: &'a mut Option<Probing>,
-    now: Instant,
-    /// The same on the wall.
-    ntp: u64,
-}
-
-impl Seal<'_> {
-    fn packet(&mut self, written: &Written<'_>, ids: &ExtensionIds, packet: Option<&Packet>, named: Option<Mid>) {
-        let seq = *self.transport_seq;
-        let transport = seq.to_be_bytes();
-        let level =
-            packet.and_then(|packet| Some([packet.audio_level? | u8::from(packet.voice.unwrap_or_default()) << 7]));
-        let turns = packet.and_then(|packet| packet.quarter_turns.map(|turns| [turns & 3]));
-        let mid = named.as_ref().map(Mid::as_str);
-        // Only for clients that estimate by themselves, which takes the time of sending.
-        let send_time = ids.send_time.filter(|_| ids.transport_cc.is_none());
-        // Seconds in 6 bits before the point and 18 behind it.
-        let [_, stamp @ ..] = ((self.ntp >> 14) as u32).to_be_bytes();
-        let elements: [(u8, &[u8]); 5] = [
-            (ids.transport_cc.unwrap_or(0), &transport),
-            (send_time.unwrap_or(0), &stamp),
-            (ids.audio_level.unwrap_or(0), level.as_ref().map_or(&[], |level| level)),
-            (ids.orientation.unwrap_or(0), turns.as_ref().map_or(&[], |turns| turns)),
-            (ids.mid.unwrap_or(0), mid.map_or(&[], str::as_bytes)),
-        ];
-        written.header.write(&elements, self.header);
-        let payload = if written.pictures.is_empty() && written.original.is_none() {
-            written.payload
-        } else {
-            self.payload.clear();
-            let begin = written.original.map_or(0, |seq| {
-                self.payload.extend_from_slice(&seq.to_be_bytes());
-                2
-            });
-            self.payload.extend_from_slice(written.payload);
-            if let Some(copy) = self.payload.get_mut(begin..) {
-                put_pictures(copy, &written.pictures);
-            }
-            &*self.payload
-        };
-        let begin = self.ready.len();
-        if let Err(error) = self.srtp.seal_rtp(self.header, payload, written.ssrc, written.index, self.ready) {
-            tracing::debug!(%error, "a packet is not sent");
-            return;
-        }
-        self.ends.push(self.ready.len());
-        let bytes = self.ready.len() - begin;
-        let size = u16::try_from(bytes).unwrap_or(u16::MAX);
-        if ids.transport_cc.is_some() {
-            *self.transport_seq = seq.wrapping_add(1);
-            self.controller.on_sent(self.now, seq, size, self.probing.as_ref().map(Probing::id));
-        } else {
-            self.controller.on_sent_unnumbered(self.now, size);
-        }
-        if let Some(probing) = self.probing {
-            probing.sent(bytes);
-        }
-    }
-}
-
-/// Puts other picture ids into a payload descriptor, of the length that the old ones have.
-fn put_pictures(payload: &mut [u8], pictures: &Rewritten) {
-    if let Some(id) = pictures.id {
-        let [high, low] = id.value.to_be_bytes();
-        let bytes: &[u8] = if id.long { &[high | 0x80, low] } else { &[low & 0x7F] };
-        payload.iter_mut().skip(id.at.into()).zip(bytes).for_each(|(to, from)| *to = *from);
-    }
-    if let Some(tl0) = pictures.tl0
-        && let Some(byte) = payload.get_mut(usize::from(tl0.at))
-    {
-        *byte = tl0.value;
     }
 }
