@@ -6,9 +6,11 @@
 //! ```
 //! Routing ([`router`]) knows no engine; the engine ([`engine`]) knows no rooms; a [`shard`] joins them to a socket.
 
+pub mod audible;
 pub mod backlog;
 pub mod codec;
 pub mod command;
+pub mod demand;
 pub mod engine;
 pub mod event;
 pub mod fault;
@@ -21,10 +23,14 @@ pub mod neighbours;
 pub mod packet;
 pub mod rewrite;
 pub mod router;
+pub mod selector;
 pub mod shard;
+pub mod skips;
 pub mod socket;
 pub mod speakers;
 pub mod stats;
+pub mod stream;
+pub mod waiting;
 
 use command::{Command, NegotiateError};
 use engine::Str0m;

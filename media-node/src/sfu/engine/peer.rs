@@ -1,8 +1,10 @@
 //! The engine on str0m, in RTP mode: it decrypts, repairs and paces, and leaves packets as they are.
 
-use super::{AcceptError, Connection, Engine, Fault, Happening, Line, LineKind, Offer, Output, PathReport};
+use super::{
+    AcceptError, Connection, Engine, Fault, Happening, Line, LineKind, Offer, Output, PathReport, descriptor, opus,
+};
 use crate::sfu::{
-    codec::{Codec, Format, Rewritten},
+    codec::{Codec, Format, Rewritten, dependency::RawDescriptor},
     id::{Mid, Rid},
     limits,
     packet::{Channel, Forward, Kind, Packet},
@@ -38,6 +40,8 @@ const VIDEO_CACHE_AGE: Duration = Duration::from_secs(2);
 /// Share of a stream's bytes that may be resends. The engine's default of 0.15 gives up just when a line loses a tenth of its
 /// packets; this still bounds what a client can make the node send by asking.
 const MAX_RESENT: f32 = 0.4;
+/// Header extension id of the dependency descriptor, until a client's offer has another.
+const DESCRIPTOR_ID: u8 = 12;
 /// Turns of the engine without a datagram or event after which it must wait for the next wake-up.
 const MAX_IDLE_TURNS: usize = 200;
 
@@ -59,10 +63,12 @@ impl Str0m {
         let mut config = RtcConfig::new()
             .set_crypto_provider(self.crypto.clone())
             .clear_codecs()
-            .enable_opus(true, false)
+            .enable_opus(true, true)
             .enable_vp8(true)
             .enable_h264(true)
             .enable_vp9(true)
+            .enable_av1(true)
+            .set_extension(DESCRIPTOR_ID, descriptor::extension())
             .set_stats_interval(Some(Duration::from_secs(1)))
             .enable_bwe(Some(Bitrate::kbps(FIRST_ESTIMATE_KBPS)))
             .set_send_buffer_video(VIDEO_CACHE)
@@ -175,7 +181,7 @@ impl Connection for Str0mConnection {
                 return Err(AcceptError::Engine(fault.0));
             }
         };
-        let answer = self.keep_prefix(answer);
+        let answer = opus::keep_parameters(&offer.sdp, &self.keep_prefix(answer));
         self.learn(&offer.lines);
         Ok((answer, offer.lines))
     }
@@ -234,11 +240,11 @@ impl Connection for Str0mConnection {
         let line = self.lines.iter().find(|line| line.mid == mid)?;
         line.sender?;
         let accepted = self.rtc.media(line.engine_mid)?.remote_pts();
-        self.rtc
-            .codec_config()
-            .params()
-            .iter()
-            .filter(|params| accepted.contains(&params.pt()))
+        let accepted = self.rtc.codec_config().params().iter().filter(|params| accepted.contains(&params.pt()));
+        if format.codec == Codec::Red {
+            return accepted.filter_map(|params| params.red()).next().map(|pt| *pt);
+        }
+        accepted
             .filter_map(|params| Some((fit(format, &format_of(&params.spec())?)?, *params.pt())))
             // The first of the best, as the client prefers.
             .fold(
@@ -251,24 +257,23 @@ impl Connection for Str0mConnection {
     fn forward(&mut self, forward: Forward<'_>) {
         let Some(line) = self.lines.iter_mut().find(|line| line.mid == forward.mid) else { return };
         let Some(ssrc) = line.sender else { return };
-        let Forward { numbers, packet, .. } = forward;
+        let Forward { numbers, packet, payload, .. } = forward;
         line.report.first.get_or_insert(numbers.seq);
-        let extensions = ExtensionValues {
+        let mut extensions = ExtensionValues {
             audio_level: packet.audio_level.map(|level| -(level.min(127) as i8)),
             voice_activity: packet.voice,
             video_orientation: packet.quarter_turns.map(orientation),
             ..Default::default()
         };
+        if let Some(descriptor) = forward.descriptor {
+            extensions.user_values.set_arc(descriptor.clone());
+        }
         let pictures = &numbers.pictures;
         let is_vp8 = packet.format.codec == Codec::Vp8;
-        let payload = if pictures.is_empty() || is_vp8 {
-            packet.payload.clone()
-        } else {
-            with_pictures(&packet.payload, pictures)
-        };
+        let payload = if pictures.is_empty() || is_vp8 { payload.clone() } else { with_pictures(payload, pictures) };
         let mut write =
             RtpWrite::new(forward.payload_type.into(), numbers.seq.into(), numbers.timestamp, packet.arrival, payload)
-                .marker(packet.marker)
+                .marker(forward.marker)
                 .ext_vals(extensions)
                 .nackable(line.kind == Kind::Video);
         if is_vp8
@@ -365,8 +370,12 @@ impl Str0mConnection {
         self.local_ufrag = self.rtc.direct_api().local_ice_credentials().ufrag;
         self.formats.fill(None);
         for params in self.rtc.codec_config().params() {
+            let format = format_of(&params.spec());
             if let Some(slot) = self.formats.get_mut(usize::from(*params.pt())) {
-                *slot = format_of(&params.spec());
+                *slot = format;
+            }
+            if let Some(slot) = params.red().and_then(|pt| self.formats.get_mut(usize::from(*pt))) {
+                *slot = format.map(|format| Format { codec: Codec::Red, ..format });
             }
         }
         for line in lines {
@@ -459,6 +468,7 @@ impl Str0mConnection {
             marker: header.marker,
             audio_level: extensions.audio_level.map(|level| level.unsigned_abs().min(127)),
             voice: extensions.voice_activity,
+            descriptor: extensions.user_values.get_arc::<RawDescriptor>(),
             quarter_turns: extensions.video_orientation.map(quarter_turns),
             arrival: packet.timestamp,
             payload: packet.payload,
@@ -541,6 +551,7 @@ fn format_of(spec: &CodecSpec) -> Option<Format> {
         EngineCodec::Vp8 => Codec::Vp8,
         EngineCodec::Vp9 => Codec::Vp9,
         EngineCodec::H264 => Codec::H264,
+        EngineCodec::Av1 => Codec::Av1,
         _ => return None,
     };
     Some(Format {
@@ -549,7 +560,11 @@ fn format_of(spec: &CodecSpec) -> Option<Format> {
         channels: spec.channels,
         packetization_mode: (codec == Codec::H264).then(|| spec.format.packetization_mode.unwrap_or(0)),
         profile_level_id: if codec == Codec::H264 { spec.format.profile_level_id } else { None },
-        profile_id: (codec == Codec::Vp9).then(|| spec.format.profile_id.unwrap_or(0)),
+        profile_id: match codec {
+            Codec::Vp9 => Some(spec.format.profile_id.unwrap_or(0)),
+            Codec::Av1 => Some(spec.format.profile.unwrap_or(0).into()),
+            _ => None,
+        },
     })
 }
 
@@ -632,5 +647,21 @@ mod tests {
         assert_ne!(names[0], names[1], "a restart changes it");
         assert_eq!(names[1], names[2], "another offer does not");
         assert_ne!(names[2], names[3]);
+    }
+
+    #[test]
+    fn only_picture_ids_change_in_a_payload() {
+        use crate::sfu::codec::{PictureIds, vp9};
+        // I, P, L, B, E; a long picture id; T, S; TL0: then what may be encrypted.
+        let noise = (0..300u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 11) as u8);
+        let payload: Vec<u8> = [0xEC, 0x81, 0x05, 0x00, 0x04].into_iter().chain(noise).collect();
+        let mut ids = PictureIds::default();
+        ids.switch(&vp9::describe(&[0x8C, 0xFF, 0xF0]).unwrap().pictures);
+        ids.rewrite(&vp9::describe(&[0xAC, 0xFF, 0xF0, 0x00, 0x20]).unwrap().pictures);
+        let pictures = vp9::describe(&payload).unwrap().pictures;
+        ids.switch(&pictures);
+        let changed = with_pictures(&payload.clone().into(), &ids.rewrite(&pictures));
+        assert_eq!(changed[..5], [0xEC, 0xFF, 0xF1, 0x00, 0x21]);
+        assert_eq!(changed[5..], payload[5..]);
     }
 }
