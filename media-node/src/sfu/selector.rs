@@ -4,7 +4,7 @@
 //! at frames that let receivers of lower qualities in. A picture is never cut in the middle.
 
 use super::{
-    codec::targets::Target,
+    codec::targets::{Target, Targets},
     stream::{Frame, Stream},
 };
 
@@ -15,6 +15,8 @@ pub enum Verdict {
     Forward {
         /// The marker bit.
         marker: bool,
+        /// The qualities that the receiver is to be told it gets, if that changes with this packet.
+        active: Option<Targets>,
     },
     /// The receiver doesn't get it.
     LeaveOut,
@@ -59,6 +61,8 @@ pub struct Selector {
     /// The timestamp from which on `index` holds, and what held before.
     since: Option<(u32, usize)>,
     forwarded: Forwarded,
+    /// What the receiver was told that it gets.
+    told: Option<Targets>,
 }
 
 impl Default for Selector {
@@ -72,6 +76,7 @@ impl Default for Selector {
             picture: None,
             since: None,
             forwarded: Forwarded::default(),
+            told: None,
         }
     }
 }
@@ -143,7 +148,20 @@ impl Selector {
             self.forwarded.insert(number.number);
         }
         let ends = frame.ends && frame.layer.spatial == stream.layout().get(index).spatial;
-        Verdict::Forward { marker: marker || ends }
+        let active = if late { None } else { self.tell(stream, frame) };
+        Verdict::Forward { marker: marker || ends, active }
+    }
+
+    /// What the receiver is to be told (AV1 RTP specification, A.8.3): its set of qualities, where it changes and where the packet speaks of
+    /// the publisher's.
+    fn tell(&mut self, stream: &Stream, frame: &Frame) -> Option<Targets> {
+        frame.number?;
+        let within = stream.layout().within(self.index);
+        if !frame.tells_active && (!frame.begins || self.told.unwrap_or(stream.layout().all()) == within) {
+            return None;
+        }
+        self.told = Some(within);
+        Some(within)
     }
 
     fn resolve(&mut self, stream: &Stream) {

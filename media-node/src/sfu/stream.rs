@@ -6,7 +6,7 @@
 use super::{
     codec::{
         self, Codec, Description, MAX_SPATIAL, Pictures,
-        dependency::{Differences, FrameNumber, RawDescriptor, Reader},
+        dependency::{Descriptor, Differences, FrameNumber, RawDescriptor, Reader},
         targets::{Layout, Target, Targets},
     },
     meter::Meter,
@@ -49,6 +49,8 @@ pub struct Frame {
     pub pictures: Pictures,
     /// Frame number of the dependency descriptor.
     pub number: Option<FrameNumber>,
+    /// Whether the packet says which qualities are sent at all.
+    pub tells_active: bool,
 }
 
 /// One quality that a stream offers at present.
@@ -67,6 +69,8 @@ pub struct Quality {
 /// A stream of a publisher.
 pub struct Stream {
     reader: Reader,
+    /// The qualities that the publisher says it sends.
+    active: Targets,
     layout: Layout,
     /// Grows when the layout changes.
     version: u32,
@@ -85,6 +89,7 @@ impl Stream {
     pub fn new(now: Instant) -> Self {
         Self {
             reader: Reader::default(),
+            active: Targets::NONE,
             layout: Layout::default(),
             version: 0,
             layers: (1, 1),
@@ -145,6 +150,9 @@ impl Stream {
             _ => Pictures::default(),
         };
         let attached = descriptor.structure.is_some();
+        if let Some(active) = descriptor.active.or(attached.then(|| self.layout.all())) {
+            self.active = active;
+        }
         Some(Frame {
             keyframe: descriptor.starts && attached && dependencies.differences.as_slice().is_empty(),
             layer: dependencies.layer,
@@ -158,6 +166,7 @@ impl Stream {
             },
             pictures,
             number: Some(FrameNumber { number: descriptor.number, templates, attached }),
+            tells_active: descriptor.active.is_some() || attached,
         })
     }
 
@@ -191,7 +200,23 @@ impl Stream {
             entry,
             pictures: description.pictures,
             number: None,
+            tells_active: false,
         }
+    }
+
+    /// A dependency descriptor that says which qualities a receiver gets, as far as they are sent at all; `None` if that says the same as
+    /// before, or has no room.
+    pub fn with_active(&self, raw: &RawDescriptor, targets: Targets) -> Option<RawDescriptor> {
+        let known = self.reader.structure()?;
+        let mut descriptor = Descriptor::parse(raw.as_bytes(), Some(known)).ok()?;
+        let active = self.active.and(targets);
+        let said = descriptor.active.or(descriptor.structure.is_some().then(|| self.layout.all()));
+        if said == Some(active) {
+            return None;
+        }
+        descriptor.active = Some(active);
+        let structure = descriptor.structure.clone();
+        descriptor.write(structure.as_ref().unwrap_or(known)).ok()
     }
 
     /// Who needs a frame of these layers, and whom it lets in.

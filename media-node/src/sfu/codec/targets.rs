@@ -146,7 +146,12 @@ impl Layout {
 
     /// Whether whoever gets `one` has all frames of `other` already.
     pub fn includes(&self, one: usize, other: usize) -> bool {
-        self.includes.get(one).is_some_and(|set| set.contains(other))
+        self.within(one).contains(other)
+    }
+
+    /// The targets whose frames whoever gets `one` has all.
+    pub fn within(&self, one: usize) -> Targets {
+        self.includes.get(one).copied().unwrap_or_default()
     }
 
     /// All targets.

@@ -86,7 +86,7 @@ impl Delivery<'_> {
             let verdict = frame
                 .map_or(Verdict::LeaveOut, |frame| down.selector.judge(stream, frame, packet.timestamp, packet.marker));
             let mid = down.mid;
-            let Verdict::Forward { marker } = verdict else {
+            let Verdict::Forward { marker, active } = verdict else {
                 let closing = packet.format.codec == Codec::Vp8;
                 if let Some(numbers) = down.rewriter.leave_out(&source, closing) {
                     session.sent_packets += 1;
@@ -99,7 +99,11 @@ impl Delivery<'_> {
             let Some(numbers) = down.rewriter.rewrite(&source) else { continue };
             let number = frame.and_then(|frame| frame.number);
             let changed = match (&packet.descriptor, number) {
-                (Some(raw), Some(number)) => down.numbering.rewrite(raw, &number).map(Arc::new),
+                (Some(raw), Some(number)) => {
+                    let told = active.and_then(|active| stream.with_active(raw, active));
+                    let renumbered = down.numbering.rewrite(told.as_ref().unwrap_or(raw), &number);
+                    renumbered.or(told).map(Arc::new)
+                }
                 _ => None,
             };
             session.sent_packets += 1;

@@ -84,7 +84,7 @@ impl Bench {
     fn encoded(&mut self, structure: &Structure, one: &Encoded) {
         let mut packet = packet(Codec::Av1, one.seq, one.timestamp, one.marker, &[1; 100]);
         packet.descriptor = Some(Arc::new(one.raw));
-        let Verdict::Forward { marker } = self.offer(&packet) else { return };
+        let Verdict::Forward { marker, .. } = self.offer(&packet) else { return };
         let dependencies = one.descriptor.dependencies(structure).unwrap();
         let number = one.descriptor.number;
         if one.descriptor.structure.is_some() {
@@ -223,7 +223,7 @@ fn vp9(bench: &mut Bench, id: u8, layers: &[Vp9]) -> Vec<(u8, bool)> {
         let last = n + 1 == layers.len();
         let seq = u64::from(id) * 4 + n as u64;
         let packet = packet(Codec::Vp9, seq, u32::from(id) * 3_000, last, &layer.payload(id));
-        if let Verdict::Forward { marker } = bench.offer(&packet) {
+        if let Verdict::Forward { marker, .. } = bench.offer(&packet) {
             got.push((layer.spatial, marker));
         }
     }

@@ -98,6 +98,86 @@ fn each_receiver_gets_the_size_that_it_wants_out_of_one_stream() {
 }
 
 #[test]
+fn a_receiver_is_told_which_qualities_it_gets() {
+    let mut f = Fixture::new();
+    let sender = f.join(1, video_line(), &[publish("v", "video")], &[]);
+    let small = receiver(&mut f, 2, "video", 360);
+    let mut encoder = Encoder::new(l2t2(), 0);
+    let told = |f: &mut Fixture| -> Vec<u32> {
+        let read = |sent: Sent| Descriptor::parse(sent.descriptor.unwrap().as_bytes(), Some(&l2t2())).unwrap();
+        f.packets(small).into_iter().filter_map(|sent| Some(read(sent).active?.0)).collect()
+    };
+    run(&mut f, sender, &mut encoder, 20);
+    assert_eq!(told(&mut f), [0b0011], "where the choice was made, and not again");
+    f.router.subscribe(f.now, small, &[subscribe("0", "video", 720)], &mut f.out).unwrap();
+    run(&mut f, sender, &mut encoder, 6);
+    assert!(told(&mut f).is_empty(), "a structure alone says that all is sent");
+}
+
+#[test]
+fn frame_rate_is_given_up_in_a_layer_of_simulcast_before_its_size() {
+    let mut f = Fixture::new();
+    let sender = simulcast(&mut f);
+    let receiver = receiver(&mut f, 2, "video", 0);
+    let mut seq = 0;
+    // 25 pictures a second with three frame rates, in the order 0 2 1 2, the second half of them in frames that let in.
+    let mut run = |f: &mut Fixture, pictures: u64| {
+        for _ in 0..pictures {
+            for (layer, size, height) in [("q", 100, 180u16), ("h", 300, 360), ("f", 1_000, 720)] {
+                let asked = f.out.requests.iter().any(|(_, of)| *of == rid(layer));
+                f.out.requests.retain(|(_, of)| *of != rid(layer));
+                let temporal = [0u8, 2, 1, 2][seq as usize % 4];
+                let keyframe = asked && temporal == 0;
+                if asked && !keyframe {
+                    f.out.requests.push((sender, rid(layer)));
+                }
+                let sync = u8::from(temporal > 0) << 5;
+                let mut payload =
+                    vec![0x90, 0xA0, 0x80, 0, temporal << 6 | sync, u8::from(!keyframe), 0, 0, 0x9D, 0x01, 0x2A];
+                payload[2..4].copy_from_slice(&(0x8000 | seq as u16).to_be_bytes());
+                payload.extend([0, 0]);
+                payload.extend_from_slice(&height.to_le_bytes());
+                payload.resize(size, 0);
+                let packet = Packet {
+                    mid: mid("v"),
+                    rid: rid(layer),
+                    format: VP8,
+                    seq,
+                    timestamp: seq as u32 * 3_600,
+                    marker: true,
+                    payload: payload.into(),
+                    audio_level: None,
+                    voice: None,
+                    descriptor: None,
+                    quarter_turns: None,
+                    arrival: f.now,
+                };
+                f.router.packet(f.now, sender, &packet, &mut f.out);
+            }
+            seq += 1;
+            f.pass(40);
+        }
+    };
+    let mut at = |f: &mut Fixture, kbps: u32| {
+        f.router.estimate(receiver, kbps);
+        run(f, 60);
+        f.packets(receiver);
+        f.received(receiver);
+        run(f, 40);
+        // Picture ids as the receiver's decoder follows them: one by one.
+        let got = f.received(receiver);
+        assert!(got.windows(2).all(|pair| pair[1].0 == pair[0].0 + 1));
+        (got.last().and_then(|(_, layer)| *layer), got.len())
+    };
+    // 20, 60 and 200 kb/s.
+    assert_eq!(at(&mut f, 1_000), (rid("f"), 40));
+    assert_eq!(at(&mut f, 150), (rid("f"), 20));
+    assert_eq!(at(&mut f, 80), (rid("h"), 40), "a quarter of the rate is worse than half the size");
+    assert_eq!(at(&mut f, 15), (rid("q"), 20));
+    assert_eq!(at(&mut f, 1_000), (rid("f"), 40));
+}
+
+#[test]
 fn a_narrow_line_costs_frame_rate_before_anything_else() {
     let mut f = Fixture::new();
     let sender = f.join(1, video_line(), &[publish("v", "video")], &[]);
