@@ -39,6 +39,18 @@ pub fn keep_parameters(offer: &str, answer: &str) -> String {
     kept
 }
 
+/// The mids of the m-lines that offer redundant audio: the engine negotiates it for all lines at once.
+pub fn with_redundancy(offer: &str) -> Vec<&str> {
+    let names_red = |line: &&str| {
+        let codec = line.strip_prefix("a=rtpmap:").and_then(|line| line.split_once(' '));
+        codec.is_some_and(|(_, codec)| codec.get(..4).is_some_and(|name| name.eq_ignore_ascii_case("red/")))
+    };
+    sections(offer)
+        .filter(|section| section.iter().any(|line| names_red(&line)))
+        .filter_map(|section| section.iter().find_map(|line| line.trim_end().strip_prefix("a=mid:")))
+        .collect()
+}
+
 fn sections(sdp: &str) -> impl Iterator<Item = Vec<&str>> {
     let mut lines = sdp.lines().skip_while(|line| !line.starts_with("m=")).peekable();
     std::iter::from_fn(move || {
@@ -101,6 +113,13 @@ mod tests {
             ]
         );
         assert_eq!(keep_parameters(&answer, &answer), answer, "nothing twice");
+    }
+
+    #[test]
+    fn lines_that_offer_redundant_audio_are_found() {
+        let offer = "v=0\r\nm=audio 9 x 111 63\r\na=mid:0\r\na=rtpmap:111 opus/48000/2\r\na=rtpmap:63 red/48000/2\r\n\
+            m=audio 9 x 111\r\na=mid:1\r\na=rtpmap:111 opus/48000/2\r\nm=video 9 x 96\r\na=mid:2\r\n";
+        assert_eq!(with_redundancy(offer), ["0"]);
     }
 
     #[test]

@@ -122,6 +122,8 @@ struct Media {
     kind: Kind,
     /// SSRC towards the client.
     sender: Option<Ssrc>,
+    /// Whether the client knows redundant audio on it.
+    redundancy: bool,
     report: Report,
 }
 
@@ -183,6 +185,10 @@ impl Connection for Str0mConnection {
         };
         let answer = opus::keep_parameters(&offer.sdp, &self.keep_prefix(answer));
         self.learn(&offer.lines);
+        let redundancy = opus::with_redundancy(&offer.sdp);
+        for line in &mut self.lines {
+            line.redundancy = redundancy.contains(&line.mid.as_str());
+        }
         Ok((answer, offer.lines))
     }
 
@@ -242,6 +248,9 @@ impl Connection for Str0mConnection {
         let accepted = self.rtc.media(line.engine_mid)?.remote_pts();
         let accepted = self.rtc.codec_config().params().iter().filter(|params| accepted.contains(&params.pt()));
         if format.codec == Codec::Red {
+            if !line.redundancy {
+                return None;
+            }
             return accepted.filter_map(|params| params.red()).next().map(|pt| *pt);
         }
         accepted
@@ -396,7 +405,14 @@ impl Str0mConnection {
             });
             match self.lines.iter_mut().find(|known| known.mid == line.mid) {
                 Some(known) => known.sender = sender,
-                None => self.lines.push(Media { mid: line.mid, engine_mid, kind, sender, report: Report::default() }),
+                None => self.lines.push(Media {
+                    mid: line.mid,
+                    engine_mid,
+                    kind,
+                    sender,
+                    redundancy: false,
+                    report: Report::default(),
+                }),
             }
         }
         self.lines.retain(|known| lines.iter().any(|line| line.mid == known.mid));

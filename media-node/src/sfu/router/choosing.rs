@@ -32,8 +32,10 @@ impl Router {
         for (index, down) in &session.down {
             let Some(track) = down.track.and_then(|track| tracks.get_mut(track.0)) else { continue };
             if track.kind == Kind::Audio {
-                let sent = track.layers.first_mut().map_or(0, |layer| layer.stream.kbps(now));
-                audio_kbps += sent.max(AUDIO_KBPS);
+                // What is muted, or not among the voices that are heard, takes nothing.
+                if let Some(layer) = track.layers.first_mut().filter(|layer| track.heard && layer.stream.alive(now)) {
+                    audio_kbps += layer.stream.kbps(now).max(AUDIO_KBPS);
+                }
                 continue;
             }
             let priority = if track.source == "screen" {

@@ -27,6 +27,7 @@ struct Recorder {
     opus: HashMap<SessionKey, u8>,
     requests: Vec<(SessionKey, Option<Rid>)>,
     messages: Vec<(SessionKey, Channel, Vec<u8>)>,
+    wanted: Vec<(SessionKey, u32)>,
     events: Vec<Occurrence>,
     full: bool,
 }
@@ -62,7 +63,9 @@ impl Outbox for Recorder {
         }
         !self.full
     }
-    fn want_bitrate(&mut self, _: SessionKey, _: u32) {}
+    fn want_bitrate(&mut self, to: SessionKey, kbps: u32) {
+        self.wanted.push((to, kbps));
+    }
     fn event(&mut self, event: Event) {
         self.events.push(event.occurrence);
     }

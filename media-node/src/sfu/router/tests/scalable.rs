@@ -324,3 +324,77 @@ fn a_publisher_whose_numbers_begin_anew_is_followed() {
     let (numbers, _, _) = Reader::default().read(packets[0].descriptor.unwrap().as_bytes()).unwrap();
     assert_eq!(numbers.number, 12, "after those of before");
 }
+
+/// What a hostile or broken publisher sends: any bytes, with any bytes for a descriptor, or with a real one.
+#[derive(Clone, Debug)]
+struct Anything {
+    codec: usize,
+    payload: Vec<u8>,
+    descriptor: Option<Vec<u8>>,
+    real: bool,
+    late: u64,
+    timestamp: u32,
+}
+
+fn anything() -> impl Strategy<Value = Anything> {
+    let bytes = || proptest::collection::vec(any::<u8>(), 0..40);
+    let timestamp = prop_oneof![4 => 0u32..200_000, 1 => any::<u32>()];
+    (0usize..4, bytes(), proptest::option::of(bytes()), any::<bool>(), 0u64..8, timestamp).prop_map(
+        |(codec, payload, descriptor, real, late, timestamp)| Anything {
+            codec,
+            payload,
+            descriptor,
+            real,
+            late: late.saturating_sub(4),
+            timestamp,
+        },
+    )
+}
+
+proptest! {
+    /// Whatever bytes come: nothing panics, and no receiver gets one number twice, or numbers beyond those of the packets that came.
+    #[test]
+    fn malformed_streams_harm_nobody(storm in proptest::collection::vec(anything(), 1..150), heights in (0u32..800, 0u32..800)) {
+        let mut f = Fixture::new();
+        let sender = f.join(1, video_line(), &[publish("v", "video")], &[]);
+        let receivers = [receiver(&mut f, 2, "video", heights.0), receiver(&mut f, 3, "video", heights.1)];
+        let mut encoder = Encoder::new(l2t2(), 0);
+        let mut real: VecDeque<Encoded> = encoder.picture(true).into();
+        let mut order: Vec<(u64, u64, Anything)> =
+            storm.into_iter().enumerate().map(|(n, one)| (n as u64 + one.late, n as u64, one)).collect();
+        order.sort_by_key(|(due, seq, _)| (*due, *seq));
+        let count = order.len() as u64;
+        for (_, seq, one) in order {
+            let raw = if one.real {
+                if real.is_empty() {
+                    real = encoder.picture(seq % 7 == 0).into();
+                }
+                real.pop_front().map(|one| one.raw)
+            } else {
+                one.descriptor.and_then(|bytes| RawDescriptor::new(&bytes))
+            };
+            let packet = Packet {
+                mid: mid("v"),
+                rid: None,
+                format: Format { codec: [Codec::Av1, Codec::Vp8, Codec::Vp9, Codec::H264][one.codec], ..AV1 },
+                seq: 1_000 + seq,
+                timestamp: one.timestamp,
+                marker: one.late == 0,
+                payload: one.payload.into(),
+                audio_level: None,
+                voice: None,
+                descriptor: raw.map(Arc::new),
+                quarter_turns: None,
+                arrival: f.now,
+            };
+            f.router.packet(f.now, sender, &packet, &mut f.out);
+            f.pass(7);
+        }
+        for receiver in receivers {
+            let mut seqs: Vec<u64> = f.packets(receiver).iter().map(|sent| sent.seq).collect();
+            seqs.sort_unstable();
+            prop_assert!(seqs.windows(2).all(|pair| pair[0] < pair[1]), "{seqs:?}");
+            prop_assert!(seqs.last().zip(seqs.first()).is_none_or(|(last, first)| last - first < count));
+        }
+    }
+}

@@ -155,3 +155,24 @@ fn small_rooms_and_shared_sound_are_never_cut() {
     f.sound(sender, OPUS, 2, &[1; 80], Some(127));
     assert_eq!(f.packets(listener).len(), 1, "silence of a large room is not, soft music is");
 }
+
+#[test]
+fn voices_that_are_not_heard_leave_the_line_to_pictures() {
+    let mut f = Fixture::new();
+    let count = limits::AUDIBLE as u8 + 20;
+    let senders: Vec<SessionKey> =
+        (1..=count).map(|n| f.join(n, lines(), &[publish("a", &format!("mic{n}"))], &[])).collect();
+    let wishes: Vec<Line> = (1..=count).map(|n| line(&format!("r{n}"), Kind::Audio, false, &[])).collect();
+    let subscriptions: Vec<Subscribe> =
+        (1..=count).map(|n| subscribe(&format!("r{n}"), &format!("mic{n}"), 0)).collect();
+    let listener = f.join(99, wishes, &[], &subscriptions);
+    for seq in 0..100 {
+        for (n, sender) in senders.iter().enumerate() {
+            let level = if n < 2 { 20 } else { 127 };
+            f.sound(*sender, OPUS, seq, &[1; 80], Some(level));
+        }
+        f.pass(20);
+    }
+    let wanted = f.out.wanted.iter().rev().find(|(to, _)| *to == listener).map(|(_, kbps)| *kbps);
+    assert_eq!(wanted, Some(2 * AUDIO_KBPS));
+}
