@@ -22,6 +22,8 @@ impl Router {
                     sessions: Vec::new(),
                     tracks: HashMap::new(),
                     speakers: Speakers::default(),
+                    voices: 0,
+                    audible: Audible::new(limits::AUDIBLE),
                 };
                 let key = self.rooms.insert(room);
                 self.by_room.insert(opening.room, key);
