@@ -303,4 +303,14 @@ impl Media for MediaService {
             session_stats: sessions.into_iter().map(figures).collect(),
         }))
     }
+
+    async fn set_route(&self, _: Request<v1::SetRouteRequest>) -> Answer<v1::SetRouteResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn clear_route(&self, _: Request<v1::ClearRouteRequest>) -> Answer<v1::ClearRouteResponse> {
+        Err(Status::unimplemented(""))
+    }
+    async fn pipes(&self, _: Request<v1::PipesRequest>) -> Answer<v1::PipesResponse> {
+        Err(Status::unimplemented(""))
+    }
 }

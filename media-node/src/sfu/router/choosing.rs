@@ -35,15 +35,7 @@ impl Router {
                 audio += 1;
                 continue;
             }
-            let layers = track
-                .layers
-                .iter_mut()
-                .map(|layer| layer::Offered {
-                    kbps: layer.meter.kbps(now),
-                    height: layer.height,
-                    alive: layer.alive(now),
-                })
-                .collect();
+            let layers = track.layers.iter_mut().map(|layer| layer.offered(now)).collect();
             lines.push(index);
             wants.push(layer::Want {
                 layers,

@@ -8,6 +8,7 @@ mod forwarding;
 mod housekeeping;
 mod messaging;
 mod publishing;
+mod remote;
 mod session;
 mod subscribing;
 
@@ -24,6 +25,7 @@ use super::{
     speakers::{Level, Speakers},
     stats::{self, SessionStats, Totals},
 };
+use crate::cascade::{control::LayerInfo, hub::Handle, link::FromRoom};
 use slab::Slab;
 use std::{
     collections::{HashMap, VecDeque},
@@ -55,6 +57,8 @@ pub trait Outbox {
     fn want_bitrate(&mut self, to: SessionKey, kbps: u32);
     /// Tells the orchestrator.
     fn event(&mut self, event: Event);
+    /// Tells the cascade; only rooms that span nodes do.
+    fn cascade(&mut self, _told: FromRoom) {}
 }
 
 /// A session to be opened.
@@ -160,11 +164,13 @@ struct Layer {
     meter: Meter,
     height: Option<u16>,
     gate: keyframe::Gate,
+    /// Of a remote track: what its node says of the layer, which need not come here.
+    told: Option<LayerInfo>,
 }
 
 impl Layer {
     fn new(rid: Option<Rid>, now: Instant) -> Self {
-        Self { rid, meter: Meter::new(now), height: None, gate: keyframe::Gate::default() }
+        Self { rid, meter: Meter::new(now), height: None, gate: keyframe::Gate::default(), told: None }
     }
 
     fn alive(&self, now: Instant) -> bool {
@@ -181,6 +187,10 @@ struct Track {
     layers: Vec<Layer>,
     /// Receivers: session and m-line key.
     receivers: Vec<(SessionKey, usize)>,
+    /// For the cascade: the track's handle, and the layers that go over pipes.
+    tap: Option<(Handle, u8)>,
+    /// Its handle, if it comes over a pipe.
+    remote: Option<Handle>,
     level: Level,
     started: bool,
 }
@@ -205,6 +215,8 @@ struct Session {
     id: SessionId,
     room: usize,
     participant: ParticipantId,
+    /// Whether it stands for a participant of another node.
+    remote: bool,
     publish: bool,
     subscribe: bool,
     uplink_kbps: u32,
@@ -257,6 +269,7 @@ pub struct Router {
     sessions: Slab<Session>,
     by_session: HashMap<SessionId, SessionKey>,
     tracks: Slab<Track>,
+    bridges: remote::Bridges,
     random: u64,
     chosen: Option<Instant>,
     limited: Option<Instant>,
@@ -271,6 +284,7 @@ impl Router {
             sessions: Slab::new(),
             by_session: HashMap::new(),
             tracks: Slab::new(),
+            bridges: remote::Bridges::default(),
             random: seed,
             chosen: None,
             limited: None,
@@ -282,7 +296,7 @@ impl Router {
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Totals {
             rooms: count(self.rooms.len()),
-            sessions: count(self.sessions.len()),
+            sessions: count(self.sessions.len() - self.bridges.sessions()),
             tracks: count(self.tracks.len()),
         }
     }
@@ -310,7 +324,7 @@ impl Router {
     pub fn stats(&self, only: Option<&SessionId>) -> Vec<SessionStats> {
         self.sessions
             .iter()
-            .filter(|(_, session)| only.is_none_or(|only| session.id == *only))
+            .filter(|(_, session)| !session.remote && only.is_none_or(|only| session.id == *only))
             .filter_map(|(_, session)| {
                 let room = self.rooms.get(session.room)?;
                 let (expected, lost) = session.history.front().copied().unwrap_or_default();

@@ -1,0 +1,346 @@
+//! The cascade of one node: which rooms span which nodes, which tracks come and go over which pipes. A state machine without
+//! I/O: commands, messages and datagrams come in with the time, and go out through [`Exits`].
+//!
+//! Tracks are offered with the path that they come by (a path vector, as in BGP), so a node never takes a track by way of
+//! itself; packets pass a window of sequence numbers, so none goes round even while ways change.
+
+mod edges;
+mod media;
+mod peers;
+mod tracks;
+
+#[cfg(test)]
+mod tests;
+
+use super::{
+    control::{Control, LayerInfo},
+    datagram::StreamId,
+    limits,
+    link::{FromRoom, RemotePacket, ToRoom},
+    pipe::Pipe,
+    quality::PipeFigures,
+    window::Window,
+};
+use crate::sfu::{
+    id::{ParticipantId, RoomId, TrackId},
+    keyframe,
+    packet::Kind,
+};
+use bytes::Bytes;
+use chroom_primitives::NodeId;
+use slab::Slab;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+/// A track's number on this node, used once.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Handle(pub u64);
+
+/// A peer's place on this node.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct PeerKey(pub usize);
+
+/// Where results go.
+pub trait Exits {
+    /// Reach this node. [`Hub::peer`] and [`Hub::connected`], or [`Hub::lost`] follow.
+    fn dial(&mut self, peer: PeerKey, node: NodeId, address: SocketAddr);
+    /// Close the connection; nothing follows.
+    fn hang_up(&mut self, peer: PeerKey, reason: &str);
+    /// Send on the reliable stream.
+    fn control(&mut self, peer: PeerKey, message: Bytes);
+    /// Send a datagram.
+    fn datagram(&mut self, peer: PeerKey, datagram: Bytes);
+    /// Largest datagram that the path takes now.
+    fn max_datagram(&self, peer: PeerKey) -> usize;
+    /// Tell a room of this node.
+    fn room(&mut self, order: ToRoom);
+    /// Which of the node's threads has the room, for [`Exits::packet`].
+    fn place(&self, room: &RoomId) -> usize;
+    /// A packet for the receivers here.
+    fn packet(&mut self, place: usize, packet: RemotePacket);
+}
+
+/// The other end of a pipe, as an orchestrator names it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Neighbour {
+    /// Who it must be.
+    pub node: NodeId,
+    /// Where.
+    pub address: SocketAddr,
+}
+
+/// A node's place in a room's tree.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Route {
+    /// The room.
+    pub room: RoomId,
+    /// The fencing epoch of the command.
+    pub fence: u64,
+    /// The node above; `None` for the root.
+    pub parent: Option<Neighbour>,
+    /// The node that is joined when the parent is dead.
+    pub standby: Option<Neighbour>,
+    /// Nodes that may join here.
+    pub children: Vec<NodeId>,
+}
+
+/// A route is refused.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum RouteError {
+    /// By an older epoch than the last.
+    #[error("fencing epoch {given} is behind {greatest}: another orchestrator has the room")]
+    Fenced {
+        /// The epoch that came.
+        given: u64,
+        /// The greatest that was seen.
+        greatest: u64,
+    },
+    /// A node can't be its own neighbour, nor above and below at once.
+    #[error("{0} is this node itself, or named twice")]
+    Twice(NodeId),
+    /// Too much of something.
+    #[error("too many {0} on this node")]
+    TooMany(&'static str),
+}
+
+/// A peer's figures.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PeerFigures {
+    /// The peer.
+    pub node: NodeId,
+    /// Whether its pipe is up.
+    pub up: bool,
+    /// Rooms that cross it.
+    pub rooms: u32,
+    /// The pipe's figures.
+    pub pipe: PipeFigures,
+}
+
+enum Link {
+    /// To be dialled then, if a room needs it; after another failure, after twice the pause.
+    Down {
+        again: Instant,
+        pause: Duration,
+    },
+    Dialling {
+        pause: Duration,
+    },
+    Greeting {
+        since: Instant,
+        pause: Duration,
+    },
+    Up(Box<Pipe>),
+}
+
+struct Peer {
+    node: NodeId,
+    address: Option<SocketAddr>,
+    link: Link,
+    idle: Instant,
+}
+
+impl Peer {
+    fn pipe(&mut self) -> Option<&mut Pipe> {
+        match &mut self.link {
+            Link::Up(pipe) => Some(pipe),
+            _ => None,
+        }
+    }
+}
+
+/// A neighbour in a room.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Edge {
+    /// Asked to be taken as a child; to be asked again then.
+    Asked(Instant),
+    /// Tracks are exchanged.
+    Joined,
+    /// To be left once nothing depends on it.
+    Going(Instant),
+}
+
+impl Edge {
+    fn exchanges(self) -> bool {
+        !matches!(self, Edge::Asked(_))
+    }
+}
+
+struct Room {
+    id: RoomId,
+    place: usize,
+    fence: u64,
+    parent: Option<PeerKey>,
+    standby: Option<PeerKey>,
+    /// Whether the standby has taken the dead parent's place.
+    on_standby: bool,
+    children: BTreeSet<PeerKey>,
+    edges: BTreeMap<PeerKey, Edge>,
+    tracks: HashMap<TrackId, Handle>,
+    /// Data messages sent from here.
+    number: u64,
+    /// Data messages seen from each node.
+    seen: HashMap<NodeId, Window>,
+}
+
+impl Room {
+    /// The node above as things are.
+    fn upper(&self) -> Option<PeerKey> {
+        if self.on_standby { self.standby } else { self.parent }
+    }
+}
+
+/// A way by which a track can be had.
+#[derive(Clone, Debug)]
+struct Way {
+    from: PeerKey,
+    path: Vec<NodeId>,
+    /// Whether the neighbour said that it ends soon.
+    going: bool,
+    /// Whether this node is about to leave the neighbour.
+    leaving: bool,
+    order: u64,
+}
+
+/// A subscription upwards.
+#[derive(Clone, Copy, Debug)]
+struct Feed {
+    peer: PeerKey,
+    stream: StreamId,
+    /// The first sequence number that came, and the highest.
+    span: Option<(u64, u64)>,
+}
+
+#[derive(Default)]
+struct Layer {
+    feed: Option<Feed>,
+    /// The feed that shall take its place.
+    next: Option<Feed>,
+    outs: Vec<(PeerKey, StreamId)>,
+    gate: keyframe::Gate,
+    window: Window,
+}
+
+struct Track {
+    room: usize,
+    id: TrackId,
+    publication: u64,
+    participant: ParticipantId,
+    source: String,
+    kind: Kind,
+    infos: Vec<LayerInfo>,
+    /// Published on this node.
+    local: bool,
+    ways: Vec<Way>,
+    layers: Vec<Layer>,
+    /// Layers that clients here watch.
+    interest: u8,
+    /// Layers that this node's router was told to pass on.
+    tapped: u8,
+    /// What neighbours were told: the path, and whether it ends soon.
+    told: BTreeMap<PeerKey, (Vec<NodeId>, bool)>,
+    /// Since when no way is left.
+    orphaned: Option<Instant>,
+}
+
+/// The cascade of one node.
+pub struct Hub {
+    me: NodeId,
+    peers: Slab<Peer>,
+    by_node: HashMap<NodeId, PeerKey>,
+    rooms: Slab<Room>,
+    by_room: HashMap<RoomId, usize>,
+    tracks: HashMap<Handle, Track>,
+    /// Streams that peers subscribed to.
+    served: HashMap<(PeerKey, StreamId), (Handle, u8)>,
+    handles: u64,
+    order: u64,
+    slow: Instant,
+    /// Times that a standby took a dead parent's place.
+    pub failovers: u64,
+}
+
+/// How often what isn't urgent is looked at.
+const SLOW: Duration = Duration::from_millis(50);
+
+impl Hub {
+    /// The cascade of node `me`, without rooms.
+    pub fn new(me: NodeId, now: Instant) -> Self {
+        Self {
+            me,
+            peers: Slab::new(),
+            by_node: HashMap::new(),
+            rooms: Slab::new(),
+            by_room: HashMap::new(),
+            tracks: HashMap::new(),
+            served: HashMap::new(),
+            handles: 0,
+            order: 0,
+            slow: now,
+            failovers: 0,
+        }
+    }
+
+    /// Whether there is anything that needs [`limits::TICK`].
+    pub fn is_idle(&self) -> bool {
+        self.peers.is_empty() && self.rooms.is_empty()
+    }
+
+    /// What a room of this node says.
+    pub fn from_room(&mut self, now: Instant, told: FromRoom, out: &mut impl Exits) {
+        match told {
+            FromRoom::Published(room, track) => self.published(&room, track, out),
+            FromRoom::Unpublished(room, track) => self.unpublished(&room, &track, out),
+            FromRoom::Interest(handle, layers) => {
+                if let Some(track) = self.tracks.get_mut(&handle) {
+                    track.interest = layers;
+                    self.refresh(handle, out);
+                }
+            }
+            FromRoom::Keyframe(handle, layer) => self.want_keyframe(now, handle, layer, out),
+            FromRoom::Message(room, participant, channel, data) => {
+                self.send_message(&room, participant, channel, data, out);
+            }
+            FromRoom::Packet(handle, layer, packet, starts) => {
+                self.local_packet(now, handle, layer, &packet, starts, out);
+            }
+        }
+    }
+
+    /// Lets time pass; to be called each [`limits::TICK`].
+    pub fn tick(&mut self, now: Instant, out: &mut impl Exits) {
+        self.tick_pipes(now, out);
+        if now < self.slow {
+            return;
+        }
+        self.slow = now + SLOW;
+        self.tick_links(now, out);
+        self.tick_edges(now, out);
+        self.tick_tracks(now, out);
+    }
+
+    fn tell(&mut self, peer: PeerKey, message: &Control, out: &mut impl Exits) {
+        if self.peers.get(peer.0).is_some_and(|peer| matches!(peer.link, Link::Up(_))) {
+            out.control(peer, super::control::encode(message));
+        }
+    }
+
+    /// Figures of all peers.
+    pub fn figures(&mut self, now: Instant) -> Vec<PeerFigures> {
+        let rooms = &self.rooms;
+        self.peers
+            .iter_mut()
+            .map(|(key, peer)| {
+                let crossing = rooms.iter().filter(|(_, room)| room.edges.contains_key(&PeerKey(key))).count();
+                PeerFigures {
+                    node: peer.node,
+                    up: matches!(peer.link, Link::Up(_)),
+                    rooms: u32::try_from(crossing).unwrap_or(u32::MAX),
+                    pipe: peer.pipe().map(|pipe| pipe.figures(now)).unwrap_or_default(),
+                }
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,425 @@
+//! Which tracks there are, by which ways they come, and who has what of them.
+
+use super::*;
+use crate::cascade::{control::Announce, link::LocalTrack, pipe::Target};
+
+impl Track {
+    /// The best way: one that stays, the shortest, the newest.
+    fn best(&self) -> Option<&Way> {
+        self.ways.iter().min_by_key(|way| (way.going || way.leaving, way.path.len(), std::cmp::Reverse(way.order)))
+    }
+
+    fn wanted(&self, layer: usize) -> bool {
+        self.interest & bit(layer) != 0 || self.layers.get(layer).is_some_and(|layer| !layer.outs.is_empty())
+    }
+}
+
+/// The bit of a layer in a set of layers.
+pub(super) fn bit(layer: usize) -> u8 {
+    u32::try_from(layer).ok().and_then(|layer| 1u8.checked_shl(layer)).unwrap_or(0)
+}
+
+impl Hub {
+    /// A client of this node publishes a track, or its layers have changed.
+    pub(super) fn published(&mut self, room: &RoomId, told: LocalTrack, out: &mut impl Exits) {
+        let Some(index) = self.by_room.get(room).copied() else { return };
+        let known = self.rooms.get(index).and_then(|room| room.tracks.get(&told.track)).copied();
+        if let Some(handle) = known
+            && let Some(track) = self.tracks.get_mut(&handle)
+        {
+            if track.local && track.publication == told.publication {
+                return self.tell_layers(handle, told.layers, out);
+            }
+            if track.publication > told.publication {
+                return;
+            }
+            self.drop_track(handle, out);
+        }
+        let handle = self.insert(index, told, true, None);
+        if let Some(handle) = handle {
+            self.refresh(handle, out);
+        }
+    }
+
+    /// A local track is over.
+    pub(super) fn unpublished(&mut self, room: &RoomId, track: &TrackId, out: &mut impl Exits) {
+        let handle = self.handle(room, track);
+        if let Some(handle) = handle.filter(|handle| self.tracks.get(handle).is_some_and(|track| track.local)) {
+            self.drop_track(handle, out);
+        }
+    }
+
+    fn handle(&self, room: &RoomId, track: &TrackId) -> Option<Handle> {
+        self.by_room.get(room).and_then(|index| self.rooms.get(*index))?.tracks.get(track).copied()
+    }
+
+    fn insert(&mut self, index: usize, told: LocalTrack, local: bool, way: Option<Way>) -> Option<Handle> {
+        let room = self.rooms.get_mut(index)?;
+        if room.tracks.len() >= limits::MAX_TRACKS {
+            tracing::warn!(room = %room.id, track = %told.track, "a track is beyond the limit");
+            return None;
+        }
+        self.handles += 1;
+        let handle = Handle(self.handles);
+        room.tracks.insert(told.track.clone(), handle);
+        let layers = told.layers.iter().map(|_| Layer::default()).collect();
+        let track = Track {
+            room: index,
+            id: told.track,
+            publication: told.publication,
+            participant: told.participant,
+            source: told.source,
+            kind: told.kind,
+            infos: told.layers,
+            local,
+            ways: way.into_iter().collect(),
+            layers,
+            interest: 0,
+            tapped: 0,
+            told: BTreeMap::new(),
+            orphaned: None,
+        };
+        self.tracks.insert(handle, track);
+        Some(handle)
+    }
+
+    /// A neighbour offers a track.
+    pub(super) fn announced(&mut self, now: Instant, key: PeerKey, told: Announce, out: &mut impl Exits) {
+        let Some(index) = self.by_room.get(&told.room).copied() else { return };
+        let Some(room) = self.rooms.get(index) else { return };
+        let neighbour = self.peers.get(key.0).map(|peer| peer.node);
+        if !room.edges.get(&key).is_some_and(|edge| edge.exchanges()) {
+            return;
+        }
+        // By way of this node itself, or not by way of the one who says so: no way.
+        let sound = !told.path.contains(&self.me) && told.path.last() == neighbour.as_ref();
+        let known = room.tracks.get(&told.track).copied();
+        let same =
+            known.and_then(|handle| self.tracks.get(&handle)).map(|track| track.publication.cmp(&told.publication));
+        if !sound || same == Some(std::cmp::Ordering::Greater) {
+            return self.withdrawn(now, key, &told.room, &told.track, false, out);
+        }
+        self.order += 1;
+        let mut way = Way { from: key, path: told.path, going: told.going, leaving: false, order: self.order };
+        if let (Some(handle), Some(std::cmp::Ordering::Equal)) = (known, same) {
+            let Some(track) = self.tracks.get_mut(&handle) else { return };
+            if track.local || track.layers.len() != told.layers.len() || track.kind != told.kind {
+                return;
+            }
+            if let Some(old) = track.ways.iter().position(|way| way.from == key) {
+                // The same way told anew isn't newer.
+                way.order = track.ways.swap_remove(old).order;
+            }
+            track.ways.push(way);
+            track.orphaned = None;
+            if track.best().is_some_and(|best| best.from == key) {
+                self.tell_layers(handle, told.layers, out);
+            }
+            return self.refresh(handle, out);
+        }
+        if let Some(handle) = known {
+            // Published anew, maybe on another node.
+            self.drop_track(handle, out);
+        }
+        let shown = LocalTrack {
+            track: told.track,
+            participant: told.participant,
+            source: told.source,
+            kind: told.kind,
+            layers: told.layers,
+            publication: told.publication,
+        };
+        if let Some(handle) = self.insert(index, shown.clone(), false, Some(way)) {
+            out.room(ToRoom::Track(told.room, handle, shown));
+            self.refresh(handle, out);
+        }
+    }
+
+    /// A neighbour doesn't offer a track any more: it is over, or not to be had from there. In the second case, what still flows
+    /// from there flows on until another way serves.
+    #[expect(clippy::too_many_arguments, reason = "the message's fields")]
+    pub(super) fn withdrawn(
+        &mut self,
+        now: Instant,
+        key: PeerKey,
+        room: &RoomId,
+        track: &TrackId,
+        over: bool,
+        out: &mut impl Exits,
+    ) {
+        let Some(handle) = self.handle(room, track) else { return };
+        let Some(track) = self.tracks.get_mut(&handle) else { return };
+        let before = track.ways.len();
+        track.ways.retain(|way| way.from != key);
+        if track.ways.len() == before {
+            return;
+        }
+        if track.ways.is_empty() {
+            if over {
+                return self.drop_track(handle, out);
+            }
+            track.orphaned = Some(now);
+        }
+        self.refresh(handle, out);
+    }
+
+    /// The publisher's layers have changed, as a neighbour tells.
+    pub(super) fn layers_changed(
+        &mut self,
+        key: PeerKey,
+        room: &RoomId,
+        track: &TrackId,
+        layers: Vec<LayerInfo>,
+        out: &mut impl Exits,
+    ) {
+        let Some(handle) = self.handle(room, track) else { return };
+        if self.tracks.get(&handle).and_then(Track::best).is_some_and(|best| best.from == key) {
+            self.tell_layers(handle, layers, out);
+        }
+    }
+
+    fn tell_layers(&mut self, handle: Handle, layers: Vec<LayerInfo>, out: &mut impl Exits) {
+        let Some(track) = self.tracks.get_mut(&handle) else { return };
+        if track.infos == layers || track.infos.len() != layers.len() {
+            return;
+        }
+        track.infos.clone_from(&layers);
+        let Some(room) = self.rooms.get(track.room).map(|room| room.id.clone()) else { return };
+        if !track.local {
+            out.room(ToRoom::Layers(room.clone(), handle, layers.clone()));
+        }
+        let peers: Vec<PeerKey> = track.told.keys().copied().collect();
+        let message = Control::Layers(room, track.id.clone(), layers);
+        peers.into_iter().for_each(|peer| self.tell(peer, &message, out));
+    }
+
+    /// A neighbour wants a layer.
+    #[expect(clippy::too_many_arguments, reason = "the message's fields")]
+    pub(super) fn subscribed(
+        &mut self,
+        key: PeerKey,
+        room: &RoomId,
+        track: &TrackId,
+        layer: u8,
+        stream: StreamId,
+        out: &mut impl Exits,
+    ) {
+        let joined = self
+            .by_room
+            .get(room)
+            .and_then(|index| self.rooms.get(*index))
+            .is_some_and(|room| room.edges.get(&key).is_some_and(|edge| edge.exchanges()));
+        let Some(handle) = self.handle(room, track).filter(|_| joined) else { return };
+        let Some(state) = self.tracks.get_mut(&handle).and_then(|track| track.layers.get_mut(usize::from(layer)))
+        else {
+            return;
+        };
+        let Some(pipe) = self.peers.get_mut(key.0).and_then(Peer::pipe) else { return };
+        // A layer crosses a pipe once: a second wish takes the first one's place.
+        if let Some(place) = state.outs.iter().position(|(peer, _)| *peer == key) {
+            let (_, old) = state.outs.swap_remove(place);
+            pipe.close_outgoing(old);
+            self.served.remove(&(key, old));
+        }
+        if pipe.open_outgoing(stream) {
+            state.outs.push((key, stream));
+            self.served.insert((key, stream), (handle, layer));
+            self.refresh(handle, out);
+        }
+    }
+
+    /// A neighbour doesn't want a layer any more.
+    pub(super) fn unsubscribed(&mut self, key: PeerKey, stream: StreamId, out: &mut impl Exits) {
+        let Some((handle, layer)) = self.served.remove(&(key, stream)) else { return };
+        if let Some(pipe) = self.peers.get_mut(key.0).and_then(Peer::pipe) {
+            pipe.close_outgoing(stream);
+        }
+        if let Some(state) = self.tracks.get_mut(&handle).and_then(|track| track.layers.get_mut(usize::from(layer))) {
+            state.outs.retain(|place| *place != (key, stream));
+        }
+        self.refresh(handle, out);
+    }
+
+    /// Makes a track's subscriptions and offers what they should be by its ways and by who wants it.
+    pub(super) fn refresh(&mut self, handle: Handle, out: &mut impl Exits) {
+        let Self { tracks, peers, rooms, me, .. } = self;
+        let Some(track) = tracks.get_mut(&handle) else { return };
+        let Some(room) = rooms.get(track.room) else { return };
+        let mut messages: Vec<(PeerKey, Control)> = Vec::new();
+        for way in &mut track.ways {
+            way.leaving = matches!(room.edges.get(&way.from), Some(Edge::Going(_)));
+        }
+        let best = track.best().map(|way| (way.from, way.path.clone(), way.going || way.leaving));
+        if track.local {
+            let tap =
+                (0..track.layers.len()).filter(|layer| track.wanted(*layer)).fold(0, |set, layer| set | bit(layer));
+            if std::mem::replace(&mut track.tapped, tap) != tap {
+                out.room(ToRoom::Tap(room.id.clone(), track.id.clone(), handle, tap));
+            }
+        }
+        for index in 0..track.layers.len() {
+            let wanted = !track.local && track.wanted(index);
+            let Some(layer) = track.layers.get_mut(index) else { continue };
+            let mut drop = Vec::new();
+            if !wanted {
+                drop.extend(layer.feed.take().into_iter().chain(layer.next.take()));
+            } else if let Some((from, ..)) = best {
+                let mut subscribe = |again: bool| -> Option<Feed> {
+                    let place = u8::try_from(index).ok()?;
+                    let pipe = peers.get_mut(from.0)?.pipe()?;
+                    let stream = pipe.open_incoming(Target { track: handle, layer: place })?;
+                    messages.push((from, Control::Subscribe(room.id.clone(), track.id.clone(), place, stream)));
+                    if again {
+                        messages.push((from, Control::Keyframe(stream)));
+                    }
+                    Some(Feed { peer: from, stream, span: None })
+                };
+                match layer.feed {
+                    // What was forwarded before has a gap now: only a key frame heals it.
+                    None => layer.feed = subscribe(track.kind == Kind::Video && layer.window.highest().is_some()),
+                    Some(feed) if feed.peer == from => drop.extend(layer.next.take()),
+                    Some(_) if layer.next.is_some_and(|next| next.peer == from) => {}
+                    Some(_) => {
+                        drop.extend(layer.next.take());
+                        layer.next = subscribe(false);
+                    }
+                }
+            }
+            for feed in drop {
+                if let Some(pipe) = peers.get_mut(feed.peer.0).and_then(Peer::pipe) {
+                    pipe.close_incoming(feed.stream);
+                    messages.push((feed.peer, Control::Unsubscribe(feed.stream)));
+                }
+            }
+        }
+        // Offers.
+        let path = match (&best, track.local) {
+            (_, true) => Some((vec![*me], false)),
+            (Some((_, path, going)), false) => Some(([path.as_slice(), &[*me]].concat(), *going)),
+            // Without a way: whoever was told keeps waiting with this node.
+            (None, false) => None,
+        };
+        if let Some((path, going)) = path {
+            for (peer, edge) in room.edges.iter().filter(|(_, edge)| edge.exchanges()) {
+                let node = peers.get(peer.0).map(|peer| peer.node);
+                let back = best.as_ref().is_some_and(|(from, ..)| from == peer && !track.local);
+                if back || path.len() > limits::MAX_HOPS || node.is_none_or(|node| path.contains(&node)) {
+                    if track.told.remove(peer).is_some() {
+                        messages.push((*peer, Control::Withdraw(room.id.clone(), track.id.clone(), false)));
+                    }
+                    continue;
+                }
+                let offer = (path.clone(), going || matches!(edge, Edge::Going(_)));
+                if track.told.get(peer) == Some(&offer) {
+                    continue;
+                }
+                track.told.insert(*peer, offer.clone());
+                let announce = Announce {
+                    room: room.id.clone(),
+                    track: track.id.clone(),
+                    publication: track.publication,
+                    participant: track.participant.clone(),
+                    source: track.source.clone(),
+                    kind: track.kind,
+                    layers: track.infos.clone(),
+                    path: offer.0,
+                    going: offer.1,
+                };
+                messages.push((*peer, Control::Announce(announce)));
+            }
+        }
+        for (peer, message) in messages {
+            self.tell(peer, &message, out);
+        }
+    }
+
+    pub(super) fn refresh_room(&mut self, index: usize, out: &mut impl Exits) {
+        let Some(room) = self.rooms.get(index) else { return };
+        let handles: Vec<Handle> = room.tracks.values().copied().collect();
+        handles.into_iter().for_each(|handle| self.refresh(handle, out));
+    }
+
+    /// Ends a track here and for all who were told of it.
+    pub(super) fn drop_track(&mut self, handle: Handle, out: &mut impl Exits) {
+        let Some(mut track) = self.tracks.remove(&handle) else { return };
+        let room = self.rooms.get_mut(track.room).map(|room| {
+            if room.tracks.get(&track.id) == Some(&handle) {
+                room.tracks.remove(&track.id);
+            }
+            room.id.clone()
+        });
+        let Some(room) = room else { return };
+        for layer in &mut track.layers {
+            for (peer, stream) in layer.outs.drain(..) {
+                self.served.remove(&(peer, stream));
+                if let Some(pipe) = self.peers.get_mut(peer.0).and_then(Peer::pipe) {
+                    pipe.close_outgoing(stream);
+                }
+            }
+            for feed in layer.feed.take().into_iter().chain(layer.next.take()) {
+                if let Some(pipe) = self.peers.get_mut(feed.peer.0).and_then(Peer::pipe) {
+                    pipe.close_incoming(feed.stream);
+                }
+                self.tell(feed.peer, &Control::Unsubscribe(feed.stream), out);
+            }
+        }
+        let message = Control::Withdraw(room.clone(), track.id.clone(), true);
+        let told: Vec<PeerKey> = track.told.keys().copied().collect();
+        told.into_iter().for_each(|peer| self.tell(peer, &message, out));
+        if track.local {
+            out.room(ToRoom::Tap(room, track.id, handle, 0));
+        } else {
+            out.room(ToRoom::Withdraw(room, handle));
+        }
+    }
+
+    /// Forgets what came and went over an edge.
+    pub(super) fn forget_edge(&mut self, now: Instant, index: usize, key: PeerKey, out: &mut impl Exits) {
+        let Some(room) = self.rooms.get_mut(index) else { return };
+        if room.edges.remove(&key).is_none() {
+            return;
+        }
+        let handles: Vec<Handle> = room.tracks.values().copied().collect();
+        for handle in handles {
+            let Some(track) = self.tracks.get_mut(&handle) else { continue };
+            let mut pipe = self.peers.get_mut(key.0).and_then(Peer::pipe);
+            track.told.remove(&key);
+            track.ways.retain(|way| way.from != key);
+            for layer in &mut track.layers {
+                for (_, stream) in layer.outs.extract_if(.., |(peer, _)| *peer == key) {
+                    self.served.remove(&(key, stream));
+                    pipe.iter_mut().for_each(|pipe| pipe.close_outgoing(stream));
+                }
+                for feed in [&mut layer.feed, &mut layer.next] {
+                    if let Some(old) = feed.take_if(|feed| feed.peer == key) {
+                        pipe.iter_mut().for_each(|pipe| pipe.close_incoming(old.stream));
+                    }
+                }
+                if layer.feed.is_none() {
+                    layer.feed = layer.next.take();
+                }
+            }
+            if track.ways.is_empty() && !track.local {
+                track.orphaned.get_or_insert(now);
+            }
+            self.refresh(handle, out);
+        }
+    }
+
+    pub(super) fn tick_tracks(&mut self, now: Instant, out: &mut impl Exits) {
+        let mut over = Vec::new();
+        let mut asks = Vec::new();
+        for (handle, track) in &mut self.tracks {
+            if track.orphaned.is_some_and(|since| now.saturating_duration_since(since) >= limits::ORPHAN) {
+                over.push(*handle);
+            }
+            for (index, layer) in track.layers.iter_mut().enumerate() {
+                if layer.gate.due(now) {
+                    asks.push((*handle, index));
+                }
+            }
+        }
+        over.into_iter().for_each(|handle| self.drop_track(handle, out));
+        asks.into_iter().for_each(|(handle, layer)| self.ask_keyframe(handle, layer, out));
+    }
+}
