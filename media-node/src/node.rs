@@ -2,6 +2,11 @@
 
 use crate::{
     api::{self, ApiState},
+    cascade::{
+        gate,
+        metrics::PipeMetrics,
+        quic::{self, Cascade, CascadeConfig},
+    },
     config::Config,
     health::{Health, Registered},
     metrics::Metrics,
@@ -63,6 +68,9 @@ pub enum NodeError {
     /// The SFU.
     #[error(transparent)]
     Sfu(#[from] StartError),
+    /// The pipes to other nodes.
+    #[error(transparent)]
+    Pipes(#[from] quic::StartError),
     /// A port.
     #[error("cannot listen on {address} for {what}: {source}")]
     Listen {
@@ -152,15 +160,23 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
         Some(address) => Some(listen("metrics", address).await?),
         None => None,
     };
-    let sfu = Arc::new(Sfu::start(&SfuConfig {
+    let identity = Identity::new(&wallet)?;
+    let pipes = CascadeConfig {
+        listen: config.pipe_listen(),
+        advertise: config.pipe_advertise.or(config.media_advertise),
+        loss: None,
+    };
+    let prepared = Cascade::prepare(&pipes, &identity, gate::of(membership.clone()))?;
+    let sfu_config = SfuConfig {
         listen: config.media_listen,
         advertise: config.media_advertise,
         shards: config.media_threads.into(),
         egress_loss: config.fault_egress_loss,
-    })?);
+    };
+    let sfu = Arc::new(Sfu::start_with(&sfu_config, Some(prepared.room_end()))?);
+    let cascade = Arc::new(prepared.start(sfu.rooms())?);
     let egress_limit = config.egress_limit.unwrap_or(class.egress_kbps());
     let health = Arc::new(Health::new(registered, egress_limit, config.max_sessions));
-    let identity = Identity::new(&wallet)?;
     let profile = Profile { cell: config.cell, class, rpc: rpc.clone(), public_url, version };
     let author = Arc::new(Mutex::new(Author::new(wallet, chain.genesis_hash(), profile)));
     let presence = Arc::new(Mutex::new(Presence::default()));
@@ -170,10 +186,12 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
     let mut registry = Registry::default();
     let counts = ReportCounts::default();
     let metrics = Metrics::new(&mut registry, &counts);
+    let pipe_metrics = PipeMetrics::new(&mut registry);
     let registry = Arc::new(registry);
 
     let mut background = JoinSet::new();
     background.spawn(measure(sfu.clone(), health.clone(), metrics, ending.clone()));
+    background.spawn(measure_pipes(cascade.clone(), pipe_metrics, ending.clone()));
     if !config.fault_skip_registration {
         background.spawn(follow(declared, membership.clone(), health.clone(), ending.clone()));
     }
@@ -197,7 +215,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
     };
     let publishing = tokio::spawn(publisher.run(leaving.clone()));
 
-    let service = MediaService::new(sfu.clone(), health.clone(), Admission::new(membership.clone()), ending.clone());
+    let service = MediaService::new(sfu.clone(), health.clone(), Admission::new(membership.clone()), ending.clone())
+        .with_cascade(cascade.clone());
     let routes = service.routes();
     let mut servers: JoinSet<Result<(), NodeError>> = JoinSet::new();
     let stop = ending.clone();
@@ -245,6 +264,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
     }
     let stopping = async {
         leaving.cancel();
+        cascade.stop().await;
         sfu.stop(CloseReason::Draining).await;
         // The events of the closed sessions get out before their streams end.
         let _ = publishing.await;
@@ -282,6 +302,19 @@ async fn measure(sfu: Arc<Sfu>, health: Arc<Health>, mut metrics: Metrics, stop:
         let load = meter.measure(Instant::now(), &traffic, totals, &sessions);
         health.set_load(load);
         metrics.update(&load, &traffic, health.closed().is_none());
+    }
+}
+
+async fn measure_pipes(cascade: Arc<Cascade>, mut metrics: PipeMetrics, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(MEASURE);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = stop.cancelled() => return,
+        }
+        let Ok(figures) = cascade.figures().await else { return };
+        metrics.update(&figures);
     }
 }
 

@@ -10,10 +10,12 @@
 pub mod control;
 pub mod datagram;
 mod format;
+pub mod gate;
 pub mod hub;
 pub mod incoming;
 pub mod limits;
 pub mod link;
+pub mod metrics;
 pub mod outgoing;
 pub mod pipe;
 pub mod quality;

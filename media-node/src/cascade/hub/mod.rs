@@ -115,6 +115,8 @@ pub struct PeerFigures {
     pub up: bool,
     /// Rooms that cross it.
     pub rooms: u32,
+    /// Datagrams that the connection's queue had no room for.
+    pub dropped: u64,
     /// The pipe's figures.
     pub pipe: PipeFigures,
 }
@@ -328,7 +330,7 @@ impl Hub {
     }
 
     /// Figures of all peers.
-    pub fn figures(&mut self, now: Instant) -> Vec<PeerFigures> {
+    pub fn figures(&mut self, now: Instant, dropped: impl Fn(PeerKey) -> u64) -> Vec<PeerFigures> {
         let rooms = &self.rooms;
         self.peers
             .iter_mut()
@@ -338,6 +340,7 @@ impl Hub {
                     node: peer.node,
                     up: matches!(peer.link, Link::Up(_)),
                     rooms: u32::try_from(crossing).unwrap_or(u32::MAX),
+                    dropped: dropped(PeerKey(key)),
                     pipe: peer.pipe().map(|pipe| pipe.figures(now)).unwrap_or_default(),
                 }
             })

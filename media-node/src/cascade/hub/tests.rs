@@ -455,10 +455,10 @@ fn losses_are_repaired_on_their_hop() {
     assert_eq!(world.sorted(2, "video"), (0..1_000).collect::<Vec<_>>(), "all of it, each once");
     let at = world.now;
     let pipe = |figures: Vec<PeerFigures>, node: usize| figures.iter().find(|f| f.node == id(node)).unwrap().pipe;
-    let first = pipe(world.nodes[1].hub.figures(at), 0);
+    let first = pipe(world.nodes[1].hub.figures(at, |_| 0), 0);
     assert!((500..2_000).contains(&first.loss_in) && first.residual_in == 0, "{first:?}");
     assert!(first.rtt >= MS * 60 && first.rtt < MS * 80, "{first:?}");
-    let above = pipe(world.nodes[0].hub.figures(at), 1);
+    let above = pipe(world.nodes[0].hub.figures(at, |_| 0), 1);
     assert!(above.loss_out.abs_diff(first.loss_in) < 200 && above.resent_packets > 50, "{above:?}");
     assert!(above.resent_packets < 200, "about as many as were lost: {above:?}");
 }

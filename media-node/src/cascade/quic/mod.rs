@@ -206,18 +206,18 @@ impl Cascade {
         self.waker.wake().map_err(|_| CascadeError::Gone)
     }
 
-    /// Sets the node's place in a room's tree.
-    pub async fn set_route(&self, route: Route) -> Result<Result<(), RouteError>, CascadeError> {
+    /// Sets the node's place in a room's tree. The answer may be awaited later: the command is handed over at once.
+    pub fn set_route(&self, route: Route) -> Result<Pending, CascadeError> {
         let (reply, answer) = oneshot::channel();
         self.order(Order::Set(Box::new(route), reply))?;
-        answer.await.map_err(|_| CascadeError::Gone)
+        Ok(Pending(answer))
     }
 
     /// Takes a room out of the cascade.
-    pub async fn clear_route(&self, room: RoomId, fence: u64) -> Result<Result<(), RouteError>, CascadeError> {
+    pub fn clear_route(&self, room: RoomId, fence: u64) -> Result<Pending, CascadeError> {
         let (reply, answer) = oneshot::channel();
         self.order(Order::Clear(room, fence, reply))?;
-        answer.await.map_err(|_| CascadeError::Gone)
+        Ok(Pending(answer))
     }
 
     /// What it has counted.
@@ -245,6 +245,16 @@ impl Cascade {
     async fn join(&self) {
         let thread = self.thread.lock().take();
         let _ = tokio::task::spawn_blocking(move || thread.map(JoinHandle::join)).await;
+    }
+}
+
+/// A command's answer on its way.
+pub struct Pending(oneshot::Receiver<Result<(), RouteError>>);
+
+impl Pending {
+    /// The answer.
+    pub async fn done(self) -> Result<Result<(), RouteError>, CascadeError> {
+        self.0.await.map_err(|_| CascadeError::Gone)
     }
 }
 

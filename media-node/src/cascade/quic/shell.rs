@@ -450,7 +450,7 @@ impl Running {
 
     fn figures(&mut self, now: Instant) -> Figures {
         Figures {
-            peers: self.hub.figures(now),
+            peers: self.hub.figures(now, |peer| self.wires.dropped(peer)),
             sent_bytes: self.socket.traffic.sent_bytes,
             received_bytes: self.socket.traffic.received_bytes,
             dropped: self.dropped + self.wires.links.values().map(|link| link.dropped).sum::<u64>(),

@@ -57,6 +57,11 @@ impl Wires {
         Some(link)
     }
 
+    /// Datagrams that the queue of a peer's connection had no room for.
+    pub fn dropped(&self, peer: PeerKey) -> u64 {
+        self.by_peer.get(&peer).and_then(|handle| self.links.get(handle)).map_or(0, |link| link.dropped)
+    }
+
     fn pipe(&mut self, peer: PeerKey) -> Option<&mut Link> {
         let handle = *self.by_peer.get(&peer)?;
         self.touch(handle)
