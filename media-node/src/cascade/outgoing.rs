@@ -68,16 +68,21 @@ impl Outgoing {
         Some(kept.packet.clone())
     }
 
-    /// The number to tell because the stream went quiet, if it is time; and whether there will be more to tell.
+    /// The number to tell because the stream went quiet, if it is time; and whether there is more to do. In the end, what was kept for
+    /// resends is let go of.
     pub fn head(&mut self, now: Instant) -> (Option<u32>, bool) {
         let Some(last) = self.ring.back().map(|kept| kept.at) else { return (None, false) };
         match TOLD_AT.get(self.told) {
             Some(after) if now.saturating_duration_since(last) >= *after => {
                 self.told += 1;
-                (Some(self.next), self.told < TOLD_AT.len())
+                (Some(self.next), true)
             }
-            Some(_) => (None, true),
-            None => (None, false),
+            None if now.saturating_duration_since(last) > limits::RING_TIME => {
+                self.ring.clear();
+                self.bytes = 0;
+                (None, false)
+            }
+            _ => (None, true),
         }
     }
 }
@@ -138,5 +143,7 @@ mod tests {
         stream.keep(start, packet(0, 10));
         let told = (0..100).filter(|n| stream.head(start + PAUSE * *n).0 == Some(1)).count();
         assert_eq!(told, 3);
+        assert_eq!(stream.head(start + limits::RING_TIME + PAUSE), (None, false));
+        assert!(stream.ring.is_empty() && stream.next() == 1, "nothing is kept for ever");
     }
 }

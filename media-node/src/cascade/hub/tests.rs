@@ -390,7 +390,7 @@ impl World {
     /// Sends a packet each 10 ms, numbered from `from`; gives the number after the last.
     fn stream(&mut self, node: usize, track: &str, from: u64, packets: u64) -> u64 {
         for seq in from..from + packets {
-            self.send(node, track, seq, 1_000, seq % 100 == 0);
+            self.send(node, track, seq, 1_000, seq.is_multiple_of(100));
             self.pass(MS * 10);
         }
         from + packets
@@ -689,7 +689,7 @@ proptest! {
         let mut seq = 0u64;
         let mut run = |world: &mut World, ms: u64| {
             for _ in 0..ms / 20 {
-                (0..NODES).for_each(|node| world.send(node, &format!("t{node}"), seq, 300, seq % 50 == 0));
+                (0..NODES).for_each(|node| world.send(node, &format!("t{node}"), seq, 300, seq.is_multiple_of(50)));
                 seq += 1;
                 world.pass(MS * 20);
             }

@@ -137,7 +137,6 @@ impl Hub {
 
     /// A neighbour doesn't offer a track any more: it is over, or not to be had from there. In the second case, what still flows
     /// from there flows on until another way serves.
-    #[expect(clippy::too_many_arguments, reason = "the message's fields")]
     pub(super) fn withdrawn(
         &mut self,
         now: Instant,
@@ -194,7 +193,6 @@ impl Hub {
     }
 
     /// A neighbour wants a layer.
-    #[expect(clippy::too_many_arguments, reason = "the message's fields")]
     pub(super) fn subscribed(
         &mut self,
         key: PeerKey,
