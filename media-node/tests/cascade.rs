@@ -11,7 +11,7 @@ use chroom_media_node::{
     sfu::{
         codec::{Codec, Format},
         engine::{Line, LineKind},
-        event::Event,
+        event::{Event, Occurrence},
         id::{Mid, Rid, RoomId, SessionId},
         packet::{Channel, Forward, Kind, Packet},
         router::{Opening, Outbox, Publish, Router, SessionKey, Subscribe, TICK},
@@ -30,6 +30,7 @@ use std::{
 enum Input {
     Order(ToRoom),
     Packet(RemotePacket),
+    Event(Event),
 }
 
 struct Inputs(Sender<Input>);
@@ -47,6 +48,9 @@ impl Rooms for Inputs {
         let _ = self.0.send(Input::Packet(packet));
     }
     fn flush(&self) {}
+    fn event(&self, event: Event) {
+        let _ = self.0.send(Input::Event(event));
+    }
 }
 
 /// What members get.
@@ -76,7 +80,7 @@ impl Outbox for Members {
     }
     fn want_bitrate(&mut self, _: SessionKey, _: u32) {}
     fn event(&mut self, event: Event) {
-        if let chroom_media_node::sfu::event::Occurrence::Speakers(list) = event.occurrence {
+        if let Occurrence::Speakers(list) = event.occurrence {
             self.speakers = list.len();
         }
     }
@@ -96,6 +100,8 @@ struct Site {
     inputs: Receiver<Input>,
     router: Router,
     members: Members,
+    /// What the orchestrator is told by the pipes.
+    events: Vec<Event>,
     alive: bool,
 }
 
@@ -110,13 +116,14 @@ impl Site {
         let members =
             Members { end, got: HashMap::new(), keyframes: HashSet::new(), messages: Vec::new(), speakers: 0 };
         let cascade = prepared.start(Box::new(Inputs(sender))).unwrap();
-        Self { id: wallet.node_id(), cascade, inputs, router: Router::new(7), members, alive: true }
+        Self { id: wallet.node_id(), cascade, inputs, router: Router::new(7), members, events: Vec::new(), alive: true }
     }
 
     fn turn(&mut self, now: Instant, tick: bool, unix_us: u64) {
         while let Ok(input) = self.inputs.try_recv() {
             match input {
                 Input::Order(order) => drop(self.router.bridge(now, order, &mut self.members)),
+                Input::Event(event) => self.events.push(event),
                 Input::Packet(packet) => self.router.remote_packet(now, &packet, &mut self.members),
             }
         }
@@ -440,6 +447,8 @@ async fn two_hundred_participants_on_three_nodes_get_what_they_asked_for_and_sur
     let detected = detected.expect("the dead node is noticed");
     let repaired = call.run(100, |call| call.unserved(detected).is_empty()).await;
     assert!(repaired, "{} subscriptions are dead", call.unserved(detected).len());
+    let told = Occurrence::ParentLost(call.sites[1].id, Some(call.sites[0].id));
+    assert_eq!(call.sites[2].events, [Event { room: room(), session: None, occurrence: told }]);
     println!("detected {:?} after the kill, repaired {:?} after that", detected - killed, detected.elapsed());
     call.stop().await;
 }

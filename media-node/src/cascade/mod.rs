@@ -7,6 +7,7 @@
 //! [`hub`] decides what crosses which pipe, [`pipe`] repairs one hop, both without I/O; [`quic`] joins them to a socket.
 //! docs/cascade.md has the protocol.
 
+pub mod ceiling;
 pub mod control;
 pub mod datagram;
 mod format;

@@ -288,6 +288,12 @@ impl Pipe {
         self.quality.tick(now);
     }
 
+    /// Loss after repair in the last seconds, in parts per 10,000, and the highest layer that comes in.
+    pub fn strain(&self) -> (u16, u8) {
+        let top = self.incoming.values().map(|incoming| incoming.target.layer).max().unwrap_or(0);
+        (self.quality.residual(), top)
+    }
+
     /// How the pipe does.
     pub fn figures(&mut self, now: Instant) -> PipeFigures {
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);

@@ -151,6 +151,12 @@ impl Quality {
         }
     }
 
+    /// Fraction of what comes in that was lost after repair in the last two to three seconds, parts per 10,000.
+    pub fn residual(&self) -> u16 {
+        let from = self.here.iter().rev().nth(2).or(self.here.front()).copied().unwrap_or_default();
+        fractions(from, self.tally).1
+    }
+
     /// The figures now.
     pub fn figures(&mut self, now: Instant) -> PipeFigures {
         let first = |history: &VecDeque<Tally>| history.front().copied().unwrap_or_default();

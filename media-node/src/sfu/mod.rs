@@ -192,7 +192,7 @@ impl Sfu {
     /// The rooms as the cascade sees them.
     pub fn rooms(&self) -> Box<dyn Rooms> {
         let pending = self.shards.iter().map(|_| Cell::new(false)).collect();
-        Box::new(ShardRooms { shards: self.shards.clone(), pending })
+        Box::new(ShardRooms { shards: self.shards.clone(), pending, events: self.events.clone() })
     }
 
     /// Opens a session, making the room if need be. The future may be awaited later: the command is handed over at once.
@@ -289,6 +289,7 @@ struct ShardRooms {
     shards: Vec<ShardHandle>,
     /// Which have to be woken.
     pending: Vec<Cell<bool>>,
+    events: broadcast::Sender<Event>,
 }
 
 impl Rooms for ShardRooms {
@@ -307,6 +308,11 @@ impl Rooms for ShardRooms {
             pending.set(true);
             shard.remote(packet);
         }
+    }
+
+    fn event(&self, event: Event) {
+        // Nobody may be listening.
+        let _ = self.events.send(event);
     }
 
     fn flush(&self) {

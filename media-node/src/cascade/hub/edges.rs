@@ -212,13 +212,25 @@ impl Hub {
             self.rooms.iter().filter(|(_, room)| room.edges.contains_key(&key)).map(|(index, _)| index).collect();
         for index in rooms {
             self.forget_edge(now, index, key, out);
-            let Some(room) = self.rooms.get_mut(index) else { continue };
-            if room.upper() == Some(key) && !room.on_standby && room.standby.is_some() {
-                tracing::warn!(room = %room.id, "the parent is dead: going over to the standby");
-                room.on_standby = true;
-                self.failovers += 1;
+            if self.rooms.get(index).is_some_and(|room| room.parent == Some(key) && !room.on_standby) {
+                self.fail_over(index, out);
                 self.rise(now, index, out);
             }
+        }
+    }
+
+    /// The parent is dead: the standby takes its place, if there is one.
+    fn fail_over(&mut self, index: usize, out: &mut impl Exits) {
+        let Some(room) = self.rooms.get_mut(index) else { return };
+        let node = |key: Option<PeerKey>| self.peers.get(key?.0).map(|peer| peer.node);
+        let (parent, standby) = (node(room.parent), node(room.standby));
+        if standby.is_some() {
+            room.on_standby = true;
+            self.failovers += 1;
+        }
+        if let Some(parent) = parent {
+            tracing::warn!(room = %room.id, %parent, ?standby, "the parent is dead");
+            out.parent_lost(&room.id, parent, standby);
         }
     }
 
@@ -233,10 +245,9 @@ impl Hub {
             };
             let reachable = |key: PeerKey| self.peers.get(key.0).is_some_and(|peer| matches!(peer.link, Link::Up(_)));
             if !room.on_standby && room.parent.is_some_and(unreachable) && room.standby.is_some_and(reachable) {
-                tracing::warn!(room = %room.id, "the parent can't be reached: going over to the standby");
-                room.on_standby = true;
-                self.failovers += 1;
+                self.fail_over(index, out);
             }
+            let Some(room) = self.rooms.get_mut(index) else { continue };
             let mut over = Vec::new();
             for (peer, edge) in &room.edges {
                 match edge {

@@ -13,6 +13,7 @@ mod tracks;
 mod tests;
 
 use super::{
+    ceiling::Ceiling,
     control::{Control, LayerInfo},
     datagram::StreamId,
     limits,
@@ -57,6 +58,8 @@ pub trait Exits {
     fn max_datagram(&self, peer: PeerKey) -> usize;
     /// Tell a room of this node.
     fn room(&mut self, order: ToRoom);
+    /// A room's parent is dead; the standby takes its place, if there is one.
+    fn parent_lost(&mut self, room: &RoomId, node: NodeId, standby: Option<NodeId>);
     /// Which of the node's threads has the room, for [`Exits::packet`].
     fn place(&self, room: &RoomId) -> usize;
     /// A packet for the receivers here.
@@ -142,6 +145,7 @@ struct Peer {
     address: Option<SocketAddr>,
     link: Link,
     idle: Instant,
+    ceiling: Ceiling,
 }
 
 impl Peer {
@@ -260,12 +264,15 @@ pub struct Hub {
     handles: u64,
     order: u64,
     slow: Instant,
+    judged: Instant,
     /// Times that a standby took a dead parent's place.
     pub failovers: u64,
 }
 
 /// How often what isn't urgent is looked at.
 const SLOW: Duration = Duration::from_millis(50);
+/// How often pipes are looked at for being too narrow.
+const JUDGE: Duration = Duration::from_millis(500);
 
 impl Hub {
     /// The cascade of node `me`, without rooms.
@@ -281,6 +288,7 @@ impl Hub {
             handles: 0,
             order: 0,
             slow: now,
+            judged: now,
             failovers: 0,
         }
     }
@@ -321,6 +329,10 @@ impl Hub {
         self.tick_links(now, out);
         self.tick_edges(now, out);
         self.tick_tracks(now, out);
+        if now >= self.judged {
+            self.judged = now + JUDGE;
+            self.judge_pipes(now, out);
+        }
     }
 
     fn tell(&mut self, peer: PeerKey, message: &Control, out: &mut impl Exits) {

@@ -13,7 +13,8 @@ impl Hub {
             return Err(RouteError::TooMany("pipes"));
         }
         let link = Link::Down { again: now, pause: limits::REDIAL.0 };
-        let key = PeerKey(self.peers.insert(Peer { node, address: None, link, idle: now }));
+        let key =
+            PeerKey(self.peers.insert(Peer { node, address: None, link, idle: now, ceiling: Ceiling::default() }));
         self.by_node.insert(node, key);
         Ok(key)
     }
@@ -119,6 +120,20 @@ impl Hub {
             }
         }
         dead.into_iter().for_each(|key| self.hang_up(now, key, "nothing heard", out));
+    }
+
+    /// Looks for pipes that are too narrow for what comes over them.
+    pub(super) fn judge_pipes(&mut self, now: Instant, out: &mut impl Exits) {
+        let mut changed = Vec::new();
+        for (index, peer) in &mut self.peers {
+            let Link::Up(pipe) = &peer.link else { continue };
+            let (residual, top) = pipe.strain();
+            if peer.ceiling.judge(now, residual, top) {
+                tracing::info!(peer = %peer.node, residual, ceiling = peer.ceiling.level(), "the layers that a pipe carries change");
+                changed.push(PeerKey(index));
+            }
+        }
+        changed.into_iter().for_each(|key| self.show_tracks_by(key, out));
     }
 
     /// Dials the nodes that rooms need, and forgets those that none does.

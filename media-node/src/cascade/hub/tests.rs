@@ -21,9 +21,12 @@ struct Line {
     delay: Duration,
     jitter: Duration,
     loss: f64,
+    /// Bytes per second; what would wait longer than [`QUEUE`] is lost.
+    rate: Option<u64>,
 }
 
-const CLEAN: Line = Line { delay: Duration::from_millis(20), jitter: Duration::ZERO, loss: 0.0 };
+const CLEAN: Line = Line { delay: Duration::from_millis(20), jitter: Duration::ZERO, loss: 0.0, rate: None };
+const QUEUE: Duration = Duration::from_millis(200);
 
 enum Out {
     Dial(NodeId),
@@ -32,6 +35,7 @@ enum Out {
     Datagram(PeerKey, Bytes),
     Room(ToRoom),
     Packet(RemotePacket),
+    ParentLost(NodeId, Option<NodeId>),
 }
 
 #[derive(Default)]
@@ -55,6 +59,9 @@ impl Exits for Port {
     }
     fn room(&mut self, order: ToRoom) {
         self.0.push(Out::Room(order));
+    }
+    fn parent_lost(&mut self, _: &RoomId, node: NodeId, standby: Option<NodeId>) {
+        self.0.push(Out::ParentLost(node, standby));
     }
     fn place(&self, _: &RoomId) -> usize {
         0
@@ -82,6 +89,9 @@ struct Node {
     got: Vec<(TrackId, u8, u64, Instant)>,
     keyframes: Vec<(TrackId, u8)>,
     messages: Vec<Bytes>,
+    parents_lost: Vec<(NodeId, Option<NodeId>)>,
+    /// Whether its clients always take the highest layer.
+    greedy: bool,
 }
 
 struct World {
@@ -98,6 +108,8 @@ struct World {
     arriving: Slab<Arriving>,
     count: u64,
     rng: StdRng,
+    /// Until when a narrow line has something to send.
+    sending: HashMap<(usize, usize), Instant>,
     /// Media payload bytes per directed pair.
     crossed: HashMap<(usize, usize), u64>,
     next_tick: Instant,
@@ -140,6 +152,8 @@ impl World {
             got: Vec::new(),
             keyframes: Vec::new(),
             messages: Vec::new(),
+            parents_lost: Vec::new(),
+            greedy: false,
         };
         Self {
             start: now,
@@ -153,6 +167,7 @@ impl World {
             arriving: Slab::new(),
             count: 0,
             rng: StdRng::seed_from_u64(seed),
+            sending: HashMap::new(),
             crossed: HashMap::new(),
             next_tick: now,
         }
@@ -235,10 +250,20 @@ impl World {
                 if self.rng.random_bool(line.loss) {
                     return;
                 }
-                let at = self.now + line.delay + line.jitter.mul_f64(self.rng.random());
+                let mut at = self.now + line.delay + line.jitter.mul_f64(self.rng.random());
+                if let Some(rate) = line.rate {
+                    let begin = self.sending.get(&(from, to)).copied().unwrap_or(self.now).max(self.now);
+                    if begin - self.now > QUEUE {
+                        return;
+                    }
+                    let end = begin + Duration::from_micros(datagram.len() as u64 * 1_000_000 / rate);
+                    self.sending.insert((from, to), end);
+                    at += end - self.now;
+                }
                 self.push(at, Arriving::Datagram { at: to, from, epoch, datagram });
             }
             Out::Room(order) => self.order(from, order),
+            Out::ParentLost(node, standby) => self.nodes[from].parents_lost.push((node, standby)),
             Out::Packet(packet) => {
                 let node = &mut self.nodes[from];
                 if let Some(track) = node.remote.get(&packet.handle) {
@@ -261,7 +286,14 @@ impl World {
             ToRoom::Tap(_, track, handle, layers) => drop(node.taps.insert(track, (handle, layers))),
             ToRoom::Keyframe(_, track, layer) => node.keyframes.push((track, layer)),
             ToRoom::Message(.., data) => node.messages.push(data),
-            ToRoom::Join(_) | ToRoom::Leave(_) | ToRoom::Layers(..) => {}
+            ToRoom::Layers(_, handle, layers) => {
+                // As a receiver that takes the best it can have.
+                let best = layers.iter().rposition(|layer| layer.alive).map_or(0, |best| 1 << best);
+                if node.greedy {
+                    self.with(at, |hub, now, out| hub.from_room(now, FromRoom::Interest(handle, best), out));
+                }
+            }
+            ToRoom::Join(_) | ToRoom::Leave(_) => {}
         }
     }
 
@@ -365,24 +397,27 @@ impl World {
 
     /// Sends one packet of each tapped layer of a track.
     fn send(&mut self, node: usize, track: &str, seq: u64, size: usize, starts: bool) {
+        self.send_layers(node, track, seq, [size; 4], starts);
+    }
+
+    fn send_layers(&mut self, node: usize, track: &str, seq: u64, sizes: [usize; 4], starts: bool) {
         let Some((handle, layers)) = self.nodes[node].taps.get(&name(track)).copied() else { return };
-        let mut payload = seq.to_be_bytes().to_vec();
-        payload.resize(size.max(8), 7);
-        let packet = Packet {
+        let now = self.now;
+        let packet = |size: usize| Packet {
             mid: Mid::default(),
             rid: None,
             format: VP8,
             seq,
             timestamp: (seq * 900) as u32,
             marker: true,
-            payload: payload.into(),
+            payload: seq.to_be_bytes().into_iter().chain(std::iter::repeat(7)).take(size.max(8)).collect(),
             audio_level: None,
             voice: None,
             quarter_turns: None,
-            arrival: self.now,
+            arrival: now,
         };
         for layer in (0..4u8).filter(|layer| layers >> layer & 1 == 1) {
-            let packet = FromRoom::Packet(handle, layer, packet.clone(), starts);
+            let packet = FromRoom::Packet(handle, layer, packet(sizes[usize::from(layer)]), starts);
             self.with(node, |hub, now, out| hub.from_room(now, packet, out));
         }
     }
@@ -445,8 +480,8 @@ fn a_layer_crosses_each_pipe_once_and_only_if_it_is_watched() {
 #[test]
 fn losses_are_repaired_on_their_hop() {
     let mut world = chain(2);
-    world.lines.insert((0, 1), Line { delay: MS * 30, jitter: MS * 8, loss: 0.1 });
-    world.lines.insert((1, 2), Line { delay: MS * 50, jitter: MS * 20, loss: 0.05 });
+    world.lines.insert((0, 1), Line { delay: MS * 30, jitter: MS * 8, loss: 0.1, rate: None });
+    world.lines.insert((1, 2), Line { delay: MS * 50, jitter: MS * 20, loss: 0.05, rate: None });
     world.publish(0, "video", &[]);
     world.want(2, "video", 1);
     world.pass(MS * 1_000);
@@ -506,6 +541,7 @@ fn a_dead_parent_is_replaced_by_the_standby_within_a_second_of_its_detection() {
             world.nodes[node].got.iter().find(|got| got.0 == name(track) && got.3 > killed + MS * 100).unwrap().3;
         assert!(again - detected <= MS * 1_000, "{track}: {:?}", again - detected);
     }
+    assert_eq!(world.nodes[2].parents_lost, [(id(1), Some(id(0)))], "told once");
     assert!(world.nodes[0].keyframes.contains(&(name("video"), 0)), "a key frame heals the gap");
     assert_eq!(world.nodes[2].remote.len(), 1, "the same track goes on");
 }
@@ -549,6 +585,41 @@ fn a_new_parent_takes_over_without_a_packet_lost_or_doubled() {
         let missing: Vec<u64> = (0..1_200).filter(|seq| got.binary_search(seq).is_err()).collect();
         assert!(missing.is_empty() && got.len() == 1_200, "{track} at {node}: {} got, {missing:?} missing", got.len());
     }
+}
+
+#[test]
+fn a_pipe_that_is_too_narrow_carries_lower_layers() {
+    let mut world = chain(11);
+    world.publish(0, "video", &["q", "h"]);
+    (world.nodes[1].greedy, world.nodes[2].greedy) = (true, true);
+    world.want(1, "video", 0b10);
+    world.want(2, "video", 0b10);
+    world.pass(MS * 500);
+    let mut seq = 0;
+    let mut run = |world: &mut World, seconds: u64| {
+        for _ in 0..seconds * 100 {
+            world.send_layers(0, "video", seq, [250, 1_000, 0, 0], true);
+            world.pass(MS * 10);
+            seq += 1;
+        }
+    };
+    let layers = |world: &World, node: usize| world.nodes[node].got.iter().map(|got| got.1).collect::<Vec<_>>();
+    run(&mut world, 3);
+    assert!(layers(&world, 2).iter().all(|layer| *layer == 1));
+    // 100 kB/s are wanted, 25 of which will do.
+    world.lines.insert((0, 1), Line { rate: Some(60_000), ..CLEAN });
+    run(&mut world, 6);
+    world.nodes.iter_mut().for_each(|node| node.got.clear());
+    run(&mut world, 5);
+    for node in [1, 2] {
+        let got = layers(&world, node);
+        assert!(got.len() >= 490 && got.iter().all(|layer| *layer == 0), "{} packets at {node}", got.len());
+    }
+    world.lines.insert((0, 1), CLEAN);
+    run(&mut world, 30);
+    world.nodes.iter_mut().for_each(|node| node.got.clear());
+    run(&mut world, 2);
+    assert!([1, 2].iter().all(|node| layers(&world, *node).iter().all(|layer| *layer == 1)), "the top is back");
 }
 
 #[test]
@@ -671,7 +742,7 @@ proptest! {
         let mut world = World::new(NODES, seed);
         for pair in (0..NODES).flat_map(|a| (a + 1..NODES).map(move |b| (a, b))) {
             let delay = MS * world.rng.random_range(1..40);
-            world.lines.insert(pair, Line { delay, jitter: MS * 3, loss: 0.01 });
+            world.lines.insert(pair, Line { delay, jitter: MS * 3, loss: 0.01, rate: None });
         }
         // Parents with smaller numbers only: any such choice is a tree.
         let mut parents: Vec<Option<usize>> = (0..NODES).map(|node| node.checked_sub(1).map(|n| first[n] % node)).collect();

@@ -9,6 +9,14 @@ impl Track {
         self.ways.iter().min_by_key(|way| (way.going || way.leaving, way.path.len(), std::cmp::Reverse(way.order)))
     }
 
+    /// The layers as they can be had: those above a narrow pipe's ceiling seem paused.
+    fn shown(&self, peers: &Slab<Peer>) -> Vec<LayerInfo> {
+        let ceiling = self.best().and_then(|best| peers.get(best.from.0)).map(|peer| usize::from(peer.ceiling.level()));
+        let fits = |index: usize| ceiling.is_none_or(|ceiling| index <= ceiling);
+        let layers = self.infos.iter().enumerate();
+        layers.map(|(index, info)| LayerInfo { alive: info.alive && fits(index), ..*info }).collect()
+    }
+
     fn wanted(&self, layer: usize) -> bool {
         self.interest & bit(layer) != 0 || self.layers.get(layer).is_some_and(|layer| !layer.outs.is_empty())
     }
@@ -130,7 +138,8 @@ impl Hub {
             publication: told.publication,
         };
         if let Some(handle) = self.insert(index, shown.clone(), false, Some(way)) {
-            out.room(ToRoom::Track(told.room, handle, shown));
+            let layers = self.tracks.get(&handle).map(|track| track.shown(&self.peers)).unwrap_or_default();
+            out.room(ToRoom::Track(told.room, handle, LocalTrack { layers, ..shown }));
             self.refresh(handle, out);
         }
     }
@@ -182,8 +191,22 @@ impl Hub {
         if track.infos == layers || track.infos.len() != layers.len() {
             return;
         }
-        track.infos.clone_from(&layers);
+        track.infos = layers;
+        self.show(handle, out);
+    }
+
+    /// Tells the rooms and neighbours of all tracks that come over a pipe what there is of them now.
+    pub(super) fn show_tracks_by(&mut self, key: PeerKey, out: &mut impl Exits) {
+        let by = |track: &Track| track.best().is_some_and(|best| best.from == key);
+        let handles: Vec<Handle> =
+            self.tracks.iter().filter(|(_, track)| by(track)).map(|(handle, _)| *handle).collect();
+        handles.into_iter().for_each(|handle| self.show(handle, out));
+    }
+
+    fn show(&mut self, handle: Handle, out: &mut impl Exits) {
+        let Some(track) = self.tracks.get(&handle) else { return };
         let Some(room) = self.rooms.get(track.room).map(|room| room.id.clone()) else { return };
+        let layers = track.shown(&self.peers);
         if !track.local {
             out.room(ToRoom::Layers(room.clone(), handle, layers.clone()));
         }
@@ -319,7 +342,7 @@ impl Hub {
                     participant: track.participant.clone(),
                     source: track.source.clone(),
                     kind: track.kind,
-                    layers: track.infos.clone(),
+                    layers: track.shown(peers),
                     path: offer.0,
                     going: offer.1,
                 };

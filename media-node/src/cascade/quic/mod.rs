@@ -14,6 +14,7 @@ use super::{
     link::{FromRoom, RemotePacket, ToRoom},
 };
 use crate::sfu::{
+    event::Event,
     fault::EgressLoss,
     id::RoomId,
     socket::{self, BatchSocket},
@@ -51,6 +52,8 @@ pub trait Rooms: Send {
     fn packet(&self, place: usize, packet: RemotePacket);
     /// Wakes the threads that were handed packets.
     fn flush(&self);
+    /// Tells the orchestrator.
+    fn event(&self, event: Event);
 }
 
 /// Whether a node may have a pipe: `None`, or the reason against it.

@@ -6,7 +6,10 @@ use crate::{
         hub::{Exits, PeerKey},
         link::{RemotePacket, ToRoom},
     },
-    sfu::id::RoomId,
+    sfu::{
+        event::{Event, Occurrence},
+        id::RoomId,
+    },
 };
 use bytes::Bytes;
 use chroom_primitives::NodeId;
@@ -115,6 +118,11 @@ impl Exits for Wires {
             None if self.rooms.order(place, &order) => {}
             None => drop(self.waiting.insert(place, VecDeque::from([order]))),
         }
+    }
+
+    fn parent_lost(&mut self, room: &RoomId, node: NodeId, standby: Option<NodeId>) {
+        let occurrence = Occurrence::ParentLost(node, standby);
+        self.rooms.event(Event { room: room.clone(), session: None, occurrence });
     }
 
     fn place(&self, room: &RoomId) -> usize {
