@@ -18,7 +18,7 @@ use crate::{
         reporter::{ReportCounts, Reporter},
     },
     rpc::{Admission, MediaService},
-    sfu::{Sfu, SfuConfig, StartError, event::CloseReason},
+    sfu::{Sfu, SfuConfig, StartError, Traffic, event::CloseReason},
     wallet::{
         self, WalletError,
         standing::{self, Declared, Standing, StandingError},
@@ -190,8 +190,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
     let registry = Arc::new(registry);
 
     let mut background = JoinSet::new();
-    background.spawn(measure(sfu.clone(), health.clone(), metrics, ending.clone()));
-    background.spawn(measure_pipes(cascade.clone(), pipe_metrics, ending.clone()));
+    background.spawn(measure(sfu.clone(), cascade.clone(), health.clone(), metrics, pipe_metrics, ending.clone()));
     if !config.fault_skip_registration {
         background.spawn(follow(declared, membership.clone(), health.clone(), ending.clone()));
     }
@@ -288,7 +287,14 @@ async fn drained(sfu: &Sfu, limit: Duration) {
     let _ = tokio::time::timeout(limit, empty).await;
 }
 
-async fn measure(sfu: Arc<Sfu>, health: Arc<Health>, mut metrics: Metrics, stop: CancellationToken) {
+async fn measure(
+    sfu: Arc<Sfu>,
+    cascade: Arc<Cascade>,
+    health: Arc<Health>,
+    mut metrics: Metrics,
+    mut pipe_metrics: PipeMetrics,
+    stop: CancellationToken,
+) {
     let mut meter = LoadMeter::default();
     let mut tick = tokio::time::interval(MEASURE);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -299,22 +305,17 @@ async fn measure(sfu: Arc<Sfu>, health: Arc<Health>, mut metrics: Metrics, stop:
         }
         let Ok((totals, sessions)) = sfu.stats(None).await else { continue };
         let traffic = sfu.traffic();
-        let load = meter.measure(Instant::now(), &traffic, totals, &sessions);
+        let pipes = cascade.figures().await.unwrap_or_default();
+        // What goes over pipes fills the node's line as well.
+        let line = Traffic {
+            sent_bytes: traffic.sent_bytes + pipes.sent_bytes,
+            received_bytes: traffic.received_bytes + pipes.received_bytes,
+            ..traffic
+        };
+        let load = meter.measure(Instant::now(), &line, totals, &sessions);
+        pipe_metrics.update(&pipes);
         health.set_load(load);
         metrics.update(&load, &traffic, health.closed().is_none());
-    }
-}
-
-async fn measure_pipes(cascade: Arc<Cascade>, mut metrics: PipeMetrics, stop: CancellationToken) {
-    let mut tick = tokio::time::interval(MEASURE);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = tick.tick() => {}
-            () = stop.cancelled() => return,
-        }
-        let Ok(figures) = cascade.figures().await else { return };
-        metrics.update(&figures);
     }
 }
 

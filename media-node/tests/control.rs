@@ -280,7 +280,8 @@ async fn malformed_requests_are_refused_with_a_reason() {
 async fn orchestrators_lay_pipes_between_nodes_that_the_register_has() {
     let orchestrator = Wallet::generate();
     let active = registration(orchestrator.node_id(), Role::Orchestrator, NodeStatus::Active);
-    let (above, below) = (Node::start(&[active.clone()]).await, Node::start(&[active.clone()]).await);
+    let nodes = [active.clone()];
+    let (above, below) = (Node::start(&nodes).await, Node::start(&nodes).await);
     let (mut upper, mut lower) = (above.client(&orchestrator), below.client(&orchestrator));
     let route = |fence: u64, parent: Option<v1::PipeEnd>, children: Vec<Vec<u8>>| v1::SetRouteRequest {
         room: "room".into(),

@@ -40,6 +40,8 @@ impl Hub {
         let index = match self.by_room.get(&route.room) {
             Some(index) => *index,
             None => {
+                let passed = now.saturating_duration_since(self.begun).as_micros();
+                let number = self.epoch.saturating_add(u64::try_from(passed).unwrap_or(u64::MAX));
                 let index = self.rooms.insert(Room {
                     id: route.room.clone(),
                     place: out.place(&route.room),
@@ -50,7 +52,7 @@ impl Hub {
                     children: BTreeSet::new(),
                     edges: BTreeMap::new(),
                     tracks: HashMap::new(),
-                    number: 0,
+                    number,
                     seen: HashMap::new(),
                 });
                 self.by_room.insert(route.room.clone(), index);
@@ -212,25 +214,27 @@ impl Hub {
             self.rooms.iter().filter(|(_, room)| room.edges.contains_key(&key)).map(|(index, _)| index).collect();
         for index in rooms {
             self.forget_edge(now, index, key, out);
-            if self.rooms.get(index).is_some_and(|room| room.parent == Some(key) && !room.on_standby) {
+            if self.rooms.get(index).is_some_and(|room| room.upper() == Some(key)) {
                 self.fail_over(index, out);
                 self.rise(now, index, out);
             }
         }
     }
 
-    /// The parent is dead: the standby takes its place, if there is one.
+    /// The node above is dead. The standby takes its place, or the parent again if that was the standby; if there is no other, the same one
+    /// is tried again.
     fn fail_over(&mut self, index: usize, out: &mut impl Exits) {
         let Some(room) = self.rooms.get_mut(index) else { return };
         let node = |key: Option<PeerKey>| self.peers.get(key?.0).map(|peer| peer.node);
-        let (parent, standby) = (node(room.parent), node(room.standby));
-        if standby.is_some() {
-            room.on_standby = true;
+        let other = if room.on_standby { room.parent } else { room.standby };
+        let (dead, next) = (node(room.upper()), node(other));
+        if next.is_some() {
+            room.on_standby = !room.on_standby;
             self.failovers += 1;
         }
-        if let Some(parent) = parent {
-            tracing::warn!(room = %room.id, %parent, ?standby, "the parent is dead");
-            out.parent_lost(&room.id, parent, standby);
+        if let Some(dead) = dead {
+            tracing::warn!(room = %room.id, %dead, ?next, "the parent is dead");
+            out.parent_lost(&room.id, dead, next);
         }
     }
 
@@ -244,7 +248,8 @@ impl Hub {
                 matches!(link, Some(Link::Down { pause, .. } | Link::Dialling { pause }) if *pause >= UNREACHABLE)
             };
             let reachable = |key: PeerKey| self.peers.get(key.0).is_some_and(|peer| matches!(peer.link, Link::Up(_)));
-            if !room.on_standby && room.parent.is_some_and(unreachable) && room.standby.is_some_and(reachable) {
+            let other = if room.on_standby { room.parent } else { room.standby };
+            if room.upper().is_some_and(unreachable) && other.is_some_and(reachable) {
                 self.fail_over(index, out);
             }
             let Some(room) = self.rooms.get_mut(index) else { continue };

@@ -261,6 +261,9 @@ pub struct Hub {
     tracks: HashMap<Handle, Track>,
     /// Streams that peers subscribed to.
     served: HashMap<(PeerKey, StreamId), (Handle, u8)>,
+    /// Unix time in microseconds when this began: data messages are numbered from there, so that what a node numbers after a restart is new.
+    epoch: u64,
+    begun: Instant,
     handles: u64,
     order: u64,
     slow: Instant,
@@ -275,8 +278,8 @@ const SLOW: Duration = Duration::from_millis(50);
 const JUDGE: Duration = Duration::from_millis(500);
 
 impl Hub {
-    /// The cascade of node `me`, without rooms.
-    pub fn new(me: NodeId, now: Instant) -> Self {
+    /// The cascade of node `me`, without rooms, at `unix_us` microseconds of Unix time.
+    pub fn new(me: NodeId, now: Instant, unix_us: u64) -> Self {
         Self {
             me,
             peers: Slab::new(),
@@ -285,6 +288,8 @@ impl Hub {
             by_room: HashMap::new(),
             tracks: HashMap::new(),
             served: HashMap::new(),
+            epoch: unix_us,
+            begun: now,
             handles: 0,
             order: 0,
             slow: now,

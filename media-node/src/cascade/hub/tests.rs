@@ -14,6 +14,8 @@ use proptest::prelude::*;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::{cmp::Reverse, collections::BinaryHeap};
 
+/// Any Unix time in microseconds.
+const EPOCH: u64 = 1_800_000_000_000_000;
 const MS: Duration = Duration::from_millis(1);
 
 #[derive(Clone, Copy)]
@@ -144,7 +146,7 @@ impl World {
     fn new(nodes: usize, seed: u64) -> Self {
         let now = Instant::now();
         let node = |index| Node {
-            hub: Hub::new(id(index), now),
+            hub: Hub::new(id(index), now, EPOCH),
             alive: true,
             taps: HashMap::new(),
             remote: HashMap::new(),
@@ -705,6 +707,50 @@ fn data_messages_reach_every_node_once() {
     world.pass(MS * 500);
     let counts: Vec<usize> = world.nodes.iter().map(|node| node.messages.len()).collect();
     assert_eq!(counts, [1, 2, 1]);
+}
+
+#[test]
+fn messages_of_a_node_that_began_anew_are_not_taken_for_old_ones() {
+    let mut world = chain(12);
+    let say = |world: &mut World, text: &'static [u8]| {
+        let message = FromRoom::Message(room(), "p".parse().unwrap(), Channel::Reliable, Bytes::from_static(text));
+        world.with(1, |hub, now, out| hub.from_room(now, message, out));
+    };
+    (0..5).for_each(|_| say(&mut world, b"before"));
+    world.pass(MS * 200);
+    assert_eq!(world.nodes[2].messages.len(), 5);
+    let passed = world.now.duration_since(world.start).as_micros() as u64;
+    world.nodes[1].hub = Hub::new(id(1), world.now, EPOCH + passed);
+    for other in [0, 2] {
+        world.connections.remove(&pair(1, other));
+        let key = world.key(other, 1).unwrap();
+        world.with(other, |hub, now, out| hub.lost(now, key, out));
+    }
+    world.route(1, Some(0), None, &[2]);
+    world.route(2, Some(1), None, &[]);
+    world.pass(MS * 3_000);
+    say(&mut world, b"after");
+    world.pass(MS * 200);
+    assert_eq!(world.nodes[2].messages.last().map(|message| &message[..]), Some(&b"after"[..]));
+}
+
+#[test]
+fn a_node_whose_standby_dies_goes_back_to_its_parent() {
+    let mut world = chain(13);
+    world.publish(0, "video", &[]);
+    // 2 has 1 above it and 0 as standby; 1 reaches 0 all the time.
+    world.want(2, "video", 1);
+    world.pass(MS * 500);
+    world.cut.insert((1, 2));
+    world.pass(MS * 3_000);
+    assert_eq!(world.nodes[2].parents_lost, [(id(1), Some(id(0)))]);
+    world.cut = BTreeSet::from([(0, 2)]);
+    world.pass(MS * 6_000);
+    assert_eq!(world.nodes[2].parents_lost.last(), Some(&(id(0), Some(id(1)))));
+    world.nodes[2].got.clear();
+    world.stream(0, "video", 0, 20);
+    world.pass(MS * 200);
+    assert_eq!(world.seqs(2, "video").len(), 20);
 }
 
 #[test]

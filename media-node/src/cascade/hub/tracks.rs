@@ -296,8 +296,11 @@ impl Hub {
                     Some(Feed { peer: from, stream, span: None })
                 };
                 match layer.feed {
-                    // What was forwarded before has a gap now: only a key frame heals it.
-                    None => layer.feed = subscribe(track.kind == Kind::Video && layer.window.highest().is_some()),
+                    // What was forwarded before has a gap now: only a key frame heals it. Or one was asked for already.
+                    None => {
+                        let needed = layer.window.highest().is_some() || layer.gate.is_open();
+                        layer.feed = subscribe(track.kind == Kind::Video && needed);
+                    }
                     Some(feed) if feed.peer == from => drop.extend(layer.next.take()),
                     Some(_) if layer.next.is_some_and(|next| next.peer == from) => {}
                     Some(_) => {

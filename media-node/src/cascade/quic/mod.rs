@@ -32,6 +32,7 @@ use std::{
         mpsc::{SyncSender, TrySendError, sync_channel},
     },
     thread::JoinHandle,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tokio::sync::oneshot;
 
@@ -278,8 +279,9 @@ impl Prepared {
 
 /// The hub's clock starts with the shell.
 fn hub(identity: &Identity) -> Hub {
-    Hub::new(identity.node_id(), std::time::Instant::now())
+    let unix_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_micros());
+    Hub::new(identity.node_id(), Instant::now(), u64::try_from(unix_us).unwrap_or(u64::MAX))
 }
 
 /// How long a connection may be silent before QUIC itself ends it: longer than [`limits::DEAD`], which decides.
-const QUIC_IDLE: std::time::Duration = limits::DIAL_TIMEOUT;
+const QUIC_IDLE: Duration = limits::DIAL_TIMEOUT;

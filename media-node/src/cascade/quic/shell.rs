@@ -42,6 +42,9 @@ const SEGMENTS: usize = 16;
 const IDLE_TICK: Duration = Duration::from_millis(100);
 /// How often pipes are compared with the register.
 const GATE_INTERVAL: Duration = Duration::from_secs(1);
+/// Handshakes at once from which on addresses must be proven, and beyond which none begins.
+const FREE_HANDSHAKES: usize = 16;
+const MOST_HANDSHAKES: usize = 128;
 /// Application error codes of closing (RFC 9000 §19.19).
 const CLOSED: VarInt = VarInt::from_u32(0);
 const REFUSED: VarInt = VarInt::from_u32(1);
@@ -201,13 +204,23 @@ impl Running {
                 }
             }
             Some(DatagramEvent::NewConnection(incoming)) => {
-                // Unproven addresses get no more than they sent (RFC 9000 §8.1), which the endpoint sees to.
-                match self.endpoint.accept(incoming, now, &mut answer, None) {
-                    Ok((handle, quic)) => self.add(handle, quic, None),
-                    Err(error) => {
-                        tracing::debug!(%source, error = %error.cause, "a connection can't be accepted");
-                        if let Some(response) = error.response {
-                            self.socket.send(response.destination, answer.get(..response.size).unwrap_or_default());
+                // Unproven addresses get no more than three times what they sent (RFC 9000 §8.1), which the endpoint sees to. While many
+                // handshakes are under way, an address has to be proven first.
+                let open = self.wires.links.values().filter(|link| link.quic.is_handshaking()).count();
+                if open >= MOST_HANDSHAKES {
+                    self.endpoint.ignore(incoming);
+                } else if open >= FREE_HANDSHAKES && !incoming.remote_address_validated() {
+                    if let Ok(retry) = self.endpoint.retry(incoming, &mut answer) {
+                        self.socket.send(retry.destination, answer.get(..retry.size).unwrap_or_default());
+                    }
+                } else {
+                    match self.endpoint.accept(incoming, now, &mut answer, None) {
+                        Ok((handle, quic)) => self.add(handle, quic, None),
+                        Err(error) => {
+                            tracing::debug!(%source, error = %error.cause, "a connection can't be accepted");
+                            if let Some(response) = error.response {
+                                self.socket.send(response.destination, answer.get(..response.size).unwrap_or_default());
+                            }
                         }
                     }
                 }
@@ -276,6 +289,7 @@ impl Running {
         loop {
             for (handle, reason) in std::mem::take(&mut self.wires.hang_ups) {
                 if let Some(link) = self.wires.touch(handle) {
+                    (link.peer, link.dialled, link.node) = (None, None, None);
                     link.quic.close(now, CLOSED, reason.into());
                 }
             }
@@ -335,14 +349,16 @@ impl Running {
 
     /// The connection is no pipe any more.
     fn over(&mut self, now: Instant, handle: ConnectionHandle) {
-        let Some(link) = self.wires.links.get(&handle) else { return };
-        let peer = link.peer.or(link.dialled);
-        let Some(peer) = peer else { return };
+        let Some(link) = self.wires.links.get_mut(&handle) else { return };
+        // Once: what QUIC says of it later is no news.
+        let (peer, dialled) = (link.peer.take(), link.dialled.take());
+        link.node = None;
+        let Some(peer) = peer.or(dialled) else { return };
         match self.wires.by_peer.get(&peer) {
             Some(current) if *current == handle => drop(self.wires.by_peer.remove(&peer)),
             // Another connection is the pipe to this peer.
             Some(_) => return,
-            None if link.dialled.is_none() => return,
+            None if dialled.is_none() => return,
             None => {}
         }
         self.hub.lost(now, peer, &mut self.wires);

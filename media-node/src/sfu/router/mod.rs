@@ -189,6 +189,8 @@ struct Track {
     receivers: Vec<(SessionKey, usize)>,
     /// For the cascade: the track's handle, and the layers that go over pipes.
     tap: Option<(Handle, u8)>,
+    /// Whether the cascade was told of this publication.
+    told: bool,
     /// Its handle, if it comes over a pipe.
     remote: Option<Handle>,
     level: Level,

@@ -115,6 +115,7 @@ impl Router {
             layers,
             receivers: Vec::new(),
             tap: None,
+            told: false,
             remote: None,
             level: Level::default(),
             started: false,

@@ -5,8 +5,10 @@ use super::{session::session, *};
 use crate::cascade::link::{LocalTrack, RemotePacket, ToRoom};
 use bytes::Bytes;
 
-/// A change of a layer's bit rate by this share, in percent, is worth telling.
+/// A change of a layer's bit rate by this share, in percent, is worth telling,
 const WORTH_TELLING: u32 = 20;
+/// but not more often than this.
+const TELL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A track that comes over a pipe.
 #[derive(Clone, Copy)]
@@ -15,11 +17,17 @@ struct Remote {
     mid: Mid,
 }
 
+/// A track of this node as the cascade was told of it.
+struct Published {
+    track: LocalTrack,
+    at: Instant,
+}
+
 /// What the cascade was told of a room.
 #[derive(Default)]
 struct Bridge {
     /// Tracks that are published here.
-    published: HashMap<TrackId, (TrackKey, LocalTrack)>,
+    published: HashMap<TrackId, Published>,
     /// Participants of other nodes.
     participants: HashMap<ParticipantId, SessionKey>,
     /// Remote tracks with the layers that are wanted here.
@@ -204,7 +212,7 @@ impl Router {
         if let Some(room) = self.by_room.get(room).and_then(|key| self.rooms.get(*key)) {
             for key in room.tracks.values() {
                 if let Some(track) = self.tracks.get_mut(key.0) {
-                    track.tap = None;
+                    (track.tap, track.told) = (None, false);
                 }
             }
         }
@@ -252,9 +260,9 @@ impl Router {
         for (id, bridge) in bridged {
             let room = by_room.get(id).and_then(|key| rooms.get(*key));
             let present = |track: &TrackId| room.and_then(|room| room.tracks.get(track)).copied();
-            bridge.published.retain(|name, (key, _)| {
-                let same = present(name) == Some(*key) && tracks.get(key.0).is_some_and(|track| track.remote.is_none());
-                same || !tell(FromRoom::Unpublished(id.clone(), name.clone()))
+            bridge.published.retain(|name, _| {
+                let there = present(name).and_then(|key| tracks.get(key.0)).is_some_and(|track| track.remote.is_none());
+                there || !tell(FromRoom::Unpublished(id.clone(), name.clone()))
             });
             for (name, key) in room.iter().flat_map(|room| &room.tracks) {
                 let Some(track) = tracks.get_mut(key.0).filter(|track| track.remote.is_none()) else { continue };
@@ -269,11 +277,12 @@ impl Router {
                     })
                     .collect();
                 let Some(owner) = sessions.get(track.owner.0) else { continue };
-                if let Some((known, told)) = bridge.published.get_mut(name) {
-                    if known == key && differs(&told.layers, &layers) {
-                        let fresh = LocalTrack { layers, ..told.clone() };
+                if let Some(published) = bridge.published.get_mut(name).filter(|_| track.told) {
+                    let rested = now.saturating_duration_since(published.at) >= TELL_INTERVAL;
+                    if differs(&published.track.layers, &layers, rested) {
+                        let fresh = LocalTrack { layers, ..published.track.clone() };
                         if tell(FromRoom::Published(id.clone(), fresh.clone())) {
-                            *told = fresh;
+                            *published = Published { track: fresh, at: now };
                         }
                     }
                     continue;
@@ -288,7 +297,8 @@ impl Router {
                     publication: *publication,
                 };
                 if tell(FromRoom::Published(id.clone(), told.clone())) {
-                    bridge.published.insert(name.clone(), (*key, told));
+                    bridge.published.insert(name.clone(), Published { track: told, at: now });
+                    track.told = true;
                 }
             }
             for (handle, (place, told)) in &mut bridge.tracks {
@@ -311,11 +321,177 @@ impl Router {
     }
 }
 
-/// Whether layers have changed so that others should know.
-fn differs(told: &[LayerInfo], now: &[LayerInfo]) -> bool {
+/// Whether layers have changed so that others should know; rates only matter when they were not told just now.
+fn differs(told: &[LayerInfo], now: &[LayerInfo], rates: bool) -> bool {
     told.len() != now.len()
         || told.iter().zip(now).any(|(told, now)| {
             let share = told.kbps.abs_diff(now.kbps).saturating_mul(100) / told.kbps.max(1);
-            (told.rid, told.height, told.alive) != (now.rid, now.height, now.alive) || share > WORTH_TELLING
+            (told.rid, told.height, told.alive) != (now.rid, now.height, now.alive) || rates && share > WORTH_TELLING
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Remembers what the cascade is told.
+    #[derive(Default)]
+    struct Told(Vec<FromRoom>);
+
+    impl Outbox for Told {
+        fn payload_type(&self, _: SessionKey, _: Mid, _: &Format) -> Option<u8> {
+            Some(96)
+        }
+        fn forward(&mut self, _: SessionKey, _: Forward<'_>) {}
+        fn request_keyframe(&mut self, _: SessionKey, _: Mid, _: Option<Rid>) {}
+        fn limit_uplink(&mut self, _: SessionKey, _: Mid, _: Option<Rid>, _: u32) {}
+        fn send(&mut self, _: SessionKey, _: Channel, _: &[u8]) -> bool {
+            true
+        }
+        fn want_bitrate(&mut self, _: SessionKey, _: u32) {}
+        fn event(&mut self, event: Event) {
+            assert!(!matches!(event.occurrence, Occurrence::TrackStarted { .. }), "{event:?}");
+        }
+        fn cascade(&mut self, told: FromRoom) {
+            self.0.push(told);
+        }
+    }
+
+    fn room() -> RoomId {
+        "room".parse().unwrap()
+    }
+
+    fn line(name: &str, sends: bool, layers: &[&str]) -> Line {
+        Line {
+            mid: Mid::parse(name).unwrap(),
+            kind: LineKind::Media(Kind::Video),
+            client_sends: sends,
+            client_receives: !sends,
+            layers: layers.iter().filter_map(|name| Rid::parse(name)).collect(),
+        }
+    }
+
+    fn remote(participant: &str, track: &str, alive: bool) -> LocalTrack {
+        let layer = |rid, height| LayerInfo { rid: Rid::parse(rid), kbps: 100, height: Some(height), alive };
+        LocalTrack {
+            track: track.parse().unwrap(),
+            participant: participant.parse().unwrap(),
+            source: "camera".into(),
+            kind: Kind::Video,
+            layers: vec![layer("q", 180), layer("h", 360)],
+            publication: 1,
+        }
+    }
+
+    struct Fixture {
+        router: Router,
+        out: Told,
+        now: Instant,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let mut fixture = Self { router: Router::new(1), out: Told::default(), now: Instant::now() };
+            fixture.order(ToRoom::Join(room()));
+            fixture
+        }
+
+        fn order(&mut self, order: ToRoom) {
+            assert!(self.router.bridge(self.now, order, &mut self.out).is_empty());
+        }
+
+        fn join(&mut self, number: u8, lines: Vec<Line>, publish: &[Publish], subscribe: &[Subscribe]) -> SessionKey {
+            let opening = Opening {
+                room: room(),
+                session: SessionId([number; 16]),
+                participant: format!("p{number}").parse().unwrap(),
+                publish: true,
+                subscribe: true,
+                uplink_kbps: 0,
+            };
+            let (key, _) = self.router.open(self.now, opening).unwrap();
+            self.router.check(key, &lines, publish, subscribe).unwrap();
+            self.router.negotiated(self.now, key, lines, publish, subscribe, &mut self.out);
+            self.router.connected(self.now, key, &mut self.out);
+            self.router.ready(self.now, key, &mut self.out);
+            key
+        }
+
+        fn news(&mut self) -> Vec<FromRoom> {
+            let mut news = Vec::new();
+            self.router.news(self.now, 7, |told| {
+                news.push(told);
+                true
+            });
+            news
+        }
+    }
+
+    fn publish(line: &str, track: &str) -> [Publish; 1] {
+        [Publish { mid: Mid::parse(line).unwrap(), track: track.parse().unwrap(), source: "camera".into() }]
+    }
+
+    fn wish(track: &str, max_height: u32) -> [Subscribe; 1] {
+        [Subscribe { mid: Mid::parse("0").unwrap(), track: Some(track.parse().unwrap()), max_height }]
+    }
+
+    #[test]
+    fn only_layers_that_someone_takes_are_wanted_and_they_need_not_come_to_be_chosen() {
+        let mut f = Fixture::new();
+        f.order(ToRoom::Track(room(), Handle(5), remote("far", "video", true)));
+        assert!(f.news().is_empty(), "nobody watches");
+        let receiver = f.join(1, vec![line("0", false, &[])], &[], &wish("video", 360));
+        assert!(f.out.0.iter().any(|told| matches!(told, FromRoom::Keyframe(Handle(5), 1))), "{:?}", f.out.0);
+        assert!(matches!(f.news().as_slice(), [FromRoom::Interest(Handle(5), 0b10)]));
+        assert!(f.news().is_empty(), "told once");
+        f.router.subscribe(f.now, receiver, &wish("video", 180), &mut f.out).unwrap();
+        assert!(matches!(f.news().as_slice(), [FromRoom::Interest(Handle(5), 0b01)]));
+        f.router.close(receiver, CloseReason::ClientClosed, &mut f.out);
+        assert!(matches!(f.news().as_slice(), [FromRoom::Interest(Handle(5), 0)]));
+        assert_eq!(f.router.totals().sessions, 0);
+        f.order(ToRoom::Withdraw(room(), Handle(5)));
+        assert!(f.router.sessions.is_empty() && f.router.rooms.is_empty() && f.router.bridges.remote.is_empty());
+    }
+
+    #[test]
+    fn a_track_that_is_published_anew_is_told_anew() {
+        let mut f = Fixture::new();
+        let lines = || vec![line("v", true, &["q", "h"]), line("w", true, &["q", "h"])];
+        let key = f.join(1, lines(), &publish("v", "video"), &[]);
+        let told = |news: Vec<FromRoom>| match news.as_slice() {
+            [FromRoom::Published(_, track)] => track.publication,
+            other => panic!("{other:?}"),
+        };
+        let first = told(f.news());
+        assert!(f.news().is_empty());
+        f.order(ToRoom::Tap(room(), "video".parse().unwrap(), Handle(9), 0b11));
+        // Its place in the router is the same, but the cascade's tap isn't there any more.
+        f.router.negotiated(f.now, key, vec![line("w", true, &["q", "h"])], &publish("w", "video"), &[], &mut f.out);
+        assert!(told(f.news()) > first);
+        f.router.close(key, CloseReason::ClientClosed, &mut f.out);
+        assert!(matches!(f.news().as_slice(), [FromRoom::Unpublished(..)]));
+    }
+
+    #[test]
+    fn a_participant_may_come_from_another_node_with_its_names() {
+        let mut f = Fixture::new();
+        f.order(ToRoom::Track(room(), Handle(5), remote("p1", "video", true)));
+        f.join(1, vec![line("v", true, &["q", "h"])], &publish("v", "video"), &[]);
+        let news = f.news();
+        assert!(news.iter().any(|told| matches!(told, FromRoom::Published(..))), "{news:?}");
+        f.order(ToRoom::Withdraw(room(), Handle(5)));
+        assert!(f.news().is_empty() && f.router.tracks.len() == 1, "the one here stays");
+    }
+
+    #[test]
+    fn leaving_the_cascade_leaves_the_room_as_it_was() {
+        let mut f = Fixture::new();
+        f.order(ToRoom::Track(room(), Handle(5), remote("far", "video", true)));
+        f.order(ToRoom::Track(room(), Handle(6), remote("far", "screen", false)));
+        f.join(1, vec![line("v", true, &["q", "h"])], &publish("v", "mine"), &[]);
+        f.news();
+        f.order(ToRoom::Leave(room()));
+        assert_eq!((f.router.sessions.len(), f.router.tracks.len()), (1, 1));
+        assert!(!f.router.is_bridged() && f.news().is_empty());
+    }
 }
