@@ -161,11 +161,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
         None => None,
     };
     let identity = Identity::new(&wallet)?;
-    let pipes = CascadeConfig {
-        listen: config.pipe_listen(),
-        advertise: config.pipe_advertise.or(config.media_advertise),
-        loss: None,
-    };
+    let pipes =
+        CascadeConfig { listen: config.pipe_listen(), advertise: config.pipe_advertise.or(config.media_advertise) };
     let prepared = Cascade::prepare(&pipes, &identity, gate::of(membership.clone()))?;
     let sfu_config = SfuConfig {
         listen: config.media_listen,

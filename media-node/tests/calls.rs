@@ -677,7 +677,7 @@ fn garbage_and_strangers_harm_nobody() {
 fn with_pipes(shards: usize) -> (Call, Cascade, NodeId) {
     let wallet = Wallet::generate();
     let identity = Identity::new(&wallet).unwrap();
-    let config = CascadeConfig { listen: "127.0.0.1:0".parse().unwrap(), advertise: None, loss: None };
+    let config = CascadeConfig { listen: "127.0.0.1:0".parse().unwrap(), advertise: None };
     let prepared = Cascade::prepare(&config, &identity, Box::new(|_| None)).unwrap();
     let call = Call::start(shards, None, Some(prepared.room_end()));
     let cascade = prepared.start(call.sfu.rooms()).unwrap();

@@ -10,7 +10,7 @@ use chroom_media_node::{
     },
     sfu::{
         codec::{Codec, Format},
-        engine::{Line, LineKind},
+        engine::{self, LineKind},
         event::{Event, Occurrence},
         id::{Mid, Rid, RoomId, SessionId},
         packet::{Channel, Forward, Kind, Packet},
@@ -20,12 +20,17 @@ use chroom_media_node::{
 use chroom_primitives::NodeId;
 use chroom_rpc::tls::Identity;
 use chroom_wallet::Wallet;
+use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     net::SocketAddr,
-    sync::mpsc::{Receiver, Sender, channel},
+    sync::{
+        Arc, OnceLock,
+        mpsc::{Receiver, Sender, channel},
+    },
     time::{Duration, Instant},
 };
+use tokio::net::UdpSocket;
 
 enum Input {
     Order(ToRoom),
@@ -106,10 +111,10 @@ struct Site {
 }
 
 impl Site {
-    fn start(gate: impl Fn() -> Gate, loss: Option<f64>) -> Self {
+    fn start(gate: impl Fn() -> Gate) -> Self {
         let wallet = Wallet::generate();
         let identity = Identity::new(&wallet).unwrap();
-        let config = CascadeConfig { listen: "127.0.0.1:0".parse().unwrap(), advertise: None, loss };
+        let config = CascadeConfig { listen: "127.0.0.1:0".parse().unwrap(), advertise: None };
         let prepared = Cascade::prepare(&config, &identity, gate()).unwrap();
         let end = prepared.room_end();
         let (sender, inputs) = channel();
@@ -140,13 +145,19 @@ impl Site {
     }
 
     async fn route(&self, parent: Option<&Site>, standby: Option<&Site>, children: &[&Site]) {
-        let route = Route {
-            room: room(),
-            fence: 1,
-            parent: parent.map(Site::neighbour),
-            standby: standby.map(Site::neighbour),
-            children: children.iter().map(|site| site.id).collect(),
-        };
+        self.route_over(None, parent, standby, children).await;
+    }
+
+    async fn route_over(&self, line: Option<Line>, parent: Option<&Site>, standby: Option<&Site>, children: &[&Site]) {
+        let mut above = [parent.map(Site::neighbour), standby.map(Site::neighbour)];
+        for neighbour in above.iter_mut().flatten() {
+            if let Some(line) = line {
+                neighbour.address = behind(line, neighbour.address).await;
+            }
+        }
+        let [parent, standby] = above;
+        let children = children.iter().map(|site| site.id).collect();
+        let route = Route { room: room(), fence: 1, parent, standby, children };
         self.cascade.set_route(route).unwrap().done().await.unwrap().unwrap();
     }
 
@@ -165,6 +176,52 @@ fn mid(text: &str) -> Mid {
 
 fn open_gate() -> Gate {
     Box::new(|_| None)
+}
+
+/// A line between nodes.
+#[derive(Clone, Copy)]
+struct Line {
+    delay: Duration,
+    loss: f64,
+}
+
+/// An address behind which, over such a line, the target is. For one caller.
+async fn behind(line: Line, target: SocketAddr) -> SocketAddr {
+    let near = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
+    let far = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
+    far.connect(target).await.unwrap();
+    let address = near.local_addr().unwrap();
+    let caller: Arc<OnceLock<SocketAddr>> = Arc::default();
+    for (from, to, seed, outwards) in [(near.clone(), far.clone(), 1, true), (far, near, 2, false)] {
+        let (late, mut due) = tokio::sync::mpsc::unbounded_channel::<(tokio::time::Instant, Vec<u8>)>();
+        let (caller, heard) = (caller.clone(), caller.clone());
+        tokio::spawn(async move {
+            let mut rng = StdRng::seed_from_u64(seed);
+            let mut buffer = [0; 2_048];
+            // A port that is closed is told by ICMP; the line doesn't care.
+            loop {
+                let Ok((length, source)) = from.recv_from(&mut buffer).await else { continue };
+                if outwards {
+                    let _ = heard.set(source);
+                }
+                if !rng.random_bool(line.loss)
+                    && late.send((tokio::time::Instant::now() + line.delay, buffer[..length].to_vec())).is_err()
+                {
+                    return;
+                }
+            }
+        });
+        tokio::spawn(async move {
+            while let Some((at, datagram)) = due.recv().await {
+                tokio::time::sleep_until(at).await;
+                let _ = match (outwards, caller.get()) {
+                    (false, Some(caller)) => to.send_to(&datagram, caller).await,
+                    _ => to.send(&datagram).await,
+                };
+            }
+        });
+    }
+    address
 }
 
 const OPUS: Format = Format {
@@ -197,15 +254,15 @@ struct Call {
 }
 
 impl Call {
-    async fn new(participants: usize, loss: Option<f64>) -> Self {
-        let sites: Vec<Site> = (0..3).map(|_| Site::start(open_gate, loss)).collect();
+    async fn new(participants: usize, line: Option<Line>) -> Self {
+        let sites: Vec<Site> = (0..3).map(|_| Site::start(open_gate)).collect();
         let now = Instant::now();
         let mut call = Self { sites, participants, keys: Vec::new(), seq: 0, next_tick: now, begun: now, optimum: 0 };
         // 0 above 1 above 2; 0 stands by for 2.
         let [a, b, c] = call.sites.as_slice() else { unreachable!() };
         a.route(None, None, &[b, c]).await;
-        b.route(Some(a), None, &[c]).await;
-        c.route(Some(b), Some(a), &[]).await;
+        b.route_over(line, Some(a), None, &[c]).await;
+        c.route_over(line, Some(b), Some(a), &[]).await;
         (0..participants).for_each(|number| call.join(number));
         call
     }
@@ -221,7 +278,7 @@ impl Call {
 
     fn join(&mut self, number: usize) {
         let now = Instant::now();
-        let line = |name: &str, kind, sends: bool, layers: &[(&str, u16)]| Line {
+        let line = |name: &str, kind, sends: bool, layers: &[(&str, u16)]| engine::Line {
             mid: mid(name),
             kind: LineKind::Media(kind),
             client_sends: sends,
@@ -454,18 +511,19 @@ async fn two_hundred_participants_on_three_nodes_get_what_they_asked_for_and_sur
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn five_percent_of_loss_on_every_pipe_is_repaired() {
-    let mut call = Call::new(30, Some(0.05)).await;
+async fn long_lines_that_lose_three_percent_carry_the_call_all_the_same() {
+    let line = Line { delay: Duration::from_millis(30), loss: 0.03 };
+    let mut call = Call::new(100, Some(line)).await;
     let begun = Instant::now();
     assert!(call.run(300, |call| call.seq > 3 && call.unserved(begun).is_empty()).await);
-    call.run(40, |_| false).await;
+    call.run(60, |_| false).await;
     for site in [0, 2] {
         let figures = call.sites[site].figures().await;
         let pipe = figures.peers.iter().find(|peer| peer.node == call.sites[1].id).unwrap();
-        println!("{:?}", pipe.pipe);
+        println!("{pipe:?}");
         assert!(pipe.pipe.loss_in > 100, "{pipe:?}");
-        assert_eq!(pipe.pipe.residual_in, 0, "{pipe:?}");
-        assert_eq!(figures.dropped, 0);
+        assert!(pipe.pipe.residual_in <= 5, "{pipe:?}");
+        assert_eq!(pipe.dropped, 0, "{pipe:?}");
     }
     call.stop().await;
 }
@@ -473,7 +531,7 @@ async fn five_percent_of_loss_on_every_pipe_is_repaired() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_the_register_does_not_have_in_service_gets_no_pipe() {
     let strict = || -> Gate { Box::new(|_| Some("is not registered on the chain")) };
-    let (site, stranger) = (Site::start(strict, None), Site::start(open_gate, None));
+    let (site, stranger) = (Site::start(strict), Site::start(open_gate));
     site.route(None, None, &[&stranger]).await;
     stranger.route(Some(&site), None, &[]).await;
     let refused = async {
@@ -489,8 +547,7 @@ async fn a_node_that_the_register_does_not_have_in_service_gets_no_pipe() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_node_at_the_address_is_not_taken_for_the_parent() {
-    let (right, wrong, child) =
-        (Site::start(open_gate, None), Site::start(open_gate, None), Site::start(open_gate, None));
+    let (right, wrong, child) = (Site::start(open_gate), Site::start(open_gate), Site::start(open_gate));
     wrong.route(None, None, &[&child]).await;
     let parent = Neighbour { node: right.id, address: wrong.cascade.address() };
     let route = Route { room: room(), fence: 1, parent: Some(parent), standby: None, children: Vec::new() };
@@ -511,8 +568,8 @@ async fn another_node_at_the_address_is_not_taken_for_the_parent() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_and_garbage_do_no_harm() {
-    let site = Site::start(open_gate, None);
-    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let site = Site::start(open_gate);
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address: SocketAddr = site.cascade.address();
     let mut state = 1u64;
     let mut sent = 0u64;
@@ -525,7 +582,7 @@ async fn strangers_and_garbage_do_no_harm() {
             .collect();
         sent += socket.send_to(&garbage, address).await.unwrap() as u64;
     }
-    let other = Site::start(open_gate, None);
+    let other = Site::start(open_gate);
     site.route(None, None, &[&other]).await;
     other.route(Some(&site), None, &[]).await;
     let up = async {

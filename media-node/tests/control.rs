@@ -76,7 +76,7 @@ impl Node {
             SfuConfig { listen: "127.0.0.1:0".parse().unwrap(), advertise: None, shards: 1, egress_loss: None };
         let identity = Identity::new(&wallet).unwrap();
         let (membership, receiver) = watch::channel(membership(nodes));
-        let pipes = CascadeConfig { listen: "127.0.0.1:0".parse().unwrap(), advertise: None, loss: None };
+        let pipes = CascadeConfig { listen: "127.0.0.1:0".parse().unwrap(), advertise: None };
         let prepared = Cascade::prepare(&pipes, &identity, gate::of(receiver.clone())).unwrap();
         let sfu = Arc::new(Sfu::start_with(&config, Some(prepared.room_end())).unwrap());
         let cascade = Arc::new(prepared.start(sfu.rooms()).unwrap());

@@ -6,19 +6,12 @@ pub struct EgressLoss {
     /// Packets are dropped when the generator's 32 bits lie below.
     below: u64,
     state: u64,
-    /// Whether everything counts, not only RTP.
-    all: bool,
 }
 
 impl EgressLoss {
     /// Drops `share` (0 to 1) of the packets.
     pub fn new(share: f64, seed: u64) -> Self {
-        Self { below: (share.clamp(0.0, 1.0) * (1u64 << 32) as f64) as u64, state: seed, all: false }
-    }
-
-    /// Drops `share` of everything, whatever it is.
-    pub fn of_all(share: f64, seed: u64) -> Self {
-        Self { all: true, ..Self::new(share, seed) }
+        Self { below: (share.clamp(0.0, 1.0) * (1u64 << 32) as f64) as u64, state: seed }
     }
 
     /// SplitMix64 (Steele, Lea and Flood, 2014).
@@ -30,9 +23,9 @@ impl EgressLoss {
         z ^ (z >> 31)
     }
 
-    /// Whether to drop this datagram. Unless all is meant, only RTP is dropped, never STUN, DTLS or RTCP (told apart as RFC 7983 and RFC 5761 say).
+    /// Whether to drop this datagram. Only RTP is dropped, never STUN, DTLS or RTCP (told apart as RFC 7983 and RFC 5761 say).
     pub fn drops(&mut self, datagram: &[u8]) -> bool {
-        (self.all || is_rtp(datagram)) && self.next() >> 32 < self.below
+        is_rtp(datagram) && self.next() >> 32 < self.below
     }
 }
 

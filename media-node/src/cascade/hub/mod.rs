@@ -7,6 +7,8 @@
 mod edges;
 mod media;
 mod peers;
+mod state;
+mod subscriptions;
 mod tracks;
 
 #[cfg(test)]
@@ -20,16 +22,15 @@ use super::{
     link::{FromRoom, RemotePacket, ToRoom},
     pipe::Pipe,
     quality::PipeFigures,
-    window::Window,
 };
 use crate::sfu::{
     id::{ParticipantId, RoomId, TrackId},
-    keyframe,
     packet::Kind,
 };
 use bytes::Bytes;
 use chroom_primitives::NodeId;
 use slab::Slab;
+use state::{Edge, Feed, Layer, Link, Peer, Room, Track, Way};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     net::SocketAddr,
@@ -122,133 +123,6 @@ pub struct PeerFigures {
     pub dropped: u64,
     /// The pipe's figures.
     pub pipe: PipeFigures,
-}
-
-enum Link {
-    /// To be dialled then, if a room needs it; after another failure, after twice the pause.
-    Down {
-        again: Instant,
-        pause: Duration,
-    },
-    Dialling {
-        pause: Duration,
-    },
-    Greeting {
-        since: Instant,
-        pause: Duration,
-    },
-    Up(Box<Pipe>),
-}
-
-struct Peer {
-    node: NodeId,
-    address: Option<SocketAddr>,
-    link: Link,
-    idle: Instant,
-    ceiling: Ceiling,
-}
-
-impl Peer {
-    fn pipe(&mut self) -> Option<&mut Pipe> {
-        match &mut self.link {
-            Link::Up(pipe) => Some(pipe),
-            _ => None,
-        }
-    }
-}
-
-/// A neighbour in a room.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Edge {
-    /// Asked to be taken as a child; to be asked again then.
-    Asked(Instant),
-    /// Tracks are exchanged.
-    Joined,
-    /// To be left once nothing depends on it.
-    Going(Instant),
-}
-
-impl Edge {
-    fn exchanges(self) -> bool {
-        !matches!(self, Edge::Asked(_))
-    }
-}
-
-struct Room {
-    id: RoomId,
-    place: usize,
-    fence: u64,
-    parent: Option<PeerKey>,
-    standby: Option<PeerKey>,
-    /// Whether the standby has taken the dead parent's place.
-    on_standby: bool,
-    children: BTreeSet<PeerKey>,
-    edges: BTreeMap<PeerKey, Edge>,
-    tracks: HashMap<TrackId, Handle>,
-    /// Data messages sent from here.
-    number: u64,
-    /// Data messages seen from each node.
-    seen: HashMap<NodeId, Window>,
-}
-
-impl Room {
-    /// The node above as things are.
-    fn upper(&self) -> Option<PeerKey> {
-        if self.on_standby { self.standby } else { self.parent }
-    }
-}
-
-/// A way by which a track can be had.
-#[derive(Clone, Debug)]
-struct Way {
-    from: PeerKey,
-    path: Vec<NodeId>,
-    /// Whether the neighbour said that it ends soon.
-    going: bool,
-    /// Whether this node is about to leave the neighbour.
-    leaving: bool,
-    order: u64,
-}
-
-/// A subscription upwards.
-#[derive(Clone, Copy, Debug)]
-struct Feed {
-    peer: PeerKey,
-    stream: StreamId,
-    /// The first sequence number that came, and the highest.
-    span: Option<(u64, u64)>,
-}
-
-#[derive(Default)]
-struct Layer {
-    feed: Option<Feed>,
-    /// The feed that shall take its place.
-    next: Option<Feed>,
-    outs: Vec<(PeerKey, StreamId)>,
-    gate: keyframe::Gate,
-    window: Window,
-}
-
-struct Track {
-    room: usize,
-    id: TrackId,
-    publication: u64,
-    participant: ParticipantId,
-    source: String,
-    kind: Kind,
-    infos: Vec<LayerInfo>,
-    /// Published on this node.
-    local: bool,
-    ways: Vec<Way>,
-    layers: Vec<Layer>,
-    /// Layers that clients here watch.
-    interest: u8,
-    /// Layers that this node's router was told to pass on.
-    tapped: u8,
-    /// What neighbours were told: the path, and whether it ends soon.
-    told: BTreeMap<PeerKey, (Vec<NodeId>, bool)>,
-    /// Since when no way is left.
-    orphaned: Option<Instant>,
 }
 
 /// The cascade of one node.

@@ -2,6 +2,7 @@
 //! [`Hub`]. Nothing is shared with the media threads but bounded queues.
 
 mod connection;
+mod running;
 mod settings;
 mod shell;
 mod wires;
@@ -15,7 +16,6 @@ use super::{
 };
 use crate::sfu::{
     event::Event,
-    fault::EgressLoss,
     id::RoomId,
     socket::{self, BatchSocket},
 };
@@ -66,8 +66,6 @@ pub struct CascadeConfig {
     pub listen: SocketAddr,
     /// Address that other nodes are told, if it isn't the one listened on.
     pub advertise: Option<IpAddr>,
-    /// Share of outgoing datagrams to drop; for tests only.
-    pub loss: Option<f64>,
 }
 
 /// The cascade can't start.
@@ -181,8 +179,7 @@ impl Cascade {
         if address.ip().is_unspecified() {
             return Err(StartError::Unspecified(address.ip()));
         }
-        let loss = config.loss.map(|share| EgressLoss::of_all(share, 1));
-        let socket = BatchSocket::new(socket, loss).map_err(failed)?;
+        let socket = BatchSocket::new(socket, None).map_err(failed)?;
         let (commands, command_queue) = sync_channel(COMMAND_QUEUE);
         let (told, told_queue) = sync_channel(TOLD_QUEUE);
         let (packets, packet_queue) = sync_channel(PACKET_QUEUE);
