@@ -43,10 +43,11 @@ impl Ceiling {
     pub fn judge(&mut self, now: Instant, residual: u16, top: u8) -> bool {
         let passed = self.changed.map(|at| now.saturating_duration_since(at));
         let settle = if self.raised { TRIAL } else { SETTLE };
-        if residual >= TOO_MUCH && top > 0 && passed.is_none_or(|passed| passed >= settle) {
+        let present = self.level.min(top);
+        if residual >= TOO_MUCH && present > 0 && passed.is_none_or(|passed| passed >= settle) {
             // What was tried again failed: the next time later.
             self.pause = if self.raised { (self.pause * 2).min(PAUSE.1) } else { self.pause };
-            self.level = self.level.min(top) - 1;
+            self.level = present - 1;
             (self.changed, self.raised) = (Some(now), false);
             return true;
         }
@@ -62,6 +63,23 @@ impl Ceiling {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_course_stays_within_bounds(course in proptest::collection::vec((0u64..20, 0u16..600, any::<u8>()), 0..300)) {
+            let mut now = Instant::now();
+            let mut ceiling = Ceiling::default();
+            for (seconds, residual, top) in course {
+                now += Duration::from_secs(seconds);
+                let before = ceiling.level();
+                let changed = ceiling.judge(now, residual, top);
+                prop_assert!(ceiling.level() <= Ceiling::NONE);
+                prop_assert_eq!(changed, ceiling.level() != before);
+                prop_assert!(ceiling.level() <= before || residual <= LITTLE);
+            }
+        }
+    }
 
     #[test]
     fn a_narrow_pipe_loses_its_top_and_tries_it_more_and_more_seldom() {

@@ -1,6 +1,7 @@
 //! The cascade on the network: a thread with a UDP socket, a QUIC endpoint without I/O of its own (quinn-proto) and the
 //! [`Hub`]. Nothing is shared with the media threads but bounded queues.
 
+mod congestion;
 mod connection;
 mod running;
 mod settings;

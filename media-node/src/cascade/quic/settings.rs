@@ -1,18 +1,16 @@
 //! QUIC as pipes use it (RFC 9000, datagrams by RFC 9221).
 
+use super::congestion::MediaWindows;
 use chroom_primitives::NodeId;
 use chroom_rpc::tls::Identity;
 use quinn_proto::{
     AckFrequencyConfig, ClientConfig, IdleTimeout, ServerConfig, TransportConfig, VarInt,
-    congestion::BbrConfig,
     crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig},
 };
 use std::{sync::Arc, time::Duration};
 
 /// The application protocol's name in TLS; the version is told in the hello.
 pub const PROTOCOL: &[u8] = b"chroom-pipe";
-/// Congestion window to begin with, in bytes: 40 ms of 100 Mb/s. Nodes are in data centres, and a room's streams move as a whole.
-const INITIAL_WINDOW: u64 = 512 * 1024;
 /// Datagrams that wait for the congestion window, in bytes; beyond, the oldest are dropped, for they would come too late.
 const DATAGRAM_QUEUE: usize = 2 * 1024 * 1024;
 /// Received datagrams that wait, in bytes.
@@ -36,8 +34,6 @@ pub enum SettingsError {
 
 fn transport() -> Arc<TransportConfig> {
     let mut transport = TransportConfig::default();
-    let mut congestion = BbrConfig::default();
-    congestion.initial_window(INITIAL_WINDOW);
     let mut acks = AckFrequencyConfig::default();
     acks.ack_eliciting_threshold(VarInt::from_u32(ACK_EVERY)).max_ack_delay(Some(ACK_DELAY));
     transport
@@ -48,7 +44,7 @@ fn transport() -> Arc<TransportConfig> {
         .receive_window(VarInt::from_u32(2 * CONTROL_WINDOW))
         .datagram_receive_buffer_size(Some(DATAGRAM_BUFFER))
         .datagram_send_buffer_size(DATAGRAM_QUEUE)
-        .congestion_controller_factory(Arc::new(congestion))
+        .congestion_controller_factory(Arc::new(MediaWindows))
         .ack_frequency_config(Some(acks));
     Arc::new(transport)
 }
