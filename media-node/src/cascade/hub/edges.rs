@@ -52,6 +52,7 @@ impl Hub {
                     children: BTreeSet::new(),
                     edges: BTreeMap::new(),
                     tracks: HashMap::new(),
+                    shadowed: HashMap::new(),
                     number,
                     seen: HashMap::new(),
                 });

@@ -181,7 +181,7 @@ impl Hub {
     pub fn from_room(&mut self, now: Instant, told: FromRoom, out: &mut impl Exits) {
         match told {
             FromRoom::Published(room, track) => self.published(&room, track, out),
-            FromRoom::Unpublished(room, track) => self.unpublished(&room, &track, out),
+            FromRoom::Unpublished(room, track) => self.unpublished(now, &room, &track, out),
             FromRoom::Interest(handle, layers) => {
                 if let Some(track) = self.tracks.get_mut(&handle) {
                     track.interest = layers;

@@ -2,7 +2,13 @@
 
 use super::{Handle, PeerKey};
 use crate::{
-    cascade::{ceiling::Ceiling, control::LayerInfo, datagram::StreamId, pipe::Pipe, window::Window},
+    cascade::{
+        ceiling::Ceiling,
+        control::{Announce, LayerInfo},
+        datagram::StreamId,
+        pipe::Pipe,
+        window::Window,
+    },
     sfu::{
         id::{ParticipantId, RoomId, TrackId},
         keyframe,
@@ -78,6 +84,8 @@ pub(super) struct Room {
     pub(super) children: BTreeSet<PeerKey>,
     pub(super) edges: BTreeMap<PeerKey, Edge>,
     pub(super) tracks: HashMap<TrackId, Handle>,
+    /// Later publications on other nodes of names that are still published here: nobody takes a client's track from it while it is here.
+    pub(super) shadowed: HashMap<TrackId, (PeerKey, Announce)>,
     /// Data messages sent from here.
     pub(super) number: u64,
     /// Data messages seen from each node.

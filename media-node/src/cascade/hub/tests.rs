@@ -768,6 +768,11 @@ fn a_publication_that_ends_or_moves_is_followed() {
     world.stream(1, "video", 500, 20);
     world.pass(MS * 100);
     assert_eq!(world.seqs(0, "video"), (500..520).collect::<Vec<_>>());
+    // On node 2 the old one is taken from nobody; when it ends, the new one is there.
+    assert!(world.nodes[2].remote.is_empty());
+    world.with(2, |hub, now, out| hub.from_room(now, FromRoom::Unpublished(room(), name("video")), out));
+    world.pass(MS * 100);
+    assert_eq!((world.nodes[0].remote.len(), world.nodes[2].remote.len()), (1, 1));
     world.with(1, |hub, now, out| hub.from_room(now, FromRoom::Unpublished(room(), name("video")), out));
     world.pass(MS * 100);
     assert!(world.nodes[0].remote.is_empty() && world.nodes[2].remote.is_empty());
@@ -837,5 +842,115 @@ proptest! {
         for node in &world.nodes {
             prop_assert_eq!(node.hub.rooms[0].edges.values().filter(|edge| **edge != Edge::Joined).count(), 0);
         }
+    }
+}
+
+/// Something that a peer may say, within a small world of names so that it means something.
+fn any_control() -> impl Strategy<Value = Control> {
+    let track = || (0..4u8).prop_map(|number| name(&format!("t{number}")));
+    let stream = || (0..6u32).prop_map(StreamId);
+    let layers = || {
+        let layer = (any::<u32>(), any::<Option<u16>>(), any::<bool>());
+        let layer = layer.prop_map(|(kbps, height, alive)| LayerInfo { rid: None, kbps, height, alive });
+        proptest::collection::vec(layer, 1..4)
+    };
+    let announce =
+        (track(), any::<u64>(), layers(), proptest::collection::vec(0..5usize, 1..8), any::<bool>(), any::<bool>());
+    let announce = announce.prop_map(|(track, publication, layers, path, going, video)| control::Announce {
+        room: room(),
+        track,
+        publication,
+        participant: "p".parse().unwrap(),
+        source: "camera".into(),
+        kind: if video { Kind::Video } else { Kind::Audio },
+        layers,
+        path: path.into_iter().map(id).chain([id(1)]).collect(),
+        going,
+    });
+    let data = (0..5usize, any::<u64>()).prop_map(|(origin, number)| control::Data {
+        room: room(),
+        origin: id(origin),
+        number,
+        participant: "p".parse().unwrap(),
+        channel: Channel::Reliable,
+        data: Bytes::from_static(b"x"),
+    });
+    prop_oneof![
+        1 => any::<(u32, u32)>().prop_map(|(version, oldest)| Control::Hello(version, oldest)),
+        1 => any::<u64>().prop_map(|fence| Control::Join(room(), fence)),
+        1 => Just(Control::Joined(room())),
+        1 => Just(Control::Refused(room(), "no".into())),
+        1 => Just(Control::Leave(room())),
+        4 => announce.prop_map(Control::Announce),
+        1 => (track(), layers()).prop_map(|(track, layers)| Control::Layers(room(), track, layers)),
+        1 => (track(), any::<bool>()).prop_map(|(track, over)| Control::Withdraw(room(), track, over)),
+        4 => (track(), 0..5u8, stream()).prop_map(|(track, layer, stream)| Control::Subscribe(room(), track, layer, stream)),
+        1 => stream().prop_map(Control::Unsubscribe),
+        1 => stream().prop_map(Control::Keyframe),
+        1 => data.prop_map(Control::Data),
+    ]
+}
+
+/// A datagram that a peer may send: well formed and absurd, or garbage.
+fn any_datagram() -> impl Strategy<Value = Bytes> {
+    use crate::cascade::datagram;
+    let stream = || (0..6u32).prop_map(StreamId);
+    let media = (stream(), any::<u32>(), 0u64..1 << 48, any::<bool>()).prop_map(|(stream, hop, seq, starts)| {
+        let head = datagram::MediaHead {
+            seq,
+            timestamp: 0,
+            marker: true,
+            starts,
+            format: VP8,
+            audio_level: None,
+            voice: None,
+            quarter_turns: None,
+        };
+        datagram::media(stream, hop % 2_000, &head, &seq.to_be_bytes())
+    });
+    let beat = any::<[u64; 5]>().prop_map(|[clock, echo, expected, lost, given_up]| {
+        datagram::beat(&datagram::Beat { clock, echo, held: 7, expected, lost, given_up })
+    });
+    prop_oneof![
+        4 => media,
+        1 => (stream(), proptest::collection::vec(any::<u32>(), 0..9)).prop_map(|(stream, missing)| datagram::nack(stream, &missing)),
+        1 => proptest::collection::vec((stream(), any::<u32>()), 0..9).prop_map(|heads| datagram::heads(&heads)),
+        1 => beat,
+        1 => proptest::collection::vec(any::<u8>(), 0..60).prop_map(Bytes::from),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Whatever a neighbour says and sends: nothing panics, and what a client here publishes goes on to the other neighbour.
+    #[test]
+    fn a_neighbour_that_says_anything_does_the_others_no_harm(
+        said in proptest::collection::vec(prop_oneof![
+            any_control().prop_map(Ok),
+            any_datagram().prop_map(Err),
+        ], 1..120),
+    ) {
+        // 0 is the victim; 1 says anything; 2 is another child.
+        let mut world = World::new(3, 1);
+        world.route(0, None, None, &[1, 2]);
+        world.route(2, Some(0), None, &[]);
+        world.route(1, Some(0), None, &[]);
+        world.publish(0, "t0", &[]);
+        world.want(2, "t0", 1);
+        world.pass(MS * 300);
+        for (count, said) in said.into_iter().enumerate() {
+            if let Some(key) = world.key(0, 1) {
+                world.with(0, |hub, now, out| match said {
+                    Ok(message) => hub.control(now, key, message, out),
+                    Err(datagram) => hub.datagram(now, key, datagram, out),
+                });
+            }
+            world.pass(MS * (count as u32 % 3) * 20);
+        }
+        world.nodes[2].got.clear();
+        world.stream(0, "t0", 1_000_000, 20);
+        world.pass(MS * 300);
+        prop_assert_eq!(world.sorted(2, "t0"), (1_000_000..1_000_020).collect::<Vec<_>>());
     }
 }

@@ -50,10 +50,14 @@ impl Hub {
     }
 
     /// A local track is over.
-    pub(super) fn unpublished(&mut self, room: &RoomId, track: &TrackId, out: &mut impl Exits) {
+    pub(super) fn unpublished(&mut self, now: Instant, room: &RoomId, track: &TrackId, out: &mut impl Exits) {
         let handle = self.handle(room, track);
         if let Some(handle) = handle.filter(|handle| self.tracks.get(handle).is_some_and(|track| track.local)) {
             self.drop_track(handle, out);
+            let room = self.by_room.get(room).and_then(|index| self.rooms.get_mut(*index));
+            if let Some((key, announce)) = room.and_then(|room| room.shadowed.remove(track)) {
+                self.announced(now, key, announce, out);
+            }
         }
     }
 
@@ -107,11 +111,17 @@ impl Hub {
         if !sound || same == Some(std::cmp::Ordering::Greater) {
             return self.withdrawn(now, key, &told.room, &told.track, false, out);
         }
+        if known.and_then(|handle| self.tracks.get(&handle)).is_some_and(|track| track.local) {
+            if let Some(room) = self.rooms.get_mut(index).filter(|room| room.shadowed.len() < limits::MAX_TRACKS) {
+                room.shadowed.insert(told.track.clone(), (key, told));
+            }
+            return;
+        }
         self.order += 1;
         let mut way = Way { from: key, path: told.path, going: told.going, leaving: false, order: self.order };
         if let (Some(handle), Some(std::cmp::Ordering::Equal)) = (known, same) {
             let Some(track) = self.tracks.get_mut(&handle) else { return };
-            if track.local || track.layers.len() != told.layers.len() || track.kind != told.kind {
+            if track.layers.len() != told.layers.len() || track.kind != told.kind {
                 return;
             }
             if let Some(old) = track.ways.iter().position(|way| way.from == key) {
@@ -155,6 +165,11 @@ impl Hub {
         over: bool,
         out: &mut impl Exits,
     ) {
+        if let Some(room) = self.by_room.get(room).and_then(|index| self.rooms.get_mut(*index))
+            && room.shadowed.get(track).is_some_and(|(from, _)| *from == key)
+        {
+            room.shadowed.remove(track);
+        }
         let Some(handle) = self.handle(room, track) else { return };
         let Some(track) = self.tracks.get_mut(&handle) else { return };
         let before = track.ways.len();
@@ -255,6 +270,7 @@ impl Hub {
         if room.edges.remove(&key).is_none() {
             return;
         }
+        room.shadowed.retain(|_, (from, _)| *from != key);
         let handles: Vec<Handle> = room.tracks.values().copied().collect();
         for handle in handles {
             let Some(track) = self.tracks.get_mut(&handle) else { continue };
