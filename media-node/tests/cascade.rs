@@ -561,6 +561,37 @@ async fn another_node_at_the_address_is_not_taken_for_the_parent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn two_nodes_that_dial_each_other_have_one_pipe() {
+    let (one, other) = (Site::start(open_gate), Site::start(open_gate));
+    let set = async |site: &Site, room: &str, parent: Option<Neighbour>, children: Vec<NodeId>| {
+        let route = Route { room: room.parse().unwrap(), fence: 1, parent, standby: None, children };
+        site.cascade.set_route(route).unwrap().done().await.unwrap().unwrap();
+    };
+    // Each is the other's parent in a room.
+    set(&one, "a", None, vec![other.id]).await;
+    set(&other, "b", None, vec![one.id]).await;
+    tokio::join!(
+        set(&one, "b", Some(other.neighbour()), Vec::new()),
+        set(&other, "a", Some(one.neighbour()), Vec::new()),
+    );
+    let settled = async {
+        loop {
+            let (here, there) = (one.figures().await, other.figures().await);
+            let both = [&here, &there].map(|figures| {
+                matches!(figures.peers.as_slice(), [peer] if peer.up && peer.rooms == 2 && peer.pipe.rtt > Duration::ZERO)
+            });
+            if both == [true; 2] {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), settled).await.unwrap();
+    one.cascade.stop().await;
+    other.cascade.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn strangers_and_garbage_do_no_harm() {
     let site = Site::start(open_gate);
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();

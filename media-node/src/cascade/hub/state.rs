@@ -6,6 +6,7 @@ use crate::{
         ceiling::Ceiling,
         control::{Announce, LayerInfo},
         datagram::StreamId,
+        limits,
         pipe::Pipe,
         window::Window,
     },
@@ -84,8 +85,9 @@ pub(super) struct Room {
     pub(super) children: BTreeSet<PeerKey>,
     pub(super) edges: BTreeMap<PeerKey, Edge>,
     pub(super) tracks: HashMap<TrackId, Handle>,
-    /// Later publications on other nodes of names that are still published here: nobody takes a client's track from it while it is here.
-    pub(super) shadowed: HashMap<TrackId, (PeerKey, Announce)>,
+    /// Other publications of names that are in use, which come to light when those end: what a client publishes here is taken from it by
+    /// nobody, and of two nodes that say they have a track, the one with the later publication is believed.
+    pub(super) shadowed: HashMap<TrackId, Vec<(PeerKey, Announce)>>,
     /// Data messages sent from here.
     pub(super) number: u64,
     /// Data messages seen from each node.
@@ -93,6 +95,24 @@ pub(super) struct Room {
 }
 
 impl Room {
+    /// Keeps an offer for later, one per neighbour.
+    pub(super) fn shadow(&mut self, from: PeerKey, offer: Announce) {
+        self.unshadow(from, &offer.track);
+        if self.shadowed.len() < limits::MAX_TRACKS {
+            self.shadowed.entry(offer.track.clone()).or_default().push((from, offer));
+        }
+    }
+
+    /// Forgets a neighbour's offer.
+    pub(super) fn unshadow(&mut self, from: PeerKey, track: &TrackId) {
+        if let Some(offers) = self.shadowed.get_mut(track) {
+            offers.retain(|(peer, _)| *peer != from);
+            if offers.is_empty() {
+                self.shadowed.remove(track);
+            }
+        }
+    }
+
     /// The node above as things are.
     pub(super) fn upper(&self) -> Option<PeerKey> {
         if self.on_standby { self.standby } else { self.parent }
@@ -134,6 +154,8 @@ pub(super) struct Track {
     pub(super) room: usize,
     pub(super) id: TrackId,
     pub(super) publication: u64,
+    /// The publication as this node's room gave it; greater numbers of other nodes are passed over.
+    pub(super) given: u64,
     pub(super) participant: ParticipantId,
     pub(super) source: String,
     pub(super) kind: Kind,

@@ -710,6 +710,42 @@ fn data_messages_reach_every_node_once() {
 }
 
 #[test]
+fn clocks_that_differ_do_not_hide_a_track_for_good() {
+    let mut world = chain(14);
+    let hour = 3_600_000_000;
+    let publish = |world: &mut World, node: usize, publication: u64| {
+        let layer = LayerInfo { rid: None, kbps: 100, height: None, alive: true };
+        let track = LocalTrack {
+            track: name("video"),
+            participant: "p".parse().unwrap(),
+            source: "camera".into(),
+            kind: Kind::Video,
+            layers: vec![layer],
+            publication,
+        };
+        world.with(node, |hub, now, out| hub.from_room(now, FromRoom::Published(room(), track), out));
+        world.pass(MS * 200);
+    };
+    let end = |world: &mut World, node: usize| {
+        world.with(node, |hub, now, out| hub.from_room(now, FromRoom::Unpublished(room(), name("video")), out));
+        world.pass(MS * 200);
+    };
+    // The participant goes from node 0, whose clock is an hour ahead, to node 2, while its old session still stands.
+    world.want(1, "video", 1);
+    publish(&mut world, 0, EPOCH + hour);
+    publish(&mut world, 2, EPOCH);
+    world.stream(2, "video", 500, 20);
+    world.pass(MS * 100);
+    assert_eq!(world.seqs(1, "video"), (500..520).collect::<Vec<_>>(), "who knows the old one numbers beyond it");
+    assert!(world.nodes[0].remote.is_empty(), "what a client publishes here is taken from it by nobody");
+    end(&mut world, 0);
+    assert_eq!(world.nodes[0].remote.len(), 1, "now the other one comes to light");
+    assert_eq!(world.nodes[1].remote.len(), 1);
+    end(&mut world, 2);
+    assert!(world.nodes.iter().all(|node| node.remote.is_empty()));
+}
+
+#[test]
 fn messages_of_a_node_that_began_anew_are_not_taken_for_old_ones() {
     let mut world = chain(12);
     let say = |world: &mut World, text: &'static [u8]| {

@@ -32,18 +32,23 @@ impl Hub {
     pub(super) fn published(&mut self, room: &RoomId, told: LocalTrack, out: &mut impl Exits) {
         let Some(index) = self.by_room.get(room).copied() else { return };
         let known = self.rooms.get(index).and_then(|room| room.tracks.get(&told.track)).copied();
+        let mut least = 0;
         if let Some(handle) = known
             && let Some(track) = self.tracks.get_mut(&handle)
         {
-            if track.local && track.publication == told.publication {
+            if track.local && track.given == told.publication {
                 return self.tell_layers(handle, told.layers, out);
             }
-            if track.publication > told.publication {
-                return;
-            }
+            // Whatever other nodes say: the client is here.
+            least = track.publication.saturating_add(1);
             self.drop_track(handle, out);
         }
+        let given = told.publication;
+        let told = LocalTrack { publication: given.max(least), ..told };
         let handle = self.insert(index, told, true, None);
+        if let Some(track) = handle.and_then(|handle| self.tracks.get_mut(&handle)) {
+            track.given = given;
+        }
         if let Some(handle) = handle {
             self.refresh(handle, out);
         }
@@ -53,12 +58,16 @@ impl Hub {
     pub(super) fn unpublished(&mut self, now: Instant, room: &RoomId, track: &TrackId, out: &mut impl Exits) {
         let handle = self.handle(room, track);
         if let Some(handle) = handle.filter(|handle| self.tracks.get(handle).is_some_and(|track| track.local)) {
-            self.drop_track(handle, out);
-            let room = self.by_room.get(room).and_then(|index| self.rooms.get_mut(*index));
-            if let Some((key, announce)) = room.and_then(|room| room.shadowed.remove(track)) {
-                self.announced(now, key, announce, out);
-            }
+            self.end_track(now, handle, out);
         }
+    }
+
+    /// Ends a track; another publication of its name comes to light, if there is one.
+    fn end_track(&mut self, now: Instant, handle: Handle, out: &mut impl Exits) {
+        let Some((index, id)) = self.tracks.get(&handle).map(|track| (track.room, track.id.clone())) else { return };
+        self.drop_track(handle, out);
+        let offers = self.rooms.get_mut(index).and_then(|room| room.shadowed.remove(&id)).unwrap_or_default();
+        offers.into_iter().for_each(|(key, offer)| self.announced(now, key, offer, out));
     }
 
     pub(super) fn handle(&self, room: &RoomId, track: &TrackId) -> Option<Handle> {
@@ -79,6 +88,7 @@ impl Hub {
             room: index,
             id: told.track,
             publication: told.publication,
+            given: told.publication,
             participant: told.participant,
             source: told.source,
             kind: told.kind,
@@ -108,14 +118,19 @@ impl Hub {
         let known = room.tracks.get(&told.track).copied();
         let same =
             known.and_then(|handle| self.tracks.get(&handle)).map(|track| track.publication.cmp(&told.publication));
-        if !sound || same == Some(std::cmp::Ordering::Greater) {
+        if !sound {
             return self.withdrawn(now, key, &told.room, &told.track, false, out);
         }
-        if known.and_then(|handle| self.tracks.get(&handle)).is_some_and(|track| track.local) {
-            if let Some(room) = self.rooms.get_mut(index).filter(|room| room.shadowed.len() < limits::MAX_TRACKS) {
-                room.shadowed.insert(told.track.clone(), (key, told));
+        let local = known.and_then(|handle| self.tracks.get(&handle)).is_some_and(|track| track.local);
+        if local || same == Some(std::cmp::Ordering::Greater) {
+            self.withdrawn(now, key, &told.room, &told.track, false, out);
+            if let Some(room) = self.rooms.get_mut(index) {
+                room.shadow(key, told);
             }
             return;
+        }
+        if let Some(room) = self.rooms.get_mut(index) {
+            room.unshadow(key, &told.track);
         }
         self.order += 1;
         let mut way = Way { from: key, path: told.path, going: told.going, leaving: false, order: self.order };
@@ -165,10 +180,8 @@ impl Hub {
         over: bool,
         out: &mut impl Exits,
     ) {
-        if let Some(room) = self.by_room.get(room).and_then(|index| self.rooms.get_mut(*index))
-            && room.shadowed.get(track).is_some_and(|(from, _)| *from == key)
-        {
-            room.shadowed.remove(track);
+        if let Some(room) = self.by_room.get(room).and_then(|index| self.rooms.get_mut(*index)) {
+            room.unshadow(key, track);
         }
         let Some(handle) = self.handle(room, track) else { return };
         let Some(track) = self.tracks.get_mut(&handle) else { return };
@@ -179,7 +192,7 @@ impl Hub {
         }
         if track.ways.is_empty() {
             if over {
-                return self.drop_track(handle, out);
+                return self.end_track(now, handle, out);
             }
             track.orphaned = Some(now);
         }
@@ -270,7 +283,10 @@ impl Hub {
         if room.edges.remove(&key).is_none() {
             return;
         }
-        room.shadowed.retain(|_, (from, _)| *from != key);
+        room.shadowed.retain(|_, offers| {
+            offers.retain(|(from, _)| *from != key);
+            !offers.is_empty()
+        });
         let handles: Vec<Handle> = room.tracks.values().copied().collect();
         for handle in handles {
             let Some(track) = self.tracks.get_mut(&handle) else { continue };
@@ -311,7 +327,7 @@ impl Hub {
                 }
             }
         }
-        over.into_iter().for_each(|handle| self.drop_track(handle, out));
+        over.into_iter().for_each(|handle| self.end_track(now, handle, out));
         asks.into_iter().for_each(|(handle, layer)| self.ask_keyframe(handle, layer, out));
     }
 }

@@ -298,7 +298,7 @@ impl Router {
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Totals {
             rooms: count(self.rooms.len()),
-            sessions: count(self.sessions.len() - self.bridges.sessions()),
+            sessions: count(self.sessions.len().saturating_sub(self.bridges.sessions())),
             tracks: count(self.tracks.len()),
         }
     }
@@ -313,13 +313,17 @@ impl Router {
         self.sessions.get(key.0).map(|session| session.id)
     }
 
-    /// The sessions of a room.
+    /// The sessions of a room's clients here.
     pub fn room_sessions(&self, room: &RoomId) -> Vec<SessionKey> {
         self.by_room
             .get(room)
             .and_then(|room| self.rooms.get(*room))
-            .map(|room| room.sessions.clone())
+            .map(|room| room.sessions.as_slice())
             .unwrap_or_default()
+            .iter()
+            .filter(|key| self.sessions.get(key.0).is_some_and(|session| !session.remote))
+            .copied()
+            .collect()
     }
 
     /// Figures of one session or of all.
