@@ -9,6 +9,8 @@
 pub mod backlog;
 pub mod codec;
 pub mod command;
+pub mod congestion;
+pub mod egress;
 pub mod engine;
 pub mod event;
 pub mod fault;

@@ -132,6 +132,9 @@ struct Slot<C> {
     addresses: Vec<SocketAddr>,
     deadline: Instant,
     scheduled: Option<Instant>,
+    /// Something was forwarded to it.
+    has_media: bool,
+    /// The engine has something to do.
     dirty: bool,
 }
 
@@ -139,6 +142,7 @@ struct Slot<C> {
 struct Connections<C> {
     slots: Vec<Option<Slot<C>>>,
     dirty: Vec<SessionKey>,
+    with_media: Vec<SessionKey>,
     events: broadcast::Sender<Event>,
     /// The way to pipes, and whether the cascade has to be woken.
     cascade: Option<RoomEnd>,
@@ -170,8 +174,12 @@ impl<C: Connection> Outbox for Connections<C> {
     }
 
     fn forward(&mut self, to: SessionKey, forward: Forward<'_>) {
-        if let Some(connection) = self.touch(to) {
-            connection.forward(forward);
+        // No turn of the engine for it: that would cost more than the packet.
+        let Some(slot) = self.slots.get_mut(to.0).and_then(Option::as_mut) else { return };
+        slot.connection.forward(forward);
+        if !slot.has_media {
+            slot.has_media = true;
+            self.with_media.push(to);
         }
     }
 
@@ -278,6 +286,7 @@ impl<E: Engine> Shard<E> {
             connections: Connections {
                 slots: Vec::new(),
                 dirty: Vec::new(),
+                with_media: Vec::new(),
                 events: parts.events,
                 cascade: parts.cascade,
                 told: false,
@@ -544,8 +553,16 @@ impl<E: Engine> Shard<E> {
         if let Some(slot) = self.connections.slots.get_mut(key.0) {
             let addresses = Vec::new();
             let fingerprints = BTreeSet::new();
-            *slot =
-                Some(Slot { connection, ufrag, fingerprints, addresses, deadline: now, scheduled: None, dirty: false });
+            *slot = Some(Slot {
+                connection,
+                ufrag,
+                fingerprints,
+                addresses,
+                deadline: now,
+                scheduled: None,
+                has_media: false,
+                dirty: false,
+            });
         }
         self.drain(now, key);
     }
@@ -608,10 +625,19 @@ impl<E: Engine> Shard<E> {
                 Ok(Output::Idle(_)) | Err(_) => break,
             }
         }
+        let socket = &mut self.socket;
+        slot.connection.flush(&mut |to, datagram| socket.send(to, datagram));
     }
 
     /// Lets connections send what others gave them, until none has anything left.
     fn drain_dirty(&mut self, now: Instant) {
+        while let Some(key) = self.connections.with_media.pop() {
+            let Self { connections, socket, .. } = self;
+            if let Some(slot) = connections.get_mut(key) {
+                slot.has_media = false;
+                slot.connection.flush(&mut |to, datagram| socket.send(to, datagram));
+            }
+        }
         while let Some(key) = self.connections.dirty.pop() {
             if let Some(slot) = self.connections.get_mut(key) {
                 slot.dirty = false;
@@ -627,6 +653,8 @@ impl<E: Engine> Shard<E> {
                 Ok(Output::Transmit(to, datagram)) => self.socket.send(to, &datagram),
                 Ok(Output::Happening(happening)) => self.happened(now, key, happening),
                 Ok(Output::Idle(at)) => {
+                    let socket = &mut self.socket;
+                    slot.connection.flush(&mut |to, datagram| socket.send(to, datagram));
                     slot.deadline = at;
                     // One live timer per connection: a later deadline waits until the earlier timer fires.
                     if slot.scheduled.is_none_or(|scheduled| at < scheduled) {

@@ -123,8 +123,11 @@ pub trait Connection {
     /// The payload type that the client expects for this format on its receiving m-line.
     fn payload_type(&self, mid: Mid, format: &Format) -> Option<u8>;
 
-    /// Sends a media packet.
+    /// Sends a media packet: it is sealed at once, and waits for [`Connection::flush`]. Nothing else of the connection changes.
     fn forward(&mut self, forward: Forward<'_>);
+
+    /// Hands out what was forwarded, with the address that it is for.
+    fn flush(&mut self, send: &mut dyn FnMut(SocketAddr, &[u8]));
 
     /// Asks the client for a key frame.
     fn request_keyframe(&mut self, mid: Mid, rid: Option<Rid>);
