@@ -1,6 +1,10 @@
 //! Calls between clients on the same engine, over loopback UDP and the real shards.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+use chroom_media_node::cascade::{
+    hub::{Neighbour, Route},
+    quic::{Cascade, CascadeConfig, RoomEnd},
+};
 use chroom_media_node::sfu::{
     Sfu, SfuConfig,
     command::NegotiateError,
@@ -8,6 +12,9 @@ use chroom_media_node::sfu::{
     id::{Mid, RoomId, SessionId},
     router::{Opening, Publish, RouteError, Subscribe},
 };
+use chroom_primitives::NodeId;
+use chroom_rpc::tls::Identity;
+use chroom_wallet::Wallet;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::UdpSocket,
@@ -169,8 +176,12 @@ struct Call {
 
 impl Call {
     fn new(shards: usize, egress_loss: Option<f64>) -> Self {
+        Self::start(shards, egress_loss, None)
+    }
+
+    fn start(shards: usize, egress_loss: Option<f64>, cascade: Option<RoomEnd>) -> Self {
         let config = SfuConfig { listen: "127.0.0.1:0".parse().unwrap(), advertise: None, shards, egress_loss };
-        let sfu = Sfu::start(&config).unwrap();
+        let sfu = Sfu::start_with(&config, cascade).unwrap();
         let events = sfu.events();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         Self { sfu, events, seen: Vec::new(), runtime, room: "room".parse().unwrap() }
@@ -710,4 +721,92 @@ fn redundant_audio_passes_to_who_negotiated_it_and_is_taken_apart_for_others() {
     let primary = (*of(&plain).pt(), vec![8; 3]);
     assert!(plain.sound[&plain_line].iter().all(|packet| *packet == primary), "{:?}", plain.sound[&plain_line]);
     call.stop();
+}
+
+/// A node with pipes, and its id.
+fn with_pipes(shards: usize) -> (Call, Cascade, NodeId) {
+    let wallet = Wallet::generate();
+    let identity = Identity::new(&wallet).unwrap();
+    let config = CascadeConfig { listen: "127.0.0.1:0".parse().unwrap(), advertise: None };
+    let prepared = Cascade::prepare(&config, &identity, Box::new(|_| None)).unwrap();
+    let call = Call::start(shards, None, Some(prepared.room_end()));
+    let cascade = prepared.start(call.sfu.rooms()).unwrap();
+    (call, cascade, wallet.node_id())
+}
+
+#[test]
+fn a_call_over_two_nodes_is_like_a_call_on_one() {
+    let (mut above, upper, upper_id) = with_pipes(2);
+    let (mut below, lower, lower_id) = with_pipes(3);
+    let route = |parent: Option<Neighbour>, children: Vec<NodeId>| Route {
+        room: "room".parse().unwrap(),
+        fence: 1,
+        parent,
+        standby: None,
+        children,
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let set = |cascade: &Cascade, route| runtime.block_on(cascade.set_route(route).unwrap().done()).unwrap().unwrap();
+    set(&upper, route(None, vec![lower_id]));
+    set(&lower, route(Some(Neighbour { node: upper_id, address: upper.address() }), Vec::new()));
+
+    let (mut alice, mut bob) = (Client::new(1), Client::new(2));
+    above.open(&alice, "alice").unwrap();
+    below.open(&bob, "bob").unwrap();
+    let lines = above.negotiate(&mut alice, publisher_lines, &[(0, "voice"), (1, "face")], &[]).unwrap();
+    let mut source = Source::new(&lines);
+    let wishes = [(0, "voice", 0), (1, "face", 180)];
+    let lines = below.negotiate(&mut bob, receiver_lines, &[], &wishes).unwrap();
+    let (audio, video) = (lines.mids[0].clone(), lines.mids[1].clone());
+    let mut clients = [&mut alice, &mut bob];
+    above.until(
+        "sound and the low layer on the other node",
+        &mut clients,
+        |clients| source.send(clients[0]),
+        |clients, _| {
+            let ready = clients.iter().all(|client| client.channels.len() == 2);
+            ready && clients[1].unique(&audio).len() > 30 && clients[1].unique(&video).len() > 20
+        },
+    );
+    assert_eq!(layers_of(clients[1], &video), [b'q']);
+    below.subscribe(clients[1], &video, "face", 720);
+    assert!(clients[1].send("chroom", b"hello from below"));
+    above.until(
+        "the high layer and a message",
+        &mut clients,
+        |clients| source.send(clients[0]),
+        |clients, _| {
+            let high = clients[1].received[&video].iter().filter(|(.., tag)| *tag == b'f').count();
+            high > 20 && !clients[0].messages.is_empty()
+        },
+    );
+    assert_eq!(clients[0].messages, [("chroom".to_owned(), b"\x03bobhello from below".to_vec())]);
+    for pair in clients[1].received[&video].windows(2) {
+        assert_eq!(pair[1].0, pair[0].0 + 1, "no gap over the switch");
+        let step = pair[1].1.wrapping_sub(pair[0].1);
+        assert!(step > 0 && step < 90_000, "{step}");
+    }
+    below.take_events();
+    let speaks = |event: &Event| matches!(&event.occurrence, Occurrence::Speakers(who) if who.first().is_some_and(|who| who.as_str() == "alice"));
+    assert!(below.seen.iter().any(speaks), "who speaks on the other node is known");
+    let started = |event: &Event| matches!(event.occurrence, Occurrence::TrackStarted { .. });
+    assert!(!below.seen.iter().any(started), "the publisher's node tells, and no other");
+    let (totals, sessions) = runtime.block_on(below.sfu.stats(None)).unwrap();
+    assert_eq!((totals.sessions, sessions.len()), (1, 1), "participants of other nodes are no sessions here");
+
+    // What the publisher's node ends, ends on the other.
+    let closed = above.sfu.close(&above.room, clients[0].session, CloseReason::Requested("enough".into())).unwrap();
+    assert!(runtime.block_on(closed.done()).unwrap());
+    let gone = async {
+        while below.sfu.stats(None).await.unwrap().0.tracks > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    runtime.block_on(async { tokio::time::timeout(PATIENCE, gone).await }).unwrap();
+    runtime.block_on(async {
+        upper.stop().await;
+        lower.stop().await;
+    });
+    above.stop();
+    below.stop();
 }

@@ -53,6 +53,10 @@ pub fn message(event: &Event) -> v1::MediaEvent {
             layers: layers.iter().map(ToString::to_string).collect(),
             paused: *paused,
         }),
+        Occurrence::ParentLost(node, standby) => media_event::Event::ParentLost(v1::ParentLost {
+            node: node.0.to_vec(),
+            standby: standby.map(|node| node.0.to_vec()).unwrap_or_default(),
+        }),
         Occurrence::Speakers(participants) => media_event::Event::Speakers(v1::ActiveSpeakers {
             participants: participants.iter().map(ToString::to_string).collect(),
         }),

@@ -4,6 +4,7 @@ use super::{
     id::{ParticipantId, Rid, RoomId, SessionId, TrackId},
     packet::Kind,
 };
+use chroom_primitives::NodeId;
 use std::fmt;
 
 /// Why a session ended. The text goes to the orchestrator and on to the client.
@@ -71,6 +72,8 @@ pub enum Occurrence {
     },
     /// Who speaks now, loudest first.
     Speakers(Vec<ParticipantId>),
+    /// The node above in the room's tree is dead, and the standby takes its place, if one was named.
+    ParentLost(NodeId, Option<NodeId>),
 }
 
 /// An occurrence in a room.

@@ -36,5 +36,7 @@ pub const COMMAND_QUEUE: usize = 1_024;
 /// Datagrams that other shards received and that wait for their own; what is beyond is lost. They do not share the commands' queue,
 /// so that strangers, who can fill this one, keep no command out.
 pub const RELAY_QUEUE: usize = 4_096;
+/// Packets of other nodes that wait for a shard; what is beyond is lost.
+pub const REMOTE_QUEUE: usize = 8_192;
 /// Addresses that are remembered per session.
 pub const MAX_ADDRESSES: usize = 8;

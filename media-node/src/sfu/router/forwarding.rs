@@ -21,7 +21,9 @@ impl Router {
         let Some(index) = track.layers.iter().position(|layer| layer.rid == packet.rid) else { return };
         if !track.started {
             track.started = true;
-            if let Some(room) = rooms.get(sender.room) {
+            if !sender.remote
+                && let Some(room) = rooms.get(sender.room)
+            {
                 let occurrence = Occurrence::TrackStarted {
                     track: track.id.clone(),
                     kind: track.kind,
@@ -49,12 +51,12 @@ impl Router {
         self.request_keyframe(now, track, layer, out);
     }
 
-    pub(super) fn request_keyframe(&mut self, now: Instant, track: TrackKey, layer: usize, out: &mut impl Outbox) {
+    pub(super) fn request_keyframe(&mut self, now: Instant, track: TrackKey, index: usize, out: &mut impl Outbox) {
         let Some(track) = self.tracks.get_mut(track.0) else { return };
-        if let Some(layer) = track.layers.get_mut(layer)
+        if let Some(layer) = track.layers.get_mut(index)
             && layer.gate.request(now)
         {
-            out.request_keyframe(track.owner, track.mid, layer.rid);
+            track.ask(index, out);
         }
     }
 }

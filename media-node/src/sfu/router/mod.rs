@@ -10,6 +10,7 @@ mod housekeeping;
 mod messaging;
 mod picture;
 mod publishing;
+mod remote;
 mod session;
 mod sound;
 mod subscribing;
@@ -29,9 +30,10 @@ use super::{
     selector::{Selector, Verdict},
     speakers::{Level, Speakers},
     stats::{self, SessionStats, Totals},
-    stream::{Frame, Stream},
+    stream::{Frame, Quality, Stream},
     waiting::Waiting,
 };
+use crate::cascade::{control::LayerInfo, hub::Handle, link::FromRoom};
 use slab::Slab;
 use std::{
     collections::{HashMap, VecDeque},
@@ -63,6 +65,8 @@ pub trait Outbox {
     fn want_bitrate(&mut self, to: SessionKey, kbps: u32);
     /// Tells the orchestrator.
     fn event(&mut self, event: Event);
+    /// Tells the cascade; only rooms that span nodes do.
+    fn cascade(&mut self, _told: FromRoom) {}
 }
 
 /// A session to be opened.
@@ -172,11 +176,14 @@ struct Layer {
     stream: Stream,
     gate: keyframe::Gate,
     waiting: Waiting,
+    /// Of a remote track: what its node says of the layer, which need not come here.
+    told: Option<LayerInfo>,
 }
 
 impl Layer {
     fn new(rid: Option<Rid>, now: Instant) -> Self {
-        Self { rid, stream: Stream::new(now), gate: keyframe::Gate::default(), waiting: Waiting::default() }
+        let (stream, gate, waiting) = (Stream::new(now), keyframe::Gate::default(), Waiting::default());
+        Self { rid, stream, gate, waiting, told: None }
     }
 }
 
@@ -189,6 +196,12 @@ struct Track {
     layers: Vec<Layer>,
     /// Receivers: session and m-line key.
     receivers: Vec<(SessionKey, usize)>,
+    /// For the cascade: the track's handle, and the layers that go over pipes.
+    tap: Option<(Handle, u8)>,
+    /// Whether the cascade was told of this publication.
+    told: bool,
+    /// Its handle, if it comes over a pipe.
+    remote: Option<Handle>,
     level: Level,
     /// Its place among the voices that are heard.
     place: Option<usize>,
@@ -240,6 +253,8 @@ struct Session {
     id: SessionId,
     room: usize,
     participant: ParticipantId,
+    /// Whether it stands for a participant of another node.
+    remote: bool,
     publish: bool,
     subscribe: bool,
     uplink_kbps: u32,
@@ -290,6 +305,7 @@ pub struct Router {
     sessions: Slab<Session>,
     by_session: HashMap<SessionId, SessionKey>,
     tracks: Slab<Track>,
+    bridges: remote::Bridges,
     random: u64,
     chosen: Option<Instant>,
     limited: Option<Instant>,
@@ -308,6 +324,7 @@ impl Router {
             sessions: Slab::new(),
             by_session: HashMap::new(),
             tracks: Slab::new(),
+            bridges: remote::Bridges::default(),
             random: seed,
             chosen: None,
             limited: None,
@@ -321,7 +338,7 @@ impl Router {
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Totals {
             rooms: count(self.rooms.len()),
-            sessions: count(self.sessions.len()),
+            sessions: count(self.sessions.len().saturating_sub(self.bridges.sessions())),
             tracks: count(self.tracks.len()),
         }
     }
@@ -336,20 +353,24 @@ impl Router {
         self.sessions.get(key.0).map(|session| session.id)
     }
 
-    /// The sessions of a room.
+    /// The sessions of a room's clients here.
     pub fn room_sessions(&self, room: &RoomId) -> Vec<SessionKey> {
         self.by_room
             .get(room)
             .and_then(|room| self.rooms.get(*room))
-            .map(|room| room.sessions.clone())
+            .map(|room| room.sessions.as_slice())
             .unwrap_or_default()
+            .iter()
+            .filter(|key| self.sessions.get(key.0).is_some_and(|session| !session.remote))
+            .copied()
+            .collect()
     }
 
     /// Figures of one session or of all.
     pub fn stats(&self, only: Option<&SessionId>) -> Vec<SessionStats> {
         self.sessions
             .iter()
-            .filter(|(_, session)| only.is_none_or(|only| session.id == *only))
+            .filter(|(_, session)| !session.remote && only.is_none_or(|only| session.id == *only))
             .filter_map(|(_, session)| {
                 let room = self.rooms.get(session.room)?;
                 let (expected, lost) = session.history.front().copied().unwrap_or_default();

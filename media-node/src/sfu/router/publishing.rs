@@ -28,7 +28,9 @@ impl Router {
             }
             let owner =
                 room.tracks.get(&wish.track).and_then(|track| self.tracks.get(track.0)).map(|track| track.owner);
-            if owner.is_some_and(|owner| owner != key) {
+            // A participant that comes from another node brings its names along.
+            let remote = |owner: SessionKey| self.sessions.get(owner.0).is_some_and(|session| session.remote);
+            if owner.is_some_and(|owner| owner != key && !remote(owner)) {
                 return Err(RouteError::TrackTaken(wish.track.clone()));
             }
         }
@@ -113,6 +115,9 @@ impl Router {
             demand: Demand::new(layers.len()),
             layers,
             receivers: Vec::new(),
+            tap: None,
+            told: false,
+            remote: None,
             level: Level::default(),
             place: None,
             heard: true,
@@ -148,7 +153,7 @@ impl Router {
         let Some(track) = self.tracks.get(key.0) else { return };
         let (id, owner, started) = (track.id.clone(), track.owner, track.started);
         let Some(session) = self.sessions.get(owner.0) else { return };
-        let session_id = session.id;
+        let (session_id, started) = (session.id, started && !session.remote);
         if let Some(room) = self.rooms.get_mut(session.room) {
             if room.tracks.get(&id) == Some(&key) {
                 room.tracks.remove(&id);

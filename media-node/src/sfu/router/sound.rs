@@ -24,6 +24,8 @@ pub(super) fn forward(
     packet: &Packet,
     out: &mut impl Outbox,
 ) {
+    // Other nodes choose by themselves whom they hear.
+    remote::tap(track.tap, 0, packet, true, out);
     let heard = is_heard(now, room, key, track, packet);
     // Numbers go on where they were, the timestamp by the time that passed.
     let was_heard = std::mem::replace(&mut track.heard, heard);

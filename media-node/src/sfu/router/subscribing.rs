@@ -95,7 +95,7 @@ impl Router {
         if let (Kind::Video, Some(layer)) = (track.kind, track.layers.first_mut())
             && layer.gate.request(now)
         {
-            out.request_keyframe(track.owner, track.mid, layer.rid);
+            track.ask(0, out);
         }
     }
 
