@@ -9,6 +9,7 @@
 pub mod backlog;
 pub mod codec;
 pub mod command;
+pub mod congestion;
 pub mod engine;
 pub mod event;
 pub mod fault;
