@@ -52,7 +52,8 @@ const CLASSES: usize = 3;
 pub enum Release<T> {
     /// A packet that was queued, and the probe that it belongs to.
     Media(T, Option<ClusterId>),
-    /// Padding of about so many bytes for a probe; [`Pacer::on_padding`] tells what was really sent.
+    /// Padding of about so many bytes for a probe. [`Pacer::on_padding`] has to tell what was really sent before the next poll, or the
+    /// probe ends.
     Padding(u32, ClusterId),
 }
 
@@ -69,6 +70,8 @@ struct Probe {
     began: Option<Instant>,
     packets: u32,
     bytes: u64,
+    /// Padding was asked for, and nothing said of it since.
+    asked: bool,
 }
 
 impl Probe {
@@ -137,7 +140,7 @@ impl<T> Pacer<T> {
 
     /// Begins a probe; one that is under way is given up.
     pub fn probe(&mut self, cluster: Cluster) {
-        self.probe = Some(Probe { cluster, began: None, packets: 0, bytes: 0 });
+        self.probe = Some(Probe { cluster, began: None, packets: 0, bytes: 0, asked: false });
     }
 
     /// Whether a probe is under way.
@@ -178,6 +181,12 @@ impl<T> Pacer<T> {
                 self.count_probe(now, waiting.size);
                 return Some(Release::Media(waiting.item, Some(probe.cluster.id)));
             }
+            if probe.asked {
+                // Nobody can pad, or nobody says so: without this, the caller would be asked for ever.
+                self.probe = None;
+                return self.poll(now);
+            }
+            self.probe = Some(Probe { asked: true, ..probe });
             return Some(Release::Padding(probe.padding(), probe.cluster.id));
         }
         if self.level <= 0.0 {
@@ -220,7 +229,9 @@ impl<T> Pacer<T> {
     /// The bucket's rate.
     fn rate(&self, now: Instant) -> Rate {
         let left = LONGEST_WAIT.saturating_sub(self.waited(now)).max(SHORTEST_DRAIN);
-        let drain = Rate::of(self.queued, left).unwrap_or(Rate::ZERO);
+        // What sound has taken in advance is waited for too.
+        let debt = if self.queued > 0 { (-self.level).max(0.0) as u64 } else { 0 };
+        let drain = Rate::of(self.queued + debt, left).unwrap_or(Rate::ZERO);
         self.target.scaled(self.factor).max(LEAST).max(drain)
     }
 
@@ -251,6 +262,7 @@ impl<T> Pacer<T> {
     fn count_probe(&mut self, now: Instant, size: u16) {
         let Some(probe) = &mut self.probe else { return };
         probe.began.get_or_insert(now);
+        probe.asked = false;
         probe.packets += 1;
         probe.bytes += u64::from(size);
         if probe.done() {
