@@ -11,6 +11,8 @@ pub mod backlog;
 pub mod codec;
 pub mod command;
 pub mod congestion;
+pub mod demand;
+pub mod egress;
 pub mod engine;
 pub mod event;
 pub mod fault;
