@@ -43,6 +43,8 @@ struct Client {
     keyframe_wanted: BTreeSet<String>,
     /// Sequence numbers, timestamps and first payload bytes by m-line.
     received: BTreeMap<String, Vec<(u64, u32, u8)>>,
+    /// Payload types and payloads of sound by m-line.
+    sound: BTreeMap<String, Vec<(u8, Vec<u8>)>>,
     channels: Vec<(ChannelId, String)>,
     messages: Vec<(String, Vec<u8>)>,
     sent: BTreeMap<(String, Option<String>), u64>,
@@ -50,9 +52,14 @@ struct Client {
 
 impl Client {
     fn new(number: u8) -> Self {
+        Self::with(number, RtcConfig::new())
+    }
+
+    /// A client that offers what `config` enables.
+    fn with(number: u8, config: RtcConfig) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_nonblocking(true).unwrap();
-        let mut rtc = RtcConfig::new()
+        let mut rtc = config
             .set_rtp_mode(true)
             .enable_bwe(Some(Bitrate::mbps(5)))
             .set_rtcp_report_interval_audio(Duration::from_millis(500))
@@ -65,6 +72,7 @@ impl Client {
             connected: false,
             keyframe_wanted: BTreeSet::new(),
             received: BTreeMap::new(),
+            sound: BTreeMap::new(),
             channels: Vec::new(),
             messages: Vec::new(),
             sent: BTreeMap::new(),
@@ -108,6 +116,10 @@ impl Client {
                 let ssrc = packet.header.ssrc;
                 let mid = self.rtc.direct_api().stream_rx(&ssrc).unwrap().mid().to_string();
                 let first = packet.payload.last().copied().unwrap_or_default();
+                if packet.header.ext_vals.audio_level.is_some() {
+                    let sound = self.sound.entry(mid.clone()).or_default();
+                    sound.push((*packet.header.payload_type, packet.payload.to_vec()));
+                }
                 self.received.entry(mid).or_default().push((*packet.seq_no, packet.header.timestamp, first));
             }
             ClientEvent::ChannelOpen(id, label) => self.channels.push((id, label)),
@@ -120,7 +132,10 @@ impl Client {
     }
 
     fn write(&mut self, mid: &str, rid: Option<&str>, codec: Codec, timestamp: u32, payload: Vec<u8>, level: i8) {
-        let pt = self.rtc.codec_config().find(|params| params.spec().codec == codec).unwrap().pt();
+        let known = *self.rtc.codec_config().find(|params| params.spec().codec == codec).unwrap();
+        // Two bytes and more that begin like redundant audio go out as that.
+        let redundant = codec == Codec::Opus && payload.first() == Some(&(0x80 | *known.pt()));
+        let pt = if redundant { known.red().unwrap() } else { known.pt() };
         let seq = self.sent.entry((mid.to_owned(), rid.map(str::to_owned))).or_insert(100);
         *seq += 1;
         let extensions = ExtensionValues { audio_level: Some(level), voice_activity: Some(true), ..Default::default() };
@@ -759,4 +774,39 @@ fn a_call_over_two_nodes_is_like_a_call_on_one() {
     });
     above.stop();
     below.stop();
+}
+
+#[test]
+fn redundant_audio_passes_to_who_negotiated_it_and_is_taken_apart_for_others() {
+    let mut call = Call::new(1, None);
+    let redundant = || RtcConfig::new().enable_opus(true, true);
+    let (mut sender, mut knows) = (Client::with(1, redundant()), Client::with(2, redundant()));
+    let mut plain = Client::new(3);
+    for (client, name) in [(&sender, "s"), (&knows, "k"), (&plain, "p")] {
+        call.open(client, name).unwrap();
+    }
+    let sent = call.negotiate(&mut sender, publisher_lines, &[(0, "voice")], &[]).unwrap();
+    let line = call.negotiate(&mut knows, receiver_lines, &[], &[(0, "voice", 0)]).unwrap().mids[0].clone();
+    let plain_line = call.negotiate(&mut plain, receiver_lines, &[], &[(0, "voice", 0)]).unwrap().mids[0].clone();
+    let of = |client: &Client| *client.rtc.codec_config().find(|params| params.spec().codec == Codec::Opus).unwrap();
+    let (opus, red) = (*of(&knows).pt(), *of(&knows).red().expect("the answer has redundant audio"));
+    assert_eq!(of(&plain).red(), None);
+    // One redundant block of two bytes, then the primary one of three.
+    let payload = vec![0x80 | opus, 0x0F, 0x00, 2, opus, 1, 1, 8, 8, 8];
+    let mut pace = Pace::new(Duration::from_millis(20));
+    let enough = |client: &Client, line: &str| client.sound.get(line).is_some_and(|packets| packets.len() >= 20);
+    let each = |clients: &mut [&mut Client]| {
+        if clients[0].connected
+            && let Some(count) = pace.due()
+        {
+            clients[0].write(&sent.mids[0], None, Codec::Opus, count * 960, payload.clone(), -30);
+        }
+    };
+    call.until("sound at both", &mut [&mut sender, &mut knows, &mut plain], each, |clients, _| {
+        enough(clients[1], &line) && enough(clients[2], &plain_line)
+    });
+    assert!(knows.sound[&line].iter().all(|packet| *packet == (red, payload.clone())));
+    let primary = (*of(&plain).pt(), vec![8; 3]);
+    assert!(plain.sound[&plain_line].iter().all(|packet| *packet == primary), "{:?}", plain.sound[&plain_line]);
+    call.stop();
 }

@@ -64,6 +64,10 @@ async fn a_call_from_join_to_leave() {
         let wanted = &state.subscribed[0].subscriptions[0];
         assert_eq!((wanted.track.as_str(), wanted.max_height), (track.as_str(), 360));
     }
+    let watched = chroom_rpc::v1::LayersWanted { track: track.clone(), layers: vec!["q".into()], paused: false };
+    media.say(&id(&a), Event::LayersWanted(watched));
+    let told = ada.event("layersWanted").await;
+    assert_eq!((&told["track"], &told["layers"], &told["paused"]), (&json!(track), &json!(["q"]), &json!(false)));
     ada.call("session.mute", json!({ "track": track, "muted": true })).await.unwrap();
     assert_eq!(bob.event("trackMuted").await["muted"], true);
     let speakers = vec![a["participant"].as_str().unwrap().to_owned(), "pstranger".into()];

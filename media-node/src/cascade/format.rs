@@ -16,16 +16,19 @@ fn number(codec: Codec) -> u8 {
         Codec::Vp8 => 1,
         Codec::Vp9 => 2,
         Codec::H264 => 3,
+        Codec::Red => 4,
+        Codec::Av1 => 5,
     }
 }
 
 fn codec(number: u8) -> Option<Codec> {
-    [Codec::Opus, Codec::Vp8, Codec::Vp9, Codec::H264].into_iter().find(|codec| self::number(*codec) == number)
+    let known = [Codec::Opus, Codec::Vp8, Codec::Vp9, Codec::H264, Codec::Red, Codec::Av1];
+    known.into_iter().find(|codec| self::number(*codec) == number)
 }
 
 /// RTP clock of the codec unless said otherwise, in Hz.
 fn usual_clock(codec: Codec) -> u32 {
-    if codec == Codec::Opus { 48_000 } else { 90_000 }
+    if matches!(codec, Codec::Opus | Codec::Red) { 48_000 } else { 90_000 }
 }
 
 /// Writes a format.

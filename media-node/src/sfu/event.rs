@@ -61,6 +61,15 @@ pub enum Occurrence {
     },
     /// A published track is over.
     TrackStopped(TrackId),
+    /// What of a video anyone wants: its publisher need not encode the rest.
+    LayersWanted {
+        /// The track.
+        track: TrackId,
+        /// The layers of simulcast that are wanted, lowest first; empty without simulcast.
+        layers: Vec<Rid>,
+        /// Whether nobody watches at all.
+        paused: bool,
+    },
     /// Who speaks now, loudest first.
     Speakers(Vec<ParticipantId>),
     /// The node above in the room's tree is dead, and the standby takes its place, if one was named.

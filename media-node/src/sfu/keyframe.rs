@@ -29,7 +29,7 @@ impl Gate {
         true
     }
 
-    /// Whether a request is open.
+    /// Whether a key frame is awaited.
     pub fn is_open(&self) -> bool {
         self.wanted
     }

@@ -16,6 +16,8 @@ pub const MAX_TRACKS: usize = 16;
 pub const MAX_LAYERS: usize = 4;
 /// Most sessions of one room.
 pub const MAX_ROOM_SESSIONS: usize = 512;
+/// Voices of a room that are forwarded at a time: a room with no more microphones forwards all of them.
+pub const AUDIBLE: usize = 10;
 /// Largest data message of a client, in bytes.
 pub const MAX_MESSAGE: usize = 16 * 1024;
 /// Messages per second that a client may send for long; bursts of twice as many.

@@ -6,10 +6,12 @@
 //! ```
 //! Routing ([`router`]) knows no engine; the engine ([`engine`]) knows no rooms; a [`shard`] joins them to a socket.
 
+pub mod audible;
 pub mod backlog;
 pub mod codec;
 pub mod command;
 pub mod congestion;
+pub mod demand;
 pub mod egress;
 pub mod engine;
 pub mod event;
@@ -23,10 +25,14 @@ pub mod neighbours;
 pub mod packet;
 pub mod rewrite;
 pub mod router;
+pub mod selector;
 pub mod shard;
+pub mod skips;
 pub mod socket;
 pub mod speakers;
 pub mod stats;
+pub mod stream;
+pub mod waiting;
 
 use crate::cascade::{
     link::{RemotePacket, ToRoom},

@@ -43,6 +43,11 @@ pub fn input(node: NodeId, event: v1::MediaEvent) -> Option<Input> {
             layers: started.layers.into_iter().take(MAX_LAYERS).collect(),
         },
         Event::TrackStopped(stopped) => MediaEvent::TrackStopped(TrackId(stopped.track)),
+        Event::LayersWanted(wanted) => MediaEvent::LayersWanted {
+            track: TrackId(wanted.track),
+            layers: wanted.layers.into_iter().take(MAX_LAYERS).collect(),
+            paused: wanted.paused,
+        },
     };
     Some(Input::Media { node, session: session?, event })
 }

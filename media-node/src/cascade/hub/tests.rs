@@ -415,6 +415,7 @@ impl World {
             payload: seq.to_be_bytes().into_iter().chain(std::iter::repeat(7)).take(size.max(8)).collect(),
             audio_level: None,
             voice: None,
+            descriptor: None,
             quarter_turns: None,
             arrival: now,
         };
@@ -940,6 +941,7 @@ fn any_datagram() -> impl Strategy<Value = Bytes> {
             format: VP8,
             audio_level: None,
             voice: None,
+            descriptor: None,
             quarter_turns: None,
         };
         datagram::media(stream, hop % 2_000, &head, &seq.to_be_bytes())

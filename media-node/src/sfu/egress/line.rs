@@ -29,6 +29,8 @@ pub struct ExtensionIds {
     pub send_time: Option<u8>,
     /// The m-line's id (RFC 9143).
     pub mid: Option<u8>,
+    /// Dependency descriptor.
+    pub descriptor: Option<u8>,
 }
 
 /// What was negotiated for an m-line that the client receives on.
@@ -94,6 +96,8 @@ pub struct Written<'a> {
     pub level: Option<u8>,
     /// How the picture is to be turned, in quarter turns clockwise.
     pub turns: Option<u8>,
+    /// The dependency descriptor.
+    pub descriptor: Option<&'a [u8]>,
 }
 
 impl Line {
@@ -121,13 +125,13 @@ impl Line {
 
     /// Takes a packet to be sent; `None` if its number was used before.
     pub fn take<'a>(&mut self, forward: &Forward<'a>) -> Option<Written<'a>> {
-        let Forward { payload_type, numbers, packet, .. } = *forward;
+        let Forward { payload_type, numbers, marker, payload, descriptor, packet, .. } = *forward;
         if !self.once.take(numbers.seq) {
             return None;
         }
         self.first.get_or_insert(numbers.seq);
         self.packets = self.packets.wrapping_add(1);
-        self.octets = self.octets.wrapping_add(packet.payload.len() as u32);
+        self.octets = self.octets.wrapping_add(payload.len() as u32);
         self.mark =
             Some(Mark { at: packet.arrival, timestamp: numbers.timestamp, clock_rate: packet.format.clock_rate });
         if self.config.kind == Kind::Video && self.config.rtx.is_some() {
@@ -135,16 +139,17 @@ impl Line {
                 seq: numbers.seq,
                 timestamp: numbers.timestamp,
                 payload_type,
-                marker: packet.marker,
-                payload: packet.payload.clone(),
+                marker,
+                payload: payload.clone(),
                 pictures: numbers.pictures,
                 turns: packet.quarter_turns,
+                descriptor: descriptor.cloned(),
                 sent: packet.arrival,
             });
         }
         let header = Header {
             payload_type,
-            marker: packet.marker,
+            marker,
             padding: false,
             seq: numbers.seq as u16,
             timestamp: numbers.timestamp,
@@ -154,11 +159,12 @@ impl Line {
             ssrc: self.config.ssrc,
             index: numbers.seq,
             header,
-            payload: &packet.payload,
+            payload,
             pictures: numbers.pictures,
             original: None,
             level: packet.audio_level.map(|level| level & 0x7F | u8::from(packet.voice.unwrap_or_default()) << 7),
             turns: packet.quarter_turns,
+            descriptor: descriptor.map(|raw| raw.as_bytes()),
         })
     }
 
@@ -202,6 +208,7 @@ impl Line {
             original: Some(kept.seq as u16),
             level: None,
             turns: kept.turns,
+            descriptor: kept.descriptor.as_ref().map(|raw| raw.as_bytes()),
         })
     }
 

@@ -1,6 +1,6 @@
 //! Packets that were sent, to be sent again when a receiver asks for them (RFC 4585 NACK, RFC 4588 RTX).
 
-use crate::sfu::codec::Rewritten;
+use crate::sfu::codec::{Rewritten, dependency::RawDescriptor};
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -37,6 +37,8 @@ pub struct Kept {
     pub pictures: Rewritten,
     /// How the picture is to be turned, in quarter turns clockwise.
     pub turns: Option<u8>,
+    /// The dependency descriptor that this receiver has.
+    pub descriptor: Option<Arc<RawDescriptor>>,
     /// When it was sent first.
     pub sent: Instant,
 }
@@ -137,6 +139,7 @@ mod tests {
             payload: vec![seq as u8; 1_000].into(),
             pictures: Rewritten::default(),
             turns: None,
+            descriptor: None,
             sent,
         }
     }

@@ -43,12 +43,13 @@ impl Seal<'_> {
         let send_time = ids.send_time.filter(|_| ids.transport_cc.is_none());
         // Seconds in 6 bits before the point and 18 behind it.
         let [_, stamp @ ..] = ((self.ntp >> 14) as u32).to_be_bytes();
-        let elements: [(u8, &[u8]); 5] = [
+        let elements: [(u8, &[u8]); 6] = [
             (ids.transport_cc.unwrap_or(0), &transport),
             (send_time.unwrap_or(0), &stamp),
             (ids.audio_level.unwrap_or(0), level.as_ref().map_or(&[], |level| level)),
             (ids.orientation.unwrap_or(0), turns.as_ref().map_or(&[], |turns| turns)),
             (ids.mid.unwrap_or(0), mid.map_or(&[], str::as_bytes)),
+            (ids.descriptor.unwrap_or(0), written.descriptor.unwrap_or_default()),
         ];
         written.header.write(&elements, self.header);
         let payload = if written.pictures.is_empty() && written.original.is_none() {
@@ -96,5 +97,27 @@ fn put_pictures(payload: &mut [u8], pictures: &Rewritten) {
         && let Some(byte) = payload.get_mut(usize::from(tl0.at))
     {
         *byte = tl0.value;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_picture_ids_change_in_a_payload() {
+        use crate::sfu::codec::{PictureIds, vp9};
+        // I, P, L, B, E; a long picture id; T, S; TL0: then what may be encrypted.
+        let noise = (0..300u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 11) as u8);
+        let payload: Vec<u8> = [0xEC, 0x81, 0x05, 0x00, 0x04].into_iter().chain(noise).collect();
+        let mut ids = PictureIds::default();
+        ids.switch(&vp9::describe(&[0x8C, 0xFF, 0xF0]).unwrap().pictures);
+        ids.rewrite(&vp9::describe(&[0xAC, 0xFF, 0xF0, 0x00, 0x20]).unwrap().pictures);
+        let pictures = vp9::describe(&payload).unwrap().pictures;
+        ids.switch(&pictures);
+        let mut changed = payload.clone();
+        put_pictures(&mut changed, &ids.rewrite(&pictures));
+        assert_eq!(changed[..5], [0xEC, 0xFF, 0xF1, 0x00, 0x21]);
+        assert_eq!(changed[5..], payload[5..]);
     }
 }

@@ -4,7 +4,9 @@
 //! congestion feedback, pacing, SCTP. [`peer`] wraps str0m; nothing outside this folder knows it, so that an egress of our
 //! own can come in its place. A connection does no I/O: datagrams and the time go in, [`Output`]s come out.
 
+mod descriptor;
 mod offer;
+mod opus;
 mod peer;
 
 pub use offer::{Line, LineKind, Offer, OfferError};

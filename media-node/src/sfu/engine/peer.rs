@@ -1,8 +1,8 @@
 //! The engine on str0m, in RTP mode: it decrypts, repairs and paces, and leaves packets as they are.
 
-use super::{AcceptError, Connection, Engine, Fault, Happening, Line, LineKind, Offer, Output};
+use super::{AcceptError, Connection, Engine, Fault, Happening, Line, LineKind, Offer, Output, descriptor, opus};
 use crate::sfu::{
-    codec::{Codec, Format},
+    codec::{Codec, Format, dependency::RawDescriptor},
     egress::{self, ExtensionIds, LineConfig, Sender},
     id::{Mid, Rid},
     limits,
@@ -29,6 +29,8 @@ use str0m::{
 
 /// Buffered data below which a full channel takes messages again, in bytes.
 const CHANNEL_LOW: usize = 32 * 1024;
+/// Header extension id of the dependency descriptor, until a client's offer has another.
+const DESCRIPTOR_ID: u8 = 12;
 /// Turns of the engine without a datagram or event after which it must wait for the next wake-up.
 const MAX_IDLE_TURNS: usize = 200;
 
@@ -50,10 +52,12 @@ impl Str0m {
         let mut config = RtcConfig::new()
             .set_crypto_provider(self.crypto.clone())
             .clear_codecs()
-            .enable_opus(true, false)
+            .enable_opus(true, true)
             .enable_vp8(true)
             .enable_h264(true)
             .enable_vp9(true)
+            .enable_av1(true)
+            .set_extension(DESCRIPTOR_ID, descriptor::extension())
             .set_stats_interval(Some(Duration::from_secs(1)))
             .set_sctp_max_message_size(limits::MAX_MESSAGE as u32)
             .set_rtp_mode(true);
@@ -107,6 +111,8 @@ struct Media {
     engine_mid: str0m::media::Mid,
     /// Whether the client receives on it.
     sends: bool,
+    /// Whether the client knows redundant audio on it.
+    redundancy: bool,
 }
 
 /// A source of the client: cached, because packets name their m-line only until it is known.
@@ -158,8 +164,12 @@ impl Connection for Str0mConnection {
                 return Err(AcceptError::Engine(fault.0));
             }
         };
-        let answer = self.keep_prefix(answer);
+        let answer = opus::keep_parameters(&offer.sdp, &self.keep_prefix(answer));
         self.learn(&offer.lines);
+        let redundancy = opus::with_redundancy(&offer.sdp);
+        for line in &mut self.lines {
+            line.redundancy = redundancy.contains(&line.mid.as_str());
+        }
         Ok((answer, offer.lines))
     }
 
@@ -249,11 +259,14 @@ impl Connection for Str0mConnection {
             return None;
         }
         let accepted = self.rtc.media(line.engine_mid)?.remote_pts();
-        self.rtc
-            .codec_config()
-            .params()
-            .iter()
-            .filter(|params| accepted.contains(&params.pt()))
+        let accepted = self.rtc.codec_config().params().iter().filter(|params| accepted.contains(&params.pt()));
+        if format.codec == Codec::Red {
+            if !line.redundancy {
+                return None;
+            }
+            return accepted.filter_map(|params| params.red()).next().map(|pt| *pt);
+        }
+        accepted
             .filter_map(|params| Some((fit(format, &format_of(&params.spec())?)?, *params.pt())))
             // The first of the best, as the client prefers.
             .fold(
@@ -354,8 +367,12 @@ impl Str0mConnection {
         self.local_ufrag = self.rtc.direct_api().local_ice_credentials().ufrag;
         self.formats.fill(None);
         for params in self.rtc.codec_config().params() {
+            let format = format_of(&params.spec());
             if let Some(slot) = self.formats.get_mut(usize::from(*params.pt())) {
-                *slot = format_of(&params.spec());
+                *slot = format;
+            }
+            if let Some(slot) = params.red().and_then(|pt| self.formats.get_mut(usize::from(*pt))) {
+                *slot = format.map(|format| Format { codec: Codec::Red, ..format });
             }
         }
         let mut sending = Vec::new();
@@ -368,7 +385,7 @@ impl Str0mConnection {
             sending.extend(config);
             match self.lines.iter_mut().find(|known| known.mid == line.mid) {
                 Some(known) => known.sends = sender,
-                None => self.lines.push(Media { mid: line.mid, engine_mid, sends: sender }),
+                None => self.lines.push(Media { mid: line.mid, engine_mid, sends: sender, redundancy: false }),
             }
         }
         self.sender.learn(sending);
@@ -425,6 +442,7 @@ impl Str0mConnection {
             marker: header.marker,
             audio_level: extensions.audio_level.map(|level| level.unsigned_abs().min(127)),
             voice: extensions.voice_activity,
+            descriptor: extensions.user_values.get_arc::<RawDescriptor>(),
             quarter_turns: extensions.video_orientation.map(quarter_turns),
             arrival: packet.timestamp,
             payload: packet.payload,
@@ -457,6 +475,7 @@ impl Str0mConnection {
             orientation: ids.id_of(Extension::VideoOrientation),
             send_time: ids.id_of(Extension::AbsoluteSendTime),
             mid: ids.id_of(Extension::RtpMid),
+            descriptor: ids.id_of(descriptor::extension()),
         };
         let cname = media.cname().to_owned();
         let resends = self.rtc.codec_config().params();
@@ -501,6 +520,7 @@ fn format_of(spec: &CodecSpec) -> Option<Format> {
         EngineCodec::Vp8 => Codec::Vp8,
         EngineCodec::Vp9 => Codec::Vp9,
         EngineCodec::H264 => Codec::H264,
+        EngineCodec::Av1 => Codec::Av1,
         _ => return None,
     };
     Some(Format {
@@ -509,7 +529,11 @@ fn format_of(spec: &CodecSpec) -> Option<Format> {
         channels: spec.channels,
         packetization_mode: (codec == Codec::H264).then(|| spec.format.packetization_mode.unwrap_or(0)),
         profile_level_id: if codec == Codec::H264 { spec.format.profile_level_id } else { None },
-        profile_id: (codec == Codec::Vp9).then(|| spec.format.profile_id.unwrap_or(0)),
+        profile_id: match codec {
+            Codec::Vp9 => Some(spec.format.profile_id.unwrap_or(0)),
+            Codec::Av1 => Some(spec.format.profile.unwrap_or(0).into()),
+            _ => None,
+        },
     })
 }
 

@@ -40,6 +40,9 @@ impl Router {
                 self.choose(now, key, out);
             }
         }
+        if all {
+            self.tell_all_demand(now, out);
+        }
         // Requests that fell into a gate's interval and are still open.
         for (_, track) in &mut self.tracks {
             for index in 0..track.layers.len() {

@@ -4,26 +4,34 @@
 //! lives in one router, which one thread owns, so there are no locks.
 
 mod choosing;
+mod demanding;
 mod forwarding;
 mod housekeeping;
 mod messaging;
+mod picture;
 mod publishing;
 mod remote;
 mod session;
+mod sound;
 mod subscribing;
 
 use super::{
+    audible::Audible,
     backlog::Backlog,
-    codec::{self, Description, Format},
+    codec::{Codec, Format, dependency::Numbering, red, targets::Target},
+    demand::Demand,
     engine::{Line, LineKind, PathReport},
     event::{CloseReason, Event, Occurrence},
     id::{Mid, ParticipantId, Rid, RoomId, SessionId, TrackId},
     keyframe, layer, limits,
-    meter::{Bucket, Meter},
+    meter::Bucket,
     packet::{Channel, Forward, Kind, Packet},
     rewrite::{Rewriter, Source},
+    selector::{Selector, Verdict},
     speakers::{Level, Speakers},
     stats::{self, SessionStats, Totals},
+    stream::{Frame, Stream},
+    waiting::Waiting,
 };
 use crate::cascade::{control::LayerInfo, hub::Handle, link::FromRoom};
 use slab::Slab;
@@ -157,24 +165,24 @@ struct Room {
     sessions: Vec<SessionKey>,
     tracks: HashMap<TrackId, TrackKey>,
     speakers: Speakers<ParticipantId>,
+    /// How many microphones compete for the places below.
+    voices: usize,
+    audible: Audible<TrackKey>,
 }
 
+/// A stream of a track: its only one, or a layer of simulcast.
 struct Layer {
     rid: Option<Rid>,
-    meter: Meter,
-    height: Option<u16>,
+    stream: Stream,
     gate: keyframe::Gate,
     /// Of a remote track: what its node says of the layer, which need not come here.
     told: Option<LayerInfo>,
+    waiting: Waiting,
 }
 
 impl Layer {
     fn new(rid: Option<Rid>, now: Instant) -> Self {
-        Self { rid, meter: Meter::new(now), height: None, gate: keyframe::Gate::default(), told: None }
-    }
-
-    fn alive(&self, now: Instant) -> bool {
-        self.meter.last().is_some_and(|last| now.saturating_duration_since(last) < LAYER_ALIVE)
+        Self { rid, stream: Stream::new(now), gate: keyframe::Gate::default(), told: None, waiting: Waiting::default() }
     }
 }
 
@@ -194,7 +202,27 @@ struct Track {
     /// Its handle, if it comes over a pipe.
     remote: Option<Handle>,
     level: Level,
+    /// Its place among the voices that are heard.
+    place: Option<usize>,
+    /// Whether its last packet was forwarded.
+    heard: bool,
+    demand: Demand,
     started: bool,
+}
+
+impl Track {
+    /// Whether it competes with others for being heard: screens' sound is there to be listened to.
+    fn is_voice(&self) -> bool {
+        self.kind == Kind::Audio && self.source != "screen-audio"
+    }
+}
+
+/// How packets of one format go to a client.
+#[derive(Clone, Copy)]
+struct Wire {
+    payload_type: u8,
+    /// Whether redundant audio is taken out, because the client doesn't know it.
+    primary: bool,
 }
 
 /// A receiving m-line of a client.
@@ -207,8 +235,15 @@ struct Down {
     current: Option<usize>,
     /// The layer that shall be.
     target: Option<usize>,
+    /// The packet with which the present layer began.
+    began: Option<u64>,
+    /// The quality inside that layer.
+    quality: Target,
+    selector: Selector,
     rewriter: Rewriter,
-    payload_type: Option<(Format, Option<u8>)>,
+    numbering: Numbering,
+    /// How the last format that came goes to the client.
+    wire: Option<(Format, Option<Wire>)>,
     /// Whether the client still receives on it.
     open: bool,
 }
@@ -249,15 +284,13 @@ struct Session {
     history: VecDeque<(u64, u64)>,
 }
 
-/// A layer is dead when nothing came for this long: the publisher paused it.
-const LAYER_ALIVE: Duration = Duration::from_millis(1_500);
 /// How long media waits, after the handshake's end here, for a sign that it has ended at the client: what came sooner would be lost there.
 const READY_WAIT: Duration = Duration::from_secs(1);
 /// How often layers are chosen anew without cause.
 const CHOICE_INTERVAL: Duration = Duration::from_millis(500);
 /// How often publishers are told their limit.
 const LIMIT_INTERVAL: Duration = Duration::from_secs(1);
-/// Share of the estimate that is left for sound and data, in kb/s per forwarded audio track.
+/// Share of the estimate that is left for sound and data, in kb/s per forwarded audio track; more if it takes more.
 const AUDIO_KBPS: u32 = 40;
 /// Seconds of reports that the shown loss covers.
 const LOSS_SECONDS: usize = 10;
@@ -275,6 +308,10 @@ pub struct Router {
     random: u64,
     chosen: Option<Instant>,
     limited: Option<Instant>,
+    /// Tracks for which the demand may have changed.
+    demanded: Vec<TrackKey>,
+    /// What is sent in the place of a late packet that a receiver shall not get.
+    empty: Arc<[u8]>,
 }
 
 impl Router {
@@ -290,6 +327,8 @@ impl Router {
             random: seed,
             chosen: None,
             limited: None,
+            demanded: Vec::new(),
+            empty: Arc::from([]),
         }
     }
 

@@ -49,16 +49,6 @@ impl Bridges {
     }
 }
 
-impl Layer {
-    /// What the layer would be to a receiver.
-    pub(super) fn offered(&mut self, now: Instant) -> layer::Offered {
-        match self.told {
-            Some(told) => layer::Offered { kbps: told.kbps, height: told.height.or(self.height), alive: told.alive },
-            None => layer::Offered { kbps: self.meter.kbps(now), height: self.height, alive: self.alive(now) },
-        }
-    }
-}
-
 impl Track {
     /// Asks for a key frame of a layer where it comes from.
     pub(super) fn ask(&self, index: usize, out: &mut impl Outbox) {
@@ -68,14 +58,14 @@ impl Track {
             _ => {}
         }
     }
+}
 
-    /// Gives a packet to the pipes that want its layer.
-    pub(super) fn tap(&self, index: usize, packet: &Packet, starts: bool, out: &mut impl Outbox) {
-        if let (Some((handle, layers)), Ok(layer)) = (self.tap, u8::try_from(index))
-            && layers >> index & 1 == 1
-        {
-            out.cascade(FromRoom::Packet(handle, layer, packet.clone(), starts));
-        }
+/// Gives a packet to the pipes that want its layer.
+pub(super) fn tap(tap: Option<(Handle, u8)>, index: usize, packet: &Packet, starts: bool, out: &mut impl Outbox) {
+    if let (Some((handle, layers)), Ok(layer)) = (tap, u8::try_from(index))
+        && layers >> index & 1 == 1
+    {
+        out.cascade(FromRoom::Packet(handle, layer, packet.clone(), starts));
     }
 }
 
@@ -234,6 +224,7 @@ impl Router {
             payload: packet.payload.as_ref().into(),
             audio_level: head.audio_level,
             voice: head.voice,
+            descriptor: head.descriptor.clone(),
             quarter_turns: head.quarter_turns,
             arrival: now,
         };
@@ -271,9 +262,9 @@ impl Router {
                     .iter_mut()
                     .map(|layer| LayerInfo {
                         rid: layer.rid,
-                        kbps: layer.meter.kbps(now),
-                        height: layer.height,
-                        alive: layer.alive(now),
+                        kbps: layer.stream.kbps(now),
+                        height: layer.stream.height(),
+                        alive: layer.stream.alive(now),
                     })
                     .collect();
                 let Some(owner) = sessions.get(track.owner.0) else { continue };

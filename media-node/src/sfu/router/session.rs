@@ -32,7 +32,14 @@ impl Router {
         if let Some(key) = self.by_room.get(id) {
             return *key;
         }
-        let room = Room { id: id.clone(), sessions: Vec::new(), tracks: HashMap::new(), speakers: Speakers::default() };
+        let room = Room {
+            id: id.clone(),
+            sessions: Vec::new(),
+            tracks: HashMap::new(),
+            speakers: Speakers::default(),
+            voices: 0,
+            audible: Audible::new(limits::AUDIBLE),
+        };
         let key = self.rooms.insert(room);
         self.by_room.insert(id.clone(), key);
         key
