@@ -688,6 +688,41 @@ fn garbage_and_strangers_harm_nobody() {
     call.stop();
 }
 
+#[test]
+fn redundant_audio_passes_to_who_negotiated_it_and_is_taken_apart_for_others() {
+    let mut call = Call::new(1, None);
+    let redundant = || RtcConfig::new().enable_opus(true, true);
+    let (mut sender, mut knows) = (Client::with(1, redundant()), Client::with(2, redundant()));
+    let mut plain = Client::new(3);
+    for (client, name) in [(&sender, "s"), (&knows, "k"), (&plain, "p")] {
+        call.open(client, name).unwrap();
+    }
+    let sent = call.negotiate(&mut sender, publisher_lines, &[(0, "voice")], &[]).unwrap();
+    let line = call.negotiate(&mut knows, receiver_lines, &[], &[(0, "voice", 0)]).unwrap().mids[0].clone();
+    let plain_line = call.negotiate(&mut plain, receiver_lines, &[], &[(0, "voice", 0)]).unwrap().mids[0].clone();
+    let of = |client: &Client| *client.rtc.codec_config().find(|params| params.spec().codec == Codec::Opus).unwrap();
+    let (opus, red) = (*of(&knows).pt(), *of(&knows).red().expect("the answer has redundant audio"));
+    assert_eq!(of(&plain).red(), None);
+    // One redundant block of two bytes, then the primary one of three.
+    let payload = vec![0x80 | opus, 0x0F, 0x00, 2, opus, 1, 1, 8, 8, 8];
+    let mut pace = Pace::new(Duration::from_millis(20));
+    let enough = |client: &Client, line: &str| client.sound.get(line).is_some_and(|packets| packets.len() >= 20);
+    let each = |clients: &mut [&mut Client]| {
+        if clients[0].connected
+            && let Some(count) = pace.due()
+        {
+            clients[0].write(&sent.mids[0], None, Codec::Opus, count * 960, payload.clone(), -30);
+        }
+    };
+    call.until("sound at both", &mut [&mut sender, &mut knows, &mut plain], each, |clients, _| {
+        enough(clients[1], &line) && enough(clients[2], &plain_line)
+    });
+    assert!(knows.sound[&line].iter().all(|packet| *packet == (red, payload.clone())));
+    let primary = (*of(&plain).pt(), vec![8; 3]);
+    assert!(plain.sound[&plain_line].iter().all(|packet| *packet == primary), "{:?}", plain.sound[&plain_line]);
+    call.stop();
+}
+
 /// A node with pipes, and its id.
 fn with_pipes(shards: usize) -> (Call, Cascade, NodeId) {
     let wallet = Wallet::generate();
@@ -774,39 +809,4 @@ fn a_call_over_two_nodes_is_like_a_call_on_one() {
     });
     above.stop();
     below.stop();
-}
-
-#[test]
-fn redundant_audio_passes_to_who_negotiated_it_and_is_taken_apart_for_others() {
-    let mut call = Call::new(1, None);
-    let redundant = || RtcConfig::new().enable_opus(true, true);
-    let (mut sender, mut knows) = (Client::with(1, redundant()), Client::with(2, redundant()));
-    let mut plain = Client::new(3);
-    for (client, name) in [(&sender, "s"), (&knows, "k"), (&plain, "p")] {
-        call.open(client, name).unwrap();
-    }
-    let sent = call.negotiate(&mut sender, publisher_lines, &[(0, "voice")], &[]).unwrap();
-    let line = call.negotiate(&mut knows, receiver_lines, &[], &[(0, "voice", 0)]).unwrap().mids[0].clone();
-    let plain_line = call.negotiate(&mut plain, receiver_lines, &[], &[(0, "voice", 0)]).unwrap().mids[0].clone();
-    let of = |client: &Client| *client.rtc.codec_config().find(|params| params.spec().codec == Codec::Opus).unwrap();
-    let (opus, red) = (*of(&knows).pt(), *of(&knows).red().expect("the answer has redundant audio"));
-    assert_eq!(of(&plain).red(), None);
-    // One redundant block of two bytes, then the primary one of three.
-    let payload = vec![0x80 | opus, 0x0F, 0x00, 2, opus, 1, 1, 8, 8, 8];
-    let mut pace = Pace::new(Duration::from_millis(20));
-    let enough = |client: &Client, line: &str| client.sound.get(line).is_some_and(|packets| packets.len() >= 20);
-    let each = |clients: &mut [&mut Client]| {
-        if clients[0].connected
-            && let Some(count) = pace.due()
-        {
-            clients[0].write(&sent.mids[0], None, Codec::Opus, count * 960, payload.clone(), -30);
-        }
-    };
-    call.until("sound at both", &mut [&mut sender, &mut knows, &mut plain], each, |clients, _| {
-        enough(clients[1], &line) && enough(clients[2], &plain_line)
-    });
-    assert!(knows.sound[&line].iter().all(|packet| *packet == (red, payload.clone())));
-    let primary = (*of(&plain).pt(), vec![8; 3]);
-    assert!(plain.sound[&plain_line].iter().all(|packet| *packet == primary), "{:?}", plain.sound[&plain_line]);
-    call.stop();
 }

@@ -238,7 +238,7 @@ const VP8: Format = Format { codec: Codec::Vp8, clock_rate: 90_000, channels: No
 const LAYERS: [(&str, u16); 2] = [("q", 180), ("h", 360)];
 const VIDEO_SIZE: usize = 1_000;
 const AUDIO_SIZE: usize = 80;
-/// Participants who speak, as many as are heard at a time; the others' microphones are off.
+/// Participants who speak, all of whom are heard; the others' microphones are off.
 const SPEAKERS: usize = limits::AUDIBLE;
 /// Whom a participant watches, by distance, and at which height.
 const WATCHED: [(usize, u32); 4] = [(1, 360), (7, 180), (40, 180), (101, 180)];

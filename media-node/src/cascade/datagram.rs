@@ -320,8 +320,8 @@ mod tests {
             Just(Codec::Vp8),
             Just(Codec::Vp9),
             Just(Codec::H264),
-            Just(Codec::Red),
-            Just(Codec::Av1)
+            Just(Codec::Av1),
+            Just(Codec::Red)
         ];
         (codec, any::<Option<u8>>(), any::<Option<u8>>(), any::<Option<u32>>(), any::<u32>()).prop_map(
             |(codec, channels, packetization_mode, profile, clock_rate)| {

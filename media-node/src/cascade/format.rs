@@ -16,14 +16,15 @@ fn number(codec: Codec) -> u8 {
         Codec::Vp8 => 1,
         Codec::Vp9 => 2,
         Codec::H264 => 3,
-        Codec::Red => 4,
-        Codec::Av1 => 5,
+        Codec::Av1 => 4,
+        Codec::Red => 5,
     }
 }
 
 fn codec(number: u8) -> Option<Codec> {
-    let known = [Codec::Opus, Codec::Vp8, Codec::Vp9, Codec::H264, Codec::Red, Codec::Av1];
-    known.into_iter().find(|codec| self::number(*codec) == number)
+    [Codec::Opus, Codec::Vp8, Codec::Vp9, Codec::H264, Codec::Av1, Codec::Red]
+        .into_iter()
+        .find(|codec| self::number(*codec) == number)
 }
 
 /// RTP clock of the codec unless said otherwise, in Hz.

@@ -35,6 +35,8 @@ pub struct Estimate {
     pub rtt: Duration,
     /// The share of packets lost in the last window.
     pub loss: f64,
+    /// Whether packets get lost at all of late; the pacer keeps its bursts small then.
+    pub lossy: bool,
     /// The share that is lost whatever is sent.
     pub random_loss: f64,
     /// What the queue does.

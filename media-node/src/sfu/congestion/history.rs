@@ -50,6 +50,10 @@ struct Entry {
     state: State,
 }
 
+/// Bytes that each packet in flight takes.
+#[cfg(test)]
+pub const ENTRY: usize = size_of::<Entry>();
+
 /// The packets in flight, in the order of their transport-wide sequence numbers.
 #[derive(Clone, Debug, Default)]
 pub struct History {

@@ -90,7 +90,10 @@ pub struct Prober {
     next_id: ClusterId,
     /// Rates to try next, in this order.
     pending: [Option<Rate>; 2],
-    waiting: Option<(ClusterId, Instant)>,
+    /// The probe whose result is awaited, and until when.
+    waiting: Option<(Cluster, Instant)>,
+    /// That probe is a repetition: the one before had no result.
+    repeated: bool,
     lowered: Option<Instant>,
     last: Option<Instant>,
     dropped: Option<(Instant, Rate)>,
@@ -106,6 +109,7 @@ impl Prober {
             next_id: ClusterId::FIRST,
             pending: FIRST.map(|factor| Some(start.scaled(factor))),
             waiting: None,
+            repeated: false,
             lowered: None,
             last: None,
             dropped: None,
@@ -119,8 +123,10 @@ impl Prober {
     pub fn desire(&mut self, desired: Rate, estimate: Rate) {
         let before = self.desired.replace(desired);
         let more = before.is_none_or(|before| desired > before.scaled(1.1));
-        if more && self.last.is_some() && self.pending == [None; 2] && self.wants(estimate) {
-            self.pending = [Some(estimate.scaled(STEP)), None];
+        let step = estimate.scaled(STEP);
+        let planned = self.pending.iter().flatten().any(|rate| *rate >= step);
+        if more && self.last.is_some() && !planned && self.wants(estimate) {
+            self.pending = [Some(step), None];
         }
     }
 
@@ -155,8 +161,8 @@ impl Prober {
 
     /// A probe found `rate`.
     pub fn on_result(&mut self, cluster: Cluster, rate: Rate) {
-        if self.waiting.is_some_and(|(id, _)| id == cluster.id) {
-            self.waiting = None;
+        if self.waiting.is_some_and(|(awaited, _)| awaited.id == cluster.id) {
+            (self.waiting, self.repeated) = (None, false);
         }
         let goes_on = rate >= cluster.target.scaled(SUCCESS) && self.wants(rate);
         if goes_on && self.pending == [None; 2] {
@@ -167,11 +173,15 @@ impl Prober {
     /// The probe to send now.
     pub fn next(&mut self, now: Instant, view: View) -> Option<Cluster> {
         self.lost = view.lost.clamp(0.0, MOST_LOST);
-        if let Some((_, until)) = self.waiting {
+        if let Some((cluster, until)) = self.waiting {
             if now < until {
                 return None;
             }
             self.waiting = None;
+            // Its packets or their feedback got lost: once more, and then no sooner than usual.
+            if !std::mem::replace(&mut self.repeated, true) && self.pending == [None; 2] {
+                self.pending = [Some(cluster.target), None];
+            }
         }
         if !view.clear || !self.wants(view.estimate) {
             return None;
@@ -181,7 +191,7 @@ impl Prober {
         self.last = Some(now);
         // The two first ones follow each other; else one is waited for.
         if self.pending == [None; 2] {
-            self.waiting = Some((cluster.id, now + PATIENCE + view.rtt));
+            self.waiting = Some((cluster, now + PATIENCE + view.rtt));
         }
         Some(cluster)
     }
@@ -275,11 +285,14 @@ mod tests {
     }
 
     #[test]
-    fn a_lost_result_does_not_end_probing() {
+    fn a_probe_without_result_is_repeated_once_and_then_as_usual() {
         let start = Instant::now();
         let mut prober = Prober::new(START, MOST);
         prober.next(start, view(300));
-        prober.next(start, view(300));
-        assert!(prober.next(start + Duration::from_secs(3), view(300)).is_some());
+        let lost = prober.next(start, view(300));
+        let later = start + PATIENCE + Duration::from_millis(100);
+        assert_eq!(target(prober.next(later, view(300))), target(lost));
+        assert_eq!(prober.next(later + Duration::from_secs(1), view(300)), None);
+        assert_eq!(target(prober.next(later + INTERVAL, view(300))), Some(600));
     }
 }

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 /// The packets looked at span one to two of these: long enough to say something in spite of jitter and of frames' sizes.
 const SPAN: Duration = Duration::from_millis(150);
+/// After lost feedback so much will do.
+const SHORTEST: Duration = Duration::from_millis(50);
 /// The shortest time whose arrivals count as the present rate.
 const TAIL_US: i64 = 50_000;
 /// Packets that take this much longer to arrive than they took to leave are held back.
@@ -95,7 +97,10 @@ impl Recent {
 
     /// What is known of the last packets, once there are enough.
     pub fn passage(&self) -> Option<Passage> {
-        let (first, last) = (self.older?, self.last?);
+        let (first, last) = (self.older.or(self.newer)?, self.last?);
+        if last.sent.saturating_duration_since(first.sent) < SHORTEST {
+            return None;
+        }
         let arrived_in = Duration::from_micros(u64::try_from(last.arrival_us - first.arrival_us).ok()?);
         let arrived = Rate::of(last.bytes_arrived.saturating_sub(first.bytes_arrived), arrived_in)?;
         let tail = self.newer.filter(|newer| last.arrival_us - newer.arrival_us >= TAIL_US).and_then(|newer| {

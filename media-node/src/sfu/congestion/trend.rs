@@ -18,7 +18,7 @@ const FIRST_THRESHOLD: f64 = 12.5;
 const THRESHOLDS: std::ops::RangeInclusive<f64> = 6.0..=600.0;
 /// How fast the threshold rises, per millisecond (section 5.4: K_u; the value is libwebrtc's).
 const RISE: f64 = 0.0087;
-/// How fast it falls (K_d).
+/// How fast it falls (K_d; likewise).
 const FALL: f64 = 0.039;
 /// A trend further above the threshold than this is a sudden change that the threshold mustn't follow (section 5.4).
 const OUTLIER: f64 = 15.0;

@@ -168,10 +168,16 @@ impl Line {
         })
     }
 
-    /// The packet that a client asks for again, on the stream of resends.
-    pub fn repeat(&mut self, now: Instant, seq: u16, rtt: Option<Duration>) -> Option<Written<'_>> {
+    /// The packet that a client asks for again, on the stream of resends, if the line is allowed its bytes.
+    pub fn repeat(
+        &mut self,
+        now: Instant,
+        seq: u16,
+        rtt: Option<Duration>,
+        allow: impl FnOnce(u16) -> bool,
+    ) -> Option<Written<'_>> {
         let rtx = self.config.rtx?;
-        let kept = self.history.ask(now, seq, rtt)?;
+        let kept = self.history.ask(now, seq, rtt, allow)?;
         Self::resend(&self.config, &mut self.rtx_seq, rtx, kept)
     }
 

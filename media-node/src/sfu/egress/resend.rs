@@ -99,8 +99,15 @@ impl History {
         }
     }
 
-    /// The packet to send again for a NACK of `seq`: if it is kept, not too old, not on its way already, and within the stream's share.
-    pub fn ask(&mut self, now: Instant, seq: u16, rtt: Option<Duration>) -> Option<&Kept> {
+    /// The packet to send again for a NACK of `seq`: if it is kept, not too old, not on its way already, within the stream's share, and
+    /// `allow` lets its bytes pass.
+    pub fn ask(
+        &mut self,
+        now: Instant,
+        seq: u16,
+        rtt: Option<Duration>,
+        allow: impl FnOnce(u16) -> bool,
+    ) -> Option<&Kept> {
         let highest = self.highest?;
         let behind = (highest as u16).wrapping_sub(seq);
         let seq = highest.checked_sub(behind.into())?;
@@ -112,6 +119,9 @@ impl History {
         }
         let spacing = rtt.unwrap_or(DEFAULT_SPACING);
         if place.resent.is_some_and(|resent| now.saturating_duration_since(resent) < spacing) {
+            return None;
+        }
+        if !allow(u16::try_from(bytes).unwrap_or(u16::MAX)) {
             return None;
         }
         place.resent = Some(now);
@@ -152,10 +162,10 @@ mod tests {
             history.keep(kept(seq, now));
         }
         for seq in [65_500u64, 65_535, 65_536, 65_599] {
-            assert_eq!(history.ask(now, seq as u16, None).map(|kept| kept.seq), Some(seq));
+            assert_eq!(history.ask(now, seq as u16, None, |_| true).map(|kept| kept.seq), Some(seq));
         }
-        assert!(history.ask(now, 65_600u64 as u16, None).is_none(), "not sent yet");
-        assert!(history.ask(now, 65_499, None).is_none(), "never kept");
+        assert!(history.ask(now, 65_600u64 as u16, None, |_| true).is_none(), "not sent yet");
+        assert!(history.ask(now, 65_499, None, |_| true).is_none(), "never kept");
     }
 
     #[test]
@@ -165,13 +175,13 @@ mod tests {
         for seq in 0..300 {
             history.keep(kept(seq, start));
         }
-        assert!(history.ask(start, 0, None).is_some());
+        assert!(history.ask(start, 0, None, |_| true).is_some());
         for seq in 300..5_000 {
             history.keep(kept(seq, start));
         }
         assert_eq!(history.places.len(), MOST_PLACES);
-        assert!(history.ask(start, 5_000 - 1_025, None).is_none());
-        assert!(history.ask(start, 5_000 - 1_024, None).is_some());
+        assert!(history.ask(start, 5_000 - 1_025, None, |_| true).is_none());
+        assert!(history.ask(start, 5_000 - 1_024, None, |_| true).is_some());
         let mut slow = History::default();
         for seq in 0..5_000u64 {
             slow.keep(kept(seq, start + Duration::from_millis(50 * seq)));
@@ -186,10 +196,10 @@ mod tests {
         history.keep(kept(7, start));
         let rtt = Some(Duration::from_millis(100));
         let at = |ms| start + Duration::from_millis(ms);
-        assert!(history.ask(at(10), 7, rtt).is_some());
-        assert!(history.ask(at(100), 7, rtt).is_none());
-        assert!(history.ask(at(110), 7, rtt).is_some());
-        assert!(history.ask(at(2_001), 7, rtt).is_none());
+        assert!(history.ask(at(10), 7, rtt, |_| true).is_some());
+        assert!(history.ask(at(100), 7, rtt, |_| true).is_none());
+        assert!(history.ask(at(110), 7, rtt, |_| true).is_some());
+        assert!(history.ask(at(2_001), 7, rtt, |_| true).is_none());
     }
 
     #[test]
@@ -199,12 +209,12 @@ mod tests {
         for seq in 0..1_000 {
             history.keep(kept(seq, now));
         }
-        let granted = (0..1_000).filter(|seq| history.ask(now, *seq, None).is_some()).count();
+        let granted = (0..1_000).filter(|seq| history.ask(now, *seq, None, |_| true).is_some()).count();
         assert_eq!(granted, BURST as usize / 1_000, "what had gathered");
         for seq in 1_000..1_010 {
             history.keep(kept(seq, now));
         }
-        let granted = (500..1_010).filter(|seq| history.ask(now, *seq, None).is_some()).count();
+        let granted = (500..1_010).filter(|seq| history.ask(now, *seq, None, |_| true).is_some()).count();
         assert_eq!(granted, 4, "40 % of ten more");
     }
 }

@@ -103,21 +103,26 @@ fn put_pictures(payload: &mut [u8], pictures: &Rewritten) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sfu::codec::{PictureIds, vp8, vp9};
 
     #[test]
     fn only_picture_ids_change_in_a_payload() {
-        use crate::sfu::codec::{PictureIds, vp9};
-        // I, P, L, B, E; a long picture id; T, S; TL0: then what may be encrypted.
-        let noise = (0..300u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 11) as u8);
-        let payload: Vec<u8> = [0xEC, 0x81, 0x05, 0x00, 0x04].into_iter().chain(noise).collect();
-        let mut ids = PictureIds::default();
-        ids.switch(&vp9::describe(&[0x8C, 0xFF, 0xF0]).unwrap().pictures);
-        ids.rewrite(&vp9::describe(&[0xAC, 0xFF, 0xF0, 0x00, 0x20]).unwrap().pictures);
-        let pictures = vp9::describe(&payload).unwrap().pictures;
-        ids.switch(&pictures);
-        let mut changed = payload.clone();
-        put_pictures(&mut changed, &ids.rewrite(&pictures));
-        assert_eq!(changed[..5], [0xEC, 0xFF, 0xF1, 0x00, 0x21]);
-        assert_eq!(changed[5..], payload[5..]);
+        // What may be encrypted end to end comes after the payload descriptor.
+        let noise: Vec<u8> = (0..300u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 11) as u8).collect();
+        let check =
+            |describe: fn(&[u8]) -> Option<crate::sfu::codec::Description>, descriptor: &[u8], changed: &[u8]| {
+                let mut payload = [descriptor, &noise].concat();
+                let mut ids = PictureIds::default();
+                let before = describe(descriptor).unwrap().pictures;
+                ids.switch(&before);
+                ids.rewrite(&before);
+                ids.switch(&before);
+                put_pictures(&mut payload, &ids.rewrite(&before));
+                assert_eq!(payload, [changed, &noise].concat());
+            };
+        // I, P, L, B, E; a long picture id; T, S; TL0.
+        check(vp9::describe, &[0xEC, 0xFF, 0xFF, 0x00, 0x04], &[0xEC, 0x80, 0x00, 0x00, 0x05]);
+        // X, S; I, L, T; a short picture id; TL0; T.
+        check(vp8::describe, &[0x90, 0xE0, 0x7F, 0xFF, 0x20, 0x01], &[0x90, 0xE0, 0x00, 0x00, 0x20, 0x01]);
     }
 }

@@ -9,7 +9,7 @@ use super::{
     srtp::Srtp,
 };
 use crate::sfu::{
-    congestion::{Config, Controller, Feedback as Arrivals, Rate},
+    congestion::{Config, Controller, Feedback as Arrivals, Rate, Resends},
     engine::PathReport,
     id::Mid,
     packet::Forward,
@@ -49,6 +49,7 @@ pub struct Sender {
     next_report: Instant,
     controller: Controller,
     probing: Option<Probing>,
+    resends: Resends,
     /// The controller is to be looked at.
     next_look: Instant,
     /// The client wants more than it gets, or may.
@@ -83,6 +84,7 @@ impl Sender {
             next_report: now,
             controller: Controller::new(Config { start: FIRST_ESTIMATE, ..Config::default() }),
             probing: None,
+            resends: Resends::new(),
             next_look: now,
             wants: false,
             told: 0,
@@ -183,7 +185,7 @@ impl Sender {
 
     /// What the line is taken to carry, in kb/s, if that changed since it was told last.
     pub fn take_estimate(&mut self) -> Option<u32> {
-        let estimate = self.controller.target().as_kbps();
+        let estimate = self.controller.estimate().media.as_kbps();
         (std::mem::replace(&mut self.told, estimate) != estimate).then_some(estimate)
     }
 
@@ -240,17 +242,29 @@ impl Sender {
 
     fn repeat(&mut self, now: Instant, ssrc: u32, pairs: &[u8]) {
         let (rtt, ntp) = (self.rtt, self.ntp_at(now));
-        let Self { srtp: Some(srtp), lines, header, payload, ready, ends, transport_seq, controller, probing, .. } =
-            self
+        let Self {
+            srtp: Some(srtp),
+            lines,
+            header,
+            payload,
+            ready,
+            ends,
+            transport_seq,
+            controller,
+            probing,
+            resends,
+            ..
+        } = self
         else {
             return;
         };
+        let rate = controller.estimate().resends;
         let Some(line) = lines.iter_mut().find(|line| line.config.ssrc == ssrc) else { return };
         let ids = line.config.extensions;
         let named = line.is_new().then_some(line.config.mid);
         let mut seal = Seal { srtp, header, payload, ready, ends, transport_seq, controller, probing, now, ntp };
         for seq in rtcp::missing(pairs).take(MAX_ASKED) {
-            if let Some(written) = line.repeat(now, seq, rtt) {
+            if let Some(written) = line.repeat(now, seq, rtt, |size| resends.take(now, rate, size)) {
                 seal.packet(&written, &ids, named);
             }
         }

@@ -46,7 +46,7 @@ pub fn with_redundancy(offer: &str) -> Vec<&str> {
         codec.is_some_and(|(_, codec)| codec.get(..4).is_some_and(|name| name.eq_ignore_ascii_case("red/")))
     };
     sections(offer)
-        .filter(|section| section.iter().any(|line| names_red(&line)))
+        .filter(|section| section.iter().any(names_red))
         .filter_map(|section| section.iter().find_map(|line| line.trim_end().strip_prefix("a=mid:")))
         .collect()
 }

@@ -104,7 +104,7 @@ fn rungs(now: Instant, track: &mut Track) -> Vec<Rung> {
     let mut rungs: Vec<Rung> = Vec::new();
     let mut size = 0;
     for (index, layer) in track.layers.iter_mut().enumerate() {
-        let qualities = layer.stream.qualities(now);
+        let qualities = layer.qualities(now);
         let rates = qualities.iter().map(|quality| quality.target.temporal).max().unwrap_or(0);
         for quality in qualities {
             if let Some(last) = rungs.last()
@@ -115,17 +115,8 @@ fn rungs(now: Instant, track: &mut Track) -> Vec<Rung> {
             // A quarter of the frame rate is worse than a smaller picture, unless it shows a text.
             let jerky = quality.target.temporal == 0 && rates >= 2 && size > 0 && track.source != "screen";
             if !jerky {
-                let crate::sfu::stream::Quality { kbps, height, alive, .. } = quality;
-                let offered = match layer.told {
-                    // A layer of another node need not come here to be chosen.
-                    Some(told) => layer::Offered {
-                        kbps: if layer.stream.alive(now) { kbps } else { told.kbps },
-                        height: height.or(told.height),
-                        size,
-                        alive: told.alive && (alive || !layer.stream.alive(now)),
-                    },
-                    None => layer::Offered { kbps, height, size, alive },
-                };
+                let Quality { kbps, height, alive, .. } = quality;
+                let offered = layer::Offered { kbps, height, size, alive };
                 rungs.push(Rung { layer: index, target: quality.target, offered });
             }
         }

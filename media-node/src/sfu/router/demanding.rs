@@ -19,17 +19,17 @@ impl Router {
 
     fn follow_demand(&mut self, now: Instant, key: TrackKey, out: &mut impl Outbox) {
         let Self { tracks, sessions, rooms, .. } = self;
-        let Some(track) = tracks.get_mut(key.0).filter(|track| track.kind == Kind::Video) else { return };
+        let Some(track) = tracks.get_mut(key.0).filter(|track| track.kind == Kind::Video && track.remote.is_none())
+        else {
+            return;
+        };
         let heights = track.receivers.iter().filter_map(|(receiver, line)| {
             let down = sessions.get(receiver.0)?.down.get(*line)?;
             Some(down.wanted.as_ref().map_or(0, |(_, height)| *height))
         });
-        let wanted = heights.map(|height| layers_for(&track.layers, height)).max().unwrap_or(0);
-        if track.remote.is_some() {
-            return;
-        }
-        // Other nodes choose among the layers that there are.
-        let wanted = if track.told { track.layers.len() } else { wanted };
+        // What goes over pipes is wanted on other nodes.
+        let tapped = track.tap.map_or(0, |(_, layers)| (u8::BITS - layers.leading_zeros()) as usize);
+        let wanted = heights.map(|height| layers_for(&track.layers, height)).max().unwrap_or(0).max(tapped);
         let Some(told) = track.demand.update(now, wanted) else { return };
         let Some(owner) = sessions.get(track.owner.0) else { return };
         let Some(room) = rooms.get(owner.room) else { return };

@@ -30,7 +30,7 @@ use super::{
     selector::{Selector, Verdict},
     speakers::{Level, Speakers},
     stats::{self, SessionStats, Totals},
-    stream::{Frame, Stream},
+    stream::{Frame, Quality, Stream},
     waiting::Waiting,
 };
 use crate::cascade::{control::LayerInfo, hub::Handle, link::FromRoom};
@@ -175,14 +175,15 @@ struct Layer {
     rid: Option<Rid>,
     stream: Stream,
     gate: keyframe::Gate,
+    waiting: Waiting,
     /// Of a remote track: what its node says of the layer, which need not come here.
     told: Option<LayerInfo>,
-    waiting: Waiting,
 }
 
 impl Layer {
     fn new(rid: Option<Rid>, now: Instant) -> Self {
-        Self { rid, stream: Stream::new(now), gate: keyframe::Gate::default(), told: None, waiting: Waiting::default() }
+        let (stream, gate, waiting) = (Stream::new(now), keyframe::Gate::default(), Waiting::default());
+        Self { rid, stream, gate, waiting, told: None }
     }
 }
 

@@ -14,14 +14,13 @@ pub(super) fn forward(
     empty: &Arc<[u8]>,
     out: &mut impl Outbox,
 ) {
-    let tap = track.tap;
-    let Track { layers, receivers, id, .. } = track;
+    let Track { layers, receivers, id, tap, .. } = track;
     let Some(layer) = layers.get_mut(index) else { return };
     // A stream that comes up again, or shows more layers, is to be chosen from at once.
     let (version, was_alive) = (layer.stream.version(), layer.stream.alive(now));
     // Padding has no frame; nor has, for now, what builds on a structure that is still missing.
     let frame = if packet.payload.is_empty() { None } else { layer.stream.read(now, packet) };
-    remote::tap(tap, index, packet, frame.is_some_and(|frame| frame.keyframe), out);
+    remote::tap(*tap, index, packet, frame.is_some_and(|frame| frame.keyframe), out);
     if !was_alive || layer.stream.version() != version {
         for (receiver, _) in receivers.iter() {
             if let Some(session) = sessions.get_mut(receiver.0) {

@@ -49,14 +49,18 @@ impl Bridges {
     }
 }
 
-impl Track {
-    /// Asks for a key frame of a layer where it comes from.
-    pub(super) fn ask(&self, index: usize, out: &mut impl Outbox) {
-        match (self.remote, u8::try_from(index), self.layers.get(index)) {
-            (Some(handle), Ok(layer), _) => out.cascade(FromRoom::Keyframe(handle, layer)),
-            (None, _, Some(layer)) => out.request_keyframe(self.owner, self.mid, layer.rid),
-            _ => {}
+impl Layer {
+    /// What the layer offers a receiver. Of a remote track that doesn't come here, since nobody here has it, what its node says.
+    pub(super) fn qualities(&mut self, now: Instant) -> Vec<Quality> {
+        let mut qualities = self.stream.qualities(now);
+        let alone = qualities.len() == 1;
+        if let Some(told) = self.told.filter(|_| alone || !self.stream.alive(now)) {
+            for quality in &mut qualities {
+                (quality.kbps, quality.alive) = (told.kbps, told.alive);
+                quality.height = told.height.or(quality.height);
+            }
         }
+        qualities
     }
 }
 
@@ -66,6 +70,17 @@ pub(super) fn tap(tap: Option<(Handle, u8)>, index: usize, packet: &Packet, star
         && layers >> index & 1 == 1
     {
         out.cascade(FromRoom::Packet(handle, layer, packet.clone(), starts));
+    }
+}
+
+impl Track {
+    /// Asks for a key frame of a layer where it comes from.
+    pub(super) fn ask(&self, index: usize, out: &mut impl Outbox) {
+        match (self.remote, u8::try_from(index), self.layers.get(index)) {
+            (Some(handle), Ok(layer), _) => out.cascade(FromRoom::Keyframe(handle, layer)),
+            (None, _, Some(layer)) => out.request_keyframe(self.owner, self.mid, layer.rid),
+            _ => {}
+        }
     }
 }
 
@@ -99,6 +114,8 @@ impl Router {
                 {
                     track.tap = (layers != 0).then_some((handle, layers));
                 }
+                self.demanded.extend(self.named(&room, &track));
+                self.tell_demand(now, out);
             }
             ToRoom::Keyframe(room, track, layer) => {
                 if let Some(key) = self.named(&room, &track) {
@@ -224,7 +241,7 @@ impl Router {
             payload: packet.payload.as_ref().into(),
             audio_level: head.audio_level,
             voice: head.voice,
-            descriptor: head.descriptor.clone(),
+            descriptor: None,
             quarter_turns: head.quarter_turns,
             arrival: now,
         };

@@ -24,7 +24,7 @@ pub(super) fn forward(
     packet: &Packet,
     out: &mut impl Outbox,
 ) {
-    // Each node chooses among all voices for itself.
+    // Other nodes choose by themselves whom they hear.
     remote::tap(track.tap, 0, packet, true, out);
     let heard = is_heard(now, room, key, track, packet);
     // Numbers go on where they were, the timestamp by the time that passed.

@@ -34,6 +34,11 @@ const MOST_RESENDS: f64 = 0.4;
 /// Share of the target that resends may have though nothing was lost of late.
 const LEAST_RESENDS: f64 = 0.05;
 
+/// Average loss from which on bursts are kept small.
+const LOSSY: f64 = 0.005;
+/// A probe that found less than this share of its rate found the line full; then a sender that uses its target gets this much more at most.
+const PASSED: f64 = 0.7;
+const BUSY_RISE: f64 = 1.15;
 /// How often time-outs are looked at.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -156,7 +161,11 @@ impl Controller {
         }
         if let Some((cluster, rate)) = found {
             // What was lost at random had its place on the line.
-            let rate = rate.scaled(1.0 / (1.0 - self.loss.baseline())).min(cluster.target);
+            let mut rate = rate.scaled(1.0 / (1.0 - self.loss.baseline())).min(cluster.target);
+            // Who shares a full line finds what a burst can take from the others.
+            if self.delay.arriving().is_some() && !self.has_slack() && rate < cluster.target.scaled(PASSED) {
+                rate = rate.min(self.target.scaled(BUSY_RISE));
+            }
             self.delay.on_probe(now, rate);
             self.loss.on_probe(rate);
             self.prober.on_result(cluster, rate);
@@ -218,13 +227,9 @@ impl Controller {
     /// The probe to begin now. To be asked after feedback, and at [`Controller::timeout`].
     pub fn next_probe(&mut self, now: Instant) -> Option<Cluster> {
         self.limited.on_sent(now, 0, self.target);
-        let slack = self
-            .delay
-            .arriving()
-            .is_some_and(|arriving| arriving < self.target.scaled(SLACK * (1.0 - self.loss.average())));
         let view = View {
             estimate: self.target,
-            limited: slack || self.limited.is(),
+            limited: self.has_slack(),
             clear: self.delay.usage() != Usage::Over && self.loss.allows_probes(now) && self.silenced.is_none(),
             lost: self.loss.average(),
             jitter: self.delay.jitter(),
@@ -233,6 +238,12 @@ impl Controller {
         let cluster = self.prober.next(now, view)?;
         self.measurements.begin(cluster);
         Some(cluster)
+    }
+
+    /// Whether clearly less is sent than may be.
+    fn has_slack(&self) -> bool {
+        let used = self.target.scaled(SLACK * (1.0 - self.loss.average()));
+        self.limited.is() || self.delay.arriving().is_some_and(|arriving| arriving < used)
     }
 
     /// Lets time pass: lowers the target while packets are under way and no feedback comes.
@@ -269,6 +280,7 @@ impl Controller {
             arriving: self.delay.arriving(),
             rtt: self.rtt.unwrap_or(FIRST_RTT),
             loss: self.loss.loss(),
+            lossy: self.loss.average() > LOSSY,
             random_loss: self.loss.baseline(),
             usage: self.delay.usage(),
             queue: self.delay.waits(),

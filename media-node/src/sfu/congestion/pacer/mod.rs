@@ -13,6 +13,8 @@ use std::{
 
 /// The bucket's rate as a multiple of the target (libwebrtc's pacing factor): the estimate limits what is sent, the pacer only its bursts.
 const FACTOR: f64 = 2.5;
+/// The same while packets get lost.
+const SMOOTH_FACTOR: f64 = 1.5;
 /// What may leave at once, as time at the bucket's rate.
 const BURST: Duration = Duration::from_millis(5);
 /// The same while less than half of the target is sent, as time at the target: a whole picture may leave in one batch.
@@ -50,7 +52,8 @@ const CLASSES: usize = 3;
 pub enum Release<T> {
     /// A packet that was queued, and the probe that it belongs to.
     Media(T, Option<ClusterId>),
-    /// Padding of about so many bytes for a probe; [`Pacer::on_padding`] tells what was really sent.
+    /// Padding of about so many bytes for a probe. [`Pacer::on_padding`] has to tell what was really sent before the next poll, or the
+    /// probe ends.
     Padding(u32, ClusterId),
 }
 
@@ -67,6 +70,8 @@ struct Probe {
     began: Option<Instant>,
     packets: u32,
     bytes: u64,
+    /// Padding was asked for, and nothing said of it since.
+    asked: bool,
 }
 
 impl Probe {
@@ -94,6 +99,7 @@ pub struct Pacer<T> {
     queues: [VecDeque<Waiting<T>>; CLASSES],
     queued: u64,
     target: Rate,
+    factor: f64,
     /// In bytes; below zero nothing but sound leaves.
     level: f64,
     filled: Instant,
@@ -106,7 +112,8 @@ impl<T> Pacer<T> {
     /// A pacer with a full bucket.
     pub fn new(now: Instant, target: Rate) -> Self {
         let queues = std::array::from_fn(|_| VecDeque::new());
-        let mut pacer = Self { queues, queued: 0, target, level: 0.0, filled: now, recent: 0.0, probe: None };
+        let mut pacer =
+            Self { queues, queued: 0, target, factor: FACTOR, level: 0.0, filled: now, recent: 0.0, probe: None };
         pacer.level = pacer.burst();
         pacer
     }
@@ -115,6 +122,12 @@ impl<T> Pacer<T> {
     pub fn set_target(&mut self, now: Instant, target: Rate) {
         self.fill(now);
         self.target = target;
+    }
+
+    /// Whether packets get lost: then bursts are kept small, in case it is they that overrun a short queue.
+    pub fn set_lossy(&mut self, now: Instant, lossy: bool) {
+        self.fill(now);
+        self.factor = if lossy { SMOOTH_FACTOR } else { FACTOR };
     }
 
     /// Queues a packet.
@@ -127,7 +140,7 @@ impl<T> Pacer<T> {
 
     /// Begins a probe; one that is under way is given up.
     pub fn probe(&mut self, cluster: Cluster) {
-        self.probe = Some(Probe { cluster, began: None, packets: 0, bytes: 0 });
+        self.probe = Some(Probe { cluster, began: None, packets: 0, bytes: 0, asked: false });
     }
 
     /// Whether a probe is under way.
@@ -168,6 +181,12 @@ impl<T> Pacer<T> {
                 self.count_probe(now, waiting.size);
                 return Some(Release::Media(waiting.item, Some(probe.cluster.id)));
             }
+            if probe.asked {
+                // Nobody can pad, or nobody says so: without this, the caller would be asked for ever.
+                self.probe = None;
+                return self.poll(now);
+            }
+            self.probe = Some(Probe { asked: true, ..probe });
             return Some(Release::Padding(probe.padding(), probe.cluster.id));
         }
         if self.level <= 0.0 {
@@ -210,14 +229,16 @@ impl<T> Pacer<T> {
     /// The bucket's rate.
     fn rate(&self, now: Instant) -> Rate {
         let left = LONGEST_WAIT.saturating_sub(self.waited(now)).max(SHORTEST_DRAIN);
-        let drain = Rate::of(self.queued, left).unwrap_or(Rate::ZERO);
-        self.target.scaled(FACTOR).max(LEAST).max(drain)
+        // What sound has taken in advance is waited for too.
+        let debt = if self.queued > 0 { (-self.level).max(0.0) as u64 } else { 0 };
+        let drain = Rate::of(self.queued + debt, left).unwrap_or(Rate::ZERO);
+        self.target.scaled(self.factor).max(LEAST).max(drain)
     }
 
     /// What the bucket holds, in bytes.
     fn burst(&self) -> f64 {
-        let light = self.recent < self.target.fill(MEMORY) * LIGHT;
-        if light { self.target.fill(LIGHT_BURST) } else { self.target.scaled(FACTOR).fill(BURST) }
+        let light = self.factor == FACTOR && self.recent < self.target.fill(MEMORY) * LIGHT;
+        if light { self.target.fill(LIGHT_BURST) } else { self.target.scaled(self.factor).fill(BURST) }
     }
 
     fn fill(&mut self, now: Instant) {
@@ -241,6 +262,7 @@ impl<T> Pacer<T> {
     fn count_probe(&mut self, now: Instant, size: u16) {
         let Some(probe) = &mut self.probe else { return };
         probe.began.get_or_insert(now);
+        probe.asked = false;
         probe.packets += 1;
         probe.bytes += u64::from(size);
         if probe.done() {

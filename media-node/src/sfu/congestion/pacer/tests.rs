@@ -96,9 +96,30 @@ fn a_probe_without_padding_ends() {
     let now = Instant::now();
     let mut pacer = Pacer::<u32>::new(now, Rate::kbps(300));
     pacer.probe(Cluster { id: ClusterId::FIRST, target: Rate::kbps(2_000), packets: 5, bytes: 6_250 });
-    assert!(matches!(pacer.poll(now), Some(Release::Padding(1_200 | 1_250 | 1_042, _))), "{:?}", pacer.poll(now));
+    assert!(matches!(pacer.poll(now), Some(Release::Padding(1_000..=1_200, _))));
     pacer.on_padding(now, 0);
     assert_eq!((pacer.poll(now), pacer.timeout()), (None, None));
+}
+
+#[test]
+fn a_probe_whose_padding_nobody_sends_ends_by_itself() {
+    let now = Instant::now();
+    let mut pacer = Pacer::<u32>::new(now, Rate::kbps(300));
+    pacer.probe(Cluster { id: ClusterId::FIRST, target: Rate::kbps(2_000), packets: 5, bytes: 6_250 });
+    assert!(pacer.poll(now).is_some());
+    assert_eq!((pacer.poll(now), pacer.probing()), (None, false));
+}
+
+#[test]
+fn lossy_lines_get_smaller_bursts() {
+    let now = Instant::now();
+    let at_once = [false, true].map(|lossy| {
+        let mut pacer = Pacer::new(now, Rate::kbps(4_000));
+        pacer.set_lossy(now, lossy);
+        (0..20).for_each(|n| pacer.push(now, Priority::Video, 1_200, n));
+        run(&mut pacer, now + MS, 1).len()
+    });
+    assert!(at_once[1] < at_once[0], "{at_once:?}");
 }
 
 proptest! {
@@ -118,7 +139,7 @@ proptest! {
                 while pacer.poll(now).is_some() {
                     seen += 1;
                 }
-                prop_assert!(pacer.waited(now) <= LONGEST_WAIT + Duration::from_millis(150), "{:?}", pacer.waited(now));
+                prop_assert!(pacer.waited(now) <= LONGEST_WAIT + Duration::from_millis(50), "{:?}", pacer.waited(now));
             }
         }
         for _ in 0..2_000 {

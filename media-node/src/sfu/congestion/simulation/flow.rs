@@ -119,6 +119,7 @@ impl Flow {
                 let feedback = Feedback::parse(&bytes).expect("what the receiver wrote");
                 self.controller.on_feedback(now, &feedback);
                 self.pacer.set_target(now, self.controller.target());
+                self.pacer.set_lossy(now, self.controller.estimate().lossy);
                 let target = self.media_target();
                 self.source.choose(now_ms, target);
             }

@@ -100,6 +100,13 @@ fn table() {
     }
     println!("| Half taken by others from 20 to 50 s | of the rest | 85 % again after | longest queue |");
     beside_others();
+    println!(
+        "| A download beside it from 20 to 80 s | of the line | lowest target | 85 % again after | median queue |"
+    );
+    for queue in [100, 300, 1_000] {
+        let line = Line { queue: Duration::from_millis(queue), ..line(100, Loss::None) };
+        beside_a_download(&format!("RTT 100 ms, queue of {queue} ms"), &line);
+    }
 }
 
 /// What each of two gets, in percent.
@@ -124,6 +131,21 @@ fn beside_others() {
     println!("| RTT 100 ms | {:.0} % | {:.1} s | {} ms |", share * 100.0, back as f64 / 1_000.0, longest.as_millis());
 }
 
+fn beside_a_download(name: &str, line: &Line) {
+    let (mut share, mut lowest, mut back, mut usual) = (f64::MAX, u32::MAX, 0, Duration::ZERO);
+    for seed in SEEDS {
+        let mut world = World::new(line.clone(), vec![WIDE], seed);
+        world.download = Some(Reno::new(20_000, 80_000));
+        world.run(100_000);
+        share = share.min(world.utilisation(0, 25_000..80_000));
+        lowest = lowest.min(world.targets(0, 25_000..80_000).0);
+        back = back.max(world.reaches(0, 80_000, Rate::kbps(2_550)).unwrap_or(u64::MAX) - 80_000);
+        usual = usual.max(world.queue(0.5, 25_000..80_000));
+    }
+    let (share, back) = (share * 100.0, back as f64 / 1_000.0);
+    println!("| {name} | {share:.0} % | {lowest} kb/s | {back:.1} s | {} ms |", usual.as_millis());
+}
+
 /// What the controller costs: its size, and the time for a packet sent and told of.
 #[test]
 #[ignore = "measures"]
@@ -143,6 +165,6 @@ fn cost() {
         controller.next_probe(now);
     }
     let each = begun.elapsed() / packets;
-    let sizes = (size_of::<Controller>(), size_of::<Pacer<u32>>());
+    let sizes = (size_of::<Controller>(), size_of::<Pacer<u32>>(), super::super::history::ENTRY);
     println!("{each:?} a packet, {sizes:?} bytes, {:?}", controller.target());
 }

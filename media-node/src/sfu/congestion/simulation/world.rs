@@ -2,7 +2,7 @@
 
 use super::{
     super::{Config, Rate},
-    Flow, Line, Link, Load, Losing, Loss, Message, Parcel, Pictures, Receiver,
+    Flow, Line, Link, Load, Losing, Loss, Message, Parcel, Pictures, Receiver, Reno, reno,
 };
 use std::{
     collections::VecDeque,
@@ -36,6 +36,10 @@ pub struct World {
     arriving: VecDeque<(u64, Parcel<(u64, Load)>)>,
     returning: VecDeque<(u64, usize, Message)>,
     losing_back: Losing,
+    /// A download that shares the link.
+    pub download: Option<Reno>,
+    acknowledgements: VecDeque<(u64, u64, u64)>,
+    last_acknowledged: u64,
     /// When each flow begins, in milliseconds.
     pub begins: Vec<u64>,
     /// Every 100 ms, by flow.
@@ -59,12 +63,15 @@ impl World {
         Self {
             start,
             ms: 0,
-            link: Link::new(line, count, seed),
+            link: Link::new(line, count + 1, seed),
             flows,
             receivers: (0..count).map(|_| Receiver::default()).collect(),
             arriving: VecDeque::new(),
             returning: VecDeque::new(),
             losing_back,
+            download: None,
+            acknowledgements: VecDeque::new(),
+            last_acknowledged: 0,
             begins: vec![0; count],
             samples: vec![vec![]; count],
             queue: vec![],
@@ -90,11 +97,16 @@ impl World {
                 self.link.push(now_us, Parcel { flow: Some(n), size, load: (sequence, load) });
             });
         }
+        self.share(now_us);
         self.link.run(now_us + 1_000, |at, parcel| self.arriving.push_back((at, parcel)));
         while let Some((at, parcel)) = self.arriving.pop_front_if(|(at, _)| *at <= now_us) {
             let (sequence, load) = parcel.load;
-            if let Some(flow) = parcel.flow {
-                self.receivers[flow].on_packet(at, sequence, load);
+            let Some(flow) = parcel.flow else { continue };
+            if let Some(receiver) = self.receivers.get_mut(flow) {
+                receiver.on_packet(at, sequence, load);
+            } else if let Some(download) = &mut self.download {
+                let lost = download.arrives(sequence);
+                self.acknowledgements.push_back((at + back, sequence, lost));
             }
         }
         for (n, receiver) in self.receivers.iter_mut().enumerate() {
@@ -112,6 +124,23 @@ impl World {
             }
         }
         self.ms += 1;
+    }
+
+    /// The download's turn.
+    fn share(&mut self, now_us: u64) {
+        let Some(download) = &mut self.download else { return };
+        while let Some((at, number, lost)) = self.acknowledgements.pop_front_if(|(at, ..)| *at <= now_us) {
+            self.last_acknowledged = at;
+            download.acknowledged(number, lost);
+        }
+        if now_us.saturating_sub(self.last_acknowledged) > 1_000_000 {
+            self.last_acknowledged = now_us;
+            download.times_out();
+        }
+        while let Some(number) = download.send(self.ms) {
+            let parcel = Parcel { flow: Some(self.flows.len()), size: reno::PACKET, load: (number, Load::Audio) };
+            self.link.push(now_us, parcel);
+        }
     }
 
     /// The share of the link's capacity that a flow filled, in a range of milliseconds (hundreds).
