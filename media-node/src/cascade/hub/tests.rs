@@ -941,6 +941,7 @@ fn any_datagram() -> impl Strategy<Value = Bytes> {
             format: VP8,
             audio_level: None,
             voice: None,
+            descriptor: None,
             quarter_turns: None,
         };
         datagram::media(stream, hop % 2_000, &head, &seq.to_be_bytes())

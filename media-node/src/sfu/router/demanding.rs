@@ -27,9 +27,9 @@ impl Router {
             let down = sessions.get(receiver.0)?.down.get(*line)?;
             Some(down.wanted.as_ref().map_or(0, |(_, height)| *height))
         });
-        // What goes over pipes is wanted on other nodes.
-        let tapped = track.tap.map_or(0, |(_, layers)| (u8::BITS - layers.leading_zeros()) as usize);
-        let wanted = heights.map(|height| layers_for(&track.layers, height)).max().unwrap_or(0).max(tapped);
+        let wanted = heights.map(|height| layers_for(&track.layers, height)).max().unwrap_or(0);
+        // Other nodes choose among the layers that come: one that was switched off because nobody has it would never be asked for again.
+        let wanted = if track.told { track.layers.len() } else { wanted };
         let Some(told) = track.demand.update(now, wanted) else { return };
         let Some(owner) = sessions.get(track.owner.0) else { return };
         let Some(room) = rooms.get(owner.room) else { return };

@@ -241,7 +241,7 @@ impl Router {
             payload: packet.payload.as_ref().into(),
             audio_level: head.audio_level,
             voice: head.voice,
-            descriptor: None,
+            descriptor: head.descriptor.clone(),
             quarter_turns: head.quarter_turns,
             arrival: now,
         };
