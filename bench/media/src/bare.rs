@@ -2,7 +2,10 @@
 //! its own key and address, bursts handed to the kernel at once as the node does it.
 
 use crate::{
-    client::{address::ClientId, publication::HEAD},
+    client::{
+        address::{ClientId, Subnet},
+        publication::HEAD,
+    },
     sockets::Sockets,
     wire::{
         rtp::Fields,
@@ -19,11 +22,13 @@ use std::{
 /// Largest batch, in bytes: what fits into a UDP datagram's length.
 const MAX_BATCH: usize = 65_000;
 /// The first receiver's number; real clients have lower ones.
-const FIRST: u32 = 1_000_000;
+const FIRST: u32 = 100_000;
 
 /// What is to be sent.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// The receivers' addresses.
+    pub subnet: Subnet,
     /// Ports of the sink.
     pub ports: Vec<u16>,
     /// Receivers.
@@ -67,14 +72,15 @@ struct Receiver {
 
 /// Runs the loop.
 pub fn run(plan: &Plan) -> Result<Sent, BareError> {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    socket.set_nonblocking(true)?;
     let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
     let segments = state.max_gso_segments();
     let mut receivers = Vec::with_capacity(plan.receivers as usize);
     for number in 0..plan.receivers {
         let material: Vec<u8> = (0..96u32).flat_map(|at| (at ^ number).to_be_bytes()).collect();
         let (keys, _) = Srtp::pair(plan.profile, &material)?;
-        let address = ClientId(FIRST + number).address(&plan.ports);
+        let address = plan.subnet.address(ClientId(FIRST + number), &plan.ports);
         receivers.push(Receiver { keys, address, ssrc: number, next: 1 });
     }
     let payload = vec![0xA5; 2_000];
@@ -154,8 +160,9 @@ mod tests {
 
     #[test]
     fn what_the_kernel_took_arrives() {
-        let mut sockets = Sockets::open(2, Instant::now(), (Loss::None, Delay::default()), 1).unwrap();
+        let mut sockets = Sockets::open(2, Subnet::LOOPBACK, Instant::now(), (Loss::None, Delay::default()), 1).unwrap();
         let plan = Plan {
+            subnet: Subnet::LOOPBACK,
             ports: sockets.ports().unwrap(),
             receivers: 3,
             bursts: vec![vec![1_100, 1_100, 300], vec![80]],

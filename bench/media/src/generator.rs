@@ -6,7 +6,7 @@
 use crate::{
     client::{
         Client, News, Plan, World,
-        address::ClientId,
+        address::{ClientId, Subnet},
         handshake::{HandshakeError, Identity},
         source::Sources,
         wall,
@@ -33,6 +33,8 @@ const BATCHES: usize = 16;
 /// How the generator works.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup {
+    /// The clients' addresses.
+    pub subnet: Subnet,
     /// Sockets; each has its own buffer in the kernel.
     pub sockets: usize,
     /// Clients' lines to the SFU.
@@ -59,6 +61,7 @@ pub struct Generator {
     news: Receiver<(ClientId, News)>,
     thread: Option<JoinHandle<()>>,
     ports: Vec<u16>,
+    subnet: Subnet,
     identity: Identity,
 }
 
@@ -78,7 +81,7 @@ impl Generator {
     pub fn start(setup: &Setup) -> Result<Self, StartError> {
         let identity = Identity::new()?;
         let origin = Instant::now();
-        let sockets = Sockets::open(setup.sockets, origin, setup.uplink, setup.seed)?;
+        let sockets = Sockets::open(setup.sockets, setup.subnet, origin, setup.uplink, setup.seed)?;
         let ports = sockets.ports()?;
         let (orders, received) = channel();
         let (news, heard) = channel();
@@ -96,12 +99,17 @@ impl Generator {
             news,
         };
         let thread = std::thread::Builder::new().name("generator".into()).spawn(move || turns.run(&received))?;
-        Ok(Self { orders, news: heard, thread: Some(thread), ports, identity })
+        Ok(Self { orders, news: heard, thread: Some(thread), ports, subnet: setup.subnet, identity })
     }
 
     /// Ports of the sockets.
     pub fn ports(&self) -> &[u16] {
         &self.ports
+    }
+
+    /// The clients' addresses.
+    pub fn subnet(&self) -> Subnet {
+        self.subnet
     }
 
     /// The clients' certificate.

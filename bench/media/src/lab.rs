@@ -198,6 +198,8 @@ impl<'a> Lab<'a> {
             let plan = self.sfu.enter(&mut self.staff, newcomer)?;
             self.connect(newcomer, plan)?;
         }
+        // Janus knows no feed before its publisher is up.
+        self.settle(0)?;
         for newcomer in &newcomers {
             let plan = self.sfu.attend(&mut self.staff, newcomer)?;
             self.connect(newcomer, plan)?;

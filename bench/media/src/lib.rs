@@ -8,6 +8,7 @@ pub mod generator;
 pub mod lab;
 pub mod machine;
 pub mod model;
+pub mod namespace;
 pub mod options;
 pub mod profile;
 pub mod report;

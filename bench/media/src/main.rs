@@ -3,6 +3,8 @@
 use anyhow::Result;
 use chroom_bench_media::{
     bare,
+    client::address::Subnet,
+    namespace,
     options::{Command, Options},
     report::{self, Setting},
     run,
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
 
 fn bare_loop(options: &Options, task: &chroom_bench_media::options::Bare) -> Result<ExitCode> {
     let plan = bare::Plan {
+        subnet: Subnet::NAMESPACE,
         ports: task.ports.clone(),
         receivers: task.receivers,
         bursts: task.of.bursts(&options.load.shape()),
@@ -36,6 +39,7 @@ fn bare_loop(options: &Options, task: &chroom_bench_media::options::Bare) -> Res
 }
 
 fn all(options: &Options) -> Result<ExitCode> {
+    namespace::enter()?;
     run::pin(options.generator_core)?;
     let setting = Setting::new(options.load.shape());
     if !setting.optimised {

@@ -2,6 +2,8 @@
 
 use crate::{
     bare::Sent,
+    client::address::Subnet,
+    counts::Counts,
     generator::{Generator, Setup},
     lab::{Cores, Lab, Window},
     machine,
@@ -47,7 +49,7 @@ pub fn pin(core: usize) -> Result<()> {
 /// Runs a scenario on a server.
 pub fn run(options: &Options, server: Server, scenario: Scenario, round: u8) -> Result<Run> {
     let shape = options.load.shape();
-    let setup = Setup { sockets: SOCKETS, uplink: options.load.uplink(), seed: options.load.seed };
+    let setup = Setup { subnet: Subnet::NAMESPACE, sockets: SOCKETS, uplink: options.load.uplink(), seed: options.load.seed };
     let generator = Generator::start(&setup)?;
     let staff = Staff::new(&generator, options.load.downlink());
     let sfu: Box<dyn Sfu> = match server {
@@ -78,10 +80,7 @@ pub fn run(options: &Options, server: Server, scenario: Scenario, round: u8) -> 
     };
     let (start, most) = scenario.sizes();
     let fixed = options.size.or((scenario == Scenario::Joins).then_some(start));
-    let mut search = match fixed {
-        Some(size) => Search::new(size, 2.0, size),
-        None => Search::new(start, options.growth, most),
-    };
+    let mut search = Search::new(fixed.unwrap_or(start), options.growth, fixed.unwrap_or(most));
     while let Some(size) = search.next() {
         lab.resize(size)?;
         std::thread::sleep(Duration::from_secs(options.settle));
@@ -94,6 +93,9 @@ pub fn run(options: &Options, server: Server, scenario: Scenario, round: u8) -> 
             if is_good {
                 break;
             }
+        }
+        if fixed.is_some() {
+            break;
         }
         search.tell(is_good);
     }
@@ -111,6 +113,7 @@ pub fn run(options: &Options, server: Server, scenario: Scenario, round: u8) -> 
         }
     }
     let (counts, _) = generator.counts()?;
+    if std::env::var_os("DEBUG_COUNTS").is_some() { eprintln!("{:?}", Counts { delays: Default::default(), ..counts.clone() }.checks); eprintln!("{} {} {} {}", counts.unknown, counts.duplicates, counts.feedback, counts.keyframes_asked); }
     let is_generators = windows.iter().any(|window| !window.is_good() && window.is_generators_limit());
     let is_end = best.is_some_and(|best| best.size == most && fixed.is_none());
     Ok(Run {
@@ -147,7 +150,7 @@ fn sfu_program(options: &Options) -> Result<PathBuf> {
 
 /// Runs the bare loop on the server's core, with a sink here.
 pub fn bare(options: &Options, scenario: Scenario, round: u8, protection: &str, receivers: u32) -> Result<Bare> {
-    let mut sockets = Sockets::open(SOCKETS, Instant::now(), Default::default(), options.load.seed)?;
+    let mut sockets = Sockets::open(SOCKETS, Subnet::NAMESPACE, Instant::now(), Default::default(), options.load.seed)?;
     let ports: Vec<String> = sockets.ports()?.iter().map(u16::to_string).collect();
     let program = std::env::current_exe()?;
     let key_bits = if protection == Profile::Gcm128.name() { "128" } else { "256" };

@@ -1,10 +1,13 @@
-//! The generator's few UDP sockets: bound to all addresses, so that each serves thousands of clients of 127.0.0.0/8.
+//! The generator's few UDP sockets: bound to all addresses, so that each serves thousands of clients with an address each.
 //!
 //! The kernel says which address a datagram was for and when it came, and takes the address that one goes out from. So delays
 //! don't count the time that a datagram waits for the generator.
 
 use crate::{
-    client::{Out, address::ClientId},
+    client::{
+        Out,
+        address::{ClientId, Subnet},
+    },
     model::line::{Delay, Line, Loss},
 };
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
@@ -33,6 +36,7 @@ type Waiting = BinaryHeap<Reverse<(Duration, u64, u32, SocketAddr, Vec<u8>)>>;
 /// The sending side.
 pub struct Outbox {
     sockets: Vec<Socket>,
+    subnet: Subnet,
     origin: Instant,
     uplink: (Loss, Delay),
     lines: HashMap<ClientId, Line>,
@@ -55,11 +59,18 @@ pub struct Sockets {
 
 impl Sockets {
     /// Opens them; clients' way to the SFU is like `uplink`.
-    pub fn open(count: usize, origin: Instant, uplink: (Loss, Delay), seed: u64) -> io::Result<Self> {
+    pub fn open(
+        count: usize,
+        subnet: Subnet,
+        origin: Instant,
+        uplink: (Loss, Delay),
+        seed: u64,
+    ) -> io::Result<Self> {
         let mut sockets = Vec::with_capacity(count);
         let mut size = MTU;
         for _ in 0..count.max(1) {
             let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+            socket.set_nonblocking(true)?;
             let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
             state.set_recv_buffer_size(UdpSockRef::from(&socket), BUFFER)?;
             size = size.max(state.gro_segments() * MTU);
@@ -67,6 +78,7 @@ impl Sockets {
         }
         let out = Outbox {
             sockets,
+            subnet,
             origin,
             uplink,
             lines: HashMap::new(),
@@ -91,6 +103,7 @@ impl Sockets {
         index: usize,
         mut take: impl FnMut(&mut Outbox, ClientId, &mut [u8], usize, Option<u64>),
     ) -> io::Result<bool> {
+        let subnet = self.out.subnet;
         let Some(socket) = self.out.sockets.get(index) else { return Ok(false) };
         let mut slices: Vec<IoSliceMut<'_>> = self.buffers.iter_mut().map(|buffer| IoSliceMut::new(buffer)).collect();
         let count = match socket.state.recv(UdpSockRef::from(&socket.socket), &mut slices, &mut self.metas) {
@@ -101,7 +114,7 @@ impl Sockets {
             Err(error) => return Err(error),
         };
         for (buffer, meta) in self.buffers.iter_mut().zip(&self.metas).take(count) {
-            let client = meta.dst_ip.and_then(ClientId::of);
+            let client = meta.dst_ip.and_then(|ip| subnet.client(ip));
             let (Some(client), Some(bytes)) = (client, buffer.get_mut(..meta.len)) else { continue };
             let arrived = meta.timestamp.and_then(|time| u64::try_from(time.as_nanos()).ok());
             take(&mut self.out, client, bytes, meta.stride.max(1), arrived);
@@ -142,7 +155,7 @@ impl Outbox {
             ecn: None,
             contents: datagram,
             segment_size: None,
-            src_ip: Some(from.ip().into()),
+            src_ip: Some(self.subnet.ip(from).into()),
         };
         if socket.state.try_send(UdpSockRef::from(&socket.socket), &transmit).is_err() {
             self.refused += 1;

@@ -86,6 +86,7 @@ impl Chroom {
     /// Starts it on a core.
     pub fn start(program: &Path, core: usize) -> Result<Self, SfuError> {
         let mut command = pinned(core, &program.to_string_lossy());
+        command.args(["--listen", &format!("{}:0", crate::namespace::SERVER)]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = Process::start(command)?;
         let requests = process.child().stdin.take().ok_or(SfuError::Ended)?;

@@ -3,7 +3,7 @@
 use crate::{
     client::{
         Plan,
-        address::ClientId,
+        address::{ClientId, Subnet},
         handshake::Credentials,
         publication::{self, Content},
     },
@@ -42,6 +42,7 @@ pub struct Participant {
 pub struct Staff {
     next: u32,
     ports: Vec<u16>,
+    subnet: Subnet,
     fingerprint: String,
     downlink: Loss,
 }
@@ -60,7 +61,7 @@ impl Staff {
     /// For the clients of this generator; their lines lose on the way to them what `downlink` says.
     pub fn new(generator: &Generator, downlink: Loss) -> Self {
         let fingerprint = generator.identity().fingerprint();
-        Self { next: 1, ports: generator.ports().to_vec(), fingerprint, downlink }
+        Self { next: 1, ports: generator.ports().to_vec(), subnet: generator.subnet(), fingerprint, downlink }
     }
 
     /// A new client, whose joining begins now.
@@ -72,7 +73,7 @@ impl Staff {
             ufrag: word(8),
             password: word(24),
             fingerprint: self.fingerprint.clone(),
-            candidate: Some(id.address(&self.ports)),
+            candidate: Some(self.subnet.address(id, &self.ports)),
             lines: Vec::new(),
         };
         Local { id, begun: Instant::now(), description }

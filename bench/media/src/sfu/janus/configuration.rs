@@ -6,8 +6,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use std::{fs, path::Path};
 
 /// Everything that the video room over a Unix socket doesn't need.
-const PLUGINS: [&str; 10] = [
-    "audiobridge", "echotest", "nosip", "recordplay", "sip", "streaming", "textroom", "videocall", "voicemail", "lua",
+const PLUGINS: [&str; 11] = [
+    "audiobridge", "echotest", "nosip", "recordplay", "sip", "streaming", "textroom", "videocall", "voicemail", "lua", "duktape",
 ];
 const TRANSPORTS: [&str; 5] = ["http", "websockets", "rabbitmq", "mqtt", "nanomsg"];
 
@@ -30,13 +30,14 @@ impl Configuration {
             "general: {{ configs_folder = \"{}\"; debug_level = 2; debug_colors = false; session_timeout = 0; {loops} }}\n\
              certificates: {{ cert_pem = \"{}\"; cert_key = \"{}\" }}\n\
              media: {{ ipv6 = false }}\n\
-             nat: {{ ice_lite = true; ice_enforce_list = \"127.0.0.1\" }}\n\
+             nat: {{ ice_lite = true; ice_enforce_list = \"{}\" }}\n\
              plugins: {{ disable = \"{}\" }}\n\
              transports: {{ disable = \"{}\" }}\n\
              events: {{ broadcast = false }}\n",
             folder.display(),
             path("certificate.pem"),
             path("key.pem"),
+            crate::namespace::SERVER,
             libraries(&PLUGINS),
             libraries(&TRANSPORTS),
         );

@@ -94,6 +94,7 @@ impl Link {
         loop {
             let size = match self.socket.recv(&mut self.buffer) {
                 Ok(size) => size,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                     return Err(SfuError::Silent(PATIENCE));
                 }

@@ -1,4 +1,4 @@
-//! Janus with its video room plugin, as Debian packages it, on a configuration of its own and loopback only.
+//! Janus with its video room plugin, as Debian packages it, on a configuration of its own.
 
 mod configuration;
 mod link;
@@ -24,6 +24,8 @@ use tempfile::TempDir;
 
 /// The program.
 const PROGRAM: &str = "janus";
+/// Lines of its log that are shown when it doesn't start.
+const LAST_WORDS: usize = 8;
 
 /// The running server.
 pub struct Janus {
@@ -60,7 +62,10 @@ impl Janus {
         command.arg("--config").arg(folder.path().join("janus.jcfg"));
         command.stdin(Stdio::null()).stdout(std::fs::File::create(folder.path().join("log"))?).stderr(Stdio::null());
         let mut process = Process::start(command)?;
-        let mut link = Link::open(folder.path(), || process.is_alive())?;
+        let mut link = Link::open(folder.path(), || process.is_alive()).inspect_err(|_| {
+            let log = std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+            log.lines().rev().take(LAST_WORDS).collect::<Vec<_>>().iter().rev().for_each(|line| eprintln!("janus: {line}"));
+        })?;
         let created = link.ask(json!({ "janus": "create" }))?;
         let session = id(&created).ok_or(SfuError::Missing("session"))?;
         let rooms_handle = link.attach(session)?;
