@@ -3,7 +3,6 @@
 use crate::{
     bare::Sent,
     client::address::Subnet,
-    counts::Counts,
     generator::{Generator, Setup},
     lab::{Cores, Lab, Window},
     machine,
@@ -113,7 +112,6 @@ pub fn run(options: &Options, server: Server, scenario: Scenario, round: u8) -> 
         }
     }
     let (counts, _) = generator.counts()?;
-    if std::env::var_os("DEBUG_COUNTS").is_some() { eprintln!("{:?}", Counts { delays: Default::default(), ..counts.clone() }.checks); eprintln!("{} {} {} {}", counts.unknown, counts.duplicates, counts.feedback, counts.keyframes_asked); }
     let is_generators = windows.iter().any(|window| !window.is_good() && window.is_generators_limit());
     let is_end = best.is_some_and(|best| best.size == most && fixed.is_none());
     Ok(Run {
