@@ -87,6 +87,12 @@ pub struct Window {
     pub corrupt: u64,
     /// Packets opened and found right.
     pub opened: u64,
+    /// Datagrams that nobody knows what to do with.
+    pub unknown: u64,
+    /// Key frames that publishers were asked for.
+    pub keyframes_asked: u64,
+    /// Packets that receivers asked for again.
+    pub asked: u64,
     /// Load average of the machine.
     pub load: f64,
 }
@@ -290,6 +296,9 @@ impl<'a> Lab<'a> {
             sfu_drops: sum(&after.drops.1).saturating_sub(sum(&before.drops.1)),
             corrupt: new.corrupt - old.corrupt,
             opened: new.opened - old.opened,
+            unknown: new.unknown - old.unknown,
+            keyframes_asked: new.keyframes_asked - old.keyframes_asked,
+            asked: new.asked - old.asked,
             load: machine::load(),
         }
     }

@@ -39,7 +39,7 @@ pub struct Options {
     #[arg(long, value_delimiter = ',', default_values = ["chroom", "janus"])]
     pub server: Vec<Server>,
     /// Scenarios, one after the other.
-    #[arg(long, value_delimiter = ',', default_values = ["fan-out", "mesh", "audio", "joins"])]
+    #[arg(long, value_delimiter = ',', default_values = ["fan-out", "rooms", "mesh", "audio", "joins"])]
     pub scenario: Vec<Scenario>,
     /// A fixed size instead of the search for the greatest.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
@@ -211,7 +211,7 @@ mod tests {
     fn the_examples_are_understood() {
         let parse = |words: &str| Options::try_parse_from(words.split_whitespace());
         let all = parse("chroom-bench-media").unwrap();
-        assert_eq!((all.server.len(), all.scenario.len()), (2, 4));
+        assert_eq!((all.server.len(), all.scenario.len()), (2, 5));
         let one = parse("chroom-bench-media --server chroom --scenario fan-out --profile").unwrap();
         assert_eq!((one.server, one.scenario), (vec![Server::Chroom], vec![Scenario::FanOut]));
         let lossy = parse("x --scenario fan-out --size 200 --window 20 --downlink-loss 0.02 --uplink-delay 40").unwrap();

@@ -10,8 +10,10 @@ use crate::{
 };
 use std::time::Duration;
 
-/// Receivers of one publisher; media servers bound their rooms.
+/// Receivers of one publisher in a large room; media servers bound their rooms.
 const ROOM: u32 = 500;
+/// Receivers of one publisher in a small room.
+const SMALL_ROOM: u32 = 25;
 /// Listeners are added by so many until the audio room is full.
 const ROW: u32 = 100;
 /// Speakers of the audio room that can talk at once: each listener has as many m-lines.
@@ -25,6 +27,8 @@ const MOST: u32 = 10_000;
 pub enum Scenario {
     /// One publishes video, up to 500 in a room receive it; the size is the number of receivers.
     FanOut,
+    /// The same in rooms of 25 receivers: frames of many publishers come at different times.
+    Rooms,
     /// Everyone publishes sound and video and receives everyone else; the size is the number of rooms.
     Mesh,
     /// 500 listeners; the size counts hundreds of listeners of one speaker up to 5, then speakers beyond the first.
@@ -72,6 +76,7 @@ impl Scenario {
     pub fn name(self) -> &'static str {
         match self {
             Scenario::FanOut => "fan-out",
+            Scenario::Rooms => "rooms",
             Scenario::Mesh => "mesh",
             Scenario::Audio => "audio",
             Scenario::Joins => "joins",
@@ -81,7 +86,8 @@ impl Scenario {
     /// The size to begin with, and the greatest.
     pub fn sizes(self) -> (u32, u32) {
         match self {
-            Scenario::FanOut => (50, MOST),
+            Scenario::FanOut => (25, MOST),
+            Scenario::Rooms => (75, MOST),
             Scenario::Mesh => (2, 500),
             Scenario::Audio => (1, ROOM / ROW + SPEAKERS - 1),
             Scenario::Joins => (200, ROOM),
@@ -91,8 +97,9 @@ impl Scenario {
     /// Who is there.
     pub fn cast(self, shape: &Shape, size: u32) -> Cast {
         match self {
-            Scenario::FanOut => fan_out(Content::Video(shape.video), size),
-            Scenario::Joins => fan_out(Content::Video(shape.small), size),
+            Scenario::FanOut => fan_out(Content::Video(shape.video), size, ROOM),
+            Scenario::Rooms => fan_out(Content::Video(shape.video), size, SMALL_ROOM),
+            Scenario::Joins => fan_out(Content::Video(shape.small), size, ROOM),
             Scenario::Mesh => mesh(shape, size),
             Scenario::Audio => audio(Content::Audio(shape.audio), size),
         }
@@ -108,7 +115,7 @@ impl Scenario {
         };
         let sound = vec![shape.audio.kbps as usize * 125 / 50];
         match self {
-            Scenario::FanOut => vec![frame(&shape.video)],
+            Scenario::FanOut | Scenario::Rooms => vec![frame(&shape.video)],
             Scenario::Joins => vec![frame(&shape.small)],
             Scenario::Audio => vec![sound],
             // 30 frames to 50 packets of sound.
@@ -121,18 +128,18 @@ impl Scenario {
 }
 
 /// In each room one publisher, then receivers.
-fn fan_out(content: Content, size: u32) -> Cast {
+fn fan_out(content: Content, size: u32, capacity: u32) -> Cast {
     let mut cast = Cast::default();
     for receiver in 0..size {
-        let room = receiver / ROOM + 1;
+        let room = receiver / capacity + 1;
         // Numbers leave room for one publisher before each room's receivers.
-        let owner = (room - 1) * (ROOM + 1) + 1;
+        let owner = (room - 1) * (capacity + 1) + 1;
         let track = Track { source: room, owner, content };
-        if receiver % ROOM == 0 {
+        if receiver % capacity == 0 {
             cast.participants.push(Participant { number: owner, room, publish: vec![track], subscribe: vec![] });
             cast.active.push(room);
         }
-        let number = owner + 1 + receiver % ROOM;
+        let number = owner + 1 + receiver % capacity;
         cast.participants.push(Participant { number, room, publish: vec![], subscribe: vec![track] });
     }
     cast
@@ -186,7 +193,7 @@ mod tests {
     #[test]
     fn a_greater_size_only_adds_and_everything_is_unique() {
         let shape = Shape::default();
-        for scenario in [Scenario::FanOut, Scenario::Mesh, Scenario::Audio, Scenario::Joins] {
+        for scenario in [Scenario::FanOut, Scenario::Rooms, Scenario::Mesh, Scenario::Audio, Scenario::Joins] {
             let mut last = Cast::default();
             for size in 1..13 {
                 let size = if scenario == Scenario::FanOut { size * 100 } else { size };
@@ -212,6 +219,7 @@ mod tests {
         let shape = Shape::default();
         assert_eq!(Scenario::FanOut.cast(&shape, 501).active, [1, 2]);
         assert_eq!(Scenario::FanOut.cast(&shape, 501).participants.len(), 503);
+        assert_eq!(Scenario::Rooms.cast(&shape, 51).active, [1, 2, 3]);
         let mesh = Scenario::Mesh.cast(&shape, 2).participants;
         assert!(mesh.len() == 20 && mesh.iter().all(|one| one.subscribe.len() == 18));
         assert_eq!(Scenario::Audio.cast(&shape, 3).active.len(), 1);

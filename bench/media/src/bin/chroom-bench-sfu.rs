@@ -14,6 +14,7 @@ use std::{
     io::{BufRead, Write},
     net::SocketAddr,
 };
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
 /// Kilobits a second that a session may publish: more than any load here.
 const UPLINK_KBPS: u32 = 1_000_000;
@@ -32,7 +33,8 @@ struct Arguments {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    tracing_subscriber::fmt().with_max_level(tracing_subscriber::filter::LevelFilter::WARN).with_writer(std::io::stderr).init();
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).from_env_lossy();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let shards = usize::from(arguments.threads);
     let config = SfuConfig { listen: arguments.listen, advertise: None, shards, egress_loss: None };
     let sfu = Sfu::start(&config)?;

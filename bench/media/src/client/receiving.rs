@@ -164,10 +164,10 @@ impl Receiving {
         match (original, stream) {
             (Some(original), Some(stream)) if payload.len() > 2 => {
                 let index = stream.extend(original);
-                match stream.take(index, world.since) {
-                    Arrival::Late => world.counts.late += 1,
-                    // Probes of the path repeat what is there already.
-                    Arrival::New | Arrival::Duplicate => world.counts.padding += 1,
+                if stream.repair(index) {
+                    world.counts.late += 1;
+                } else {
+                    world.counts.padding += 1;
                 }
             }
             _ => world.counts.padding += 1,

@@ -83,12 +83,7 @@ impl Reception {
     pub fn take(&mut self, index: u64, now: Duration) -> Arrival {
         let ahead = index.wrapping_sub(self.highest) as i64;
         if ahead <= 0 {
-            let Some(at) = self.missing.iter().position(|missing| missing.index == index) else {
-                return Arrival::Duplicate;
-            };
-            self.missing.swap_remove(at);
-            self.received += 1;
-            return Arrival::Late;
+            return if self.repair(index) { Arrival::Late } else { Arrival::Duplicate };
         }
         let room = MAX_MISSING.saturating_sub(self.missing.len()) as u64;
         let gap = (ahead as u64 - 1).min(room);
@@ -96,6 +91,13 @@ impl Reception {
         self.highest = index;
         self.received += 1;
         Arrival::New
+    }
+
+    /// Takes in a resent packet. Whether it was missing: probes of the path repeat what is there, or name packets that never were.
+    pub fn repair(&mut self, index: u64) -> bool {
+        let at = self.missing.iter().position(|missing| missing.index == index);
+        self.received += u64::from(at.is_some());
+        at.map(|at| self.missing.swap_remove(at)).is_some()
     }
 
     /// Takes in a packet's timing.
@@ -215,6 +217,23 @@ mod tests {
         let block = reception.block(NOW + Duration::from_millis(500));
         assert_eq!((block.fraction, block.lost, block.highest), (128, 2, 65_543));
         assert_eq!((block.last_report, block.delay), (9, 32_768));
+    }
+
+    #[test]
+    fn only_what_is_missing_can_be_repaired() {
+        let mut reception = Reception::new(1, Kind::Video, 10);
+        for seq in [10, 12] {
+            let index = reception.extend(seq);
+            reception.take(index, NOW);
+        }
+        // A probe may name any number: the stream must not follow it.
+        for probe in [10, 12, 13, 20_000, 60_000] {
+            let index = reception.extend(probe);
+            assert!(!reception.repair(index), "{probe}");
+        }
+        assert!(reception.repair(11) && !reception.repair(11));
+        let next = reception.extend(13);
+        assert_eq!(reception.take(next, NOW), Arrival::New);
     }
 
     #[test]
