@@ -13,6 +13,8 @@ use std::{
 
 /// Time between checks until one is answered.
 const CHECK_EVERY: Duration = Duration::from_millis(200);
+/// First wait before a DTLS flight is sent again; browsers' is as short.
+const RESEND: Duration = Duration::from_millis(50);
 /// Longest DTLS message.
 const BUFFER: usize = 4_096;
 
@@ -92,7 +94,7 @@ impl Identity {
     pub fn new() -> Result<Self, HandshakeError> {
         let failed = |error: &dyn std::fmt::Display| HandshakeError::Dtls(error.to_string());
         let certificate = dimpl::certificate::generate_self_signed_certificate().map_err(|error| failed(&error))?;
-        let config = Config::builder().build().map_err(|error| failed(&error))?;
+        let config = Config::builder().flight_start_rto(RESEND).build().map_err(|error| failed(&error))?;
         Ok(Self { config: Arc::new(config), certificate })
     }
 
