@@ -37,6 +37,8 @@ pub struct Setup {
     pub subnet: Subnet,
     /// Sockets; each has its own buffer in the kernel.
     pub sockets: usize,
+    /// Whether a burst's packets are handed to the kernel together.
+    pub batches: bool,
     /// Clients' lines to the SFU.
     pub uplink: (Loss, Delay),
     /// Randomness begins with this.
@@ -81,7 +83,8 @@ impl Generator {
     pub fn start(setup: &Setup) -> Result<Self, StartError> {
         let identity = Identity::new()?;
         let origin = Instant::now();
-        let sockets = Sockets::open(setup.sockets, setup.subnet, origin, setup.uplink, setup.seed)?;
+        let mut sockets = Sockets::open(setup.sockets, setup.subnet, origin, setup.uplink, setup.seed)?;
+        sockets.out.batch(setup.batches);
         let ports = sockets.ports()?;
         let (orders, received) = channel();
         let (news, heard) = channel();

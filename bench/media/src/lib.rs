@@ -17,4 +17,5 @@ pub mod scenario;
 pub mod search;
 pub mod sfu;
 pub mod sockets;
+pub mod window;
 pub mod wire;

@@ -3,13 +3,7 @@
 //! Loopback's own addresses don't do: Janus's ICE library leaves loopback interfaces out, and binds its sockets to the interface of their address.
 //! Nothing of the load can leave the namespace, and nothing of the machine's traffic gets in.
 
-use std::{
-    ffi::OsStr,
-    io,
-    net::Ipv4Addr,
-    os::unix::process::CommandExt,
-    process::Command,
-};
+use std::{ffi::OsStr, io, net::Ipv4Addr, os::unix::process::CommandExt, process::Command};
 
 /// The server's address.
 pub const SERVER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
@@ -58,7 +52,9 @@ fn inside(arguments: impl Iterator<Item = impl AsRef<OsStr>>) -> Command {
     let program = std::env::current_exe().unwrap_or_else(|_| "chroom-bench-media".into());
     let mut command = Command::new("unshare");
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let is_root = status.lines().any(|line| line.strip_prefix("Uid:").is_some_and(|ids| ids.split_whitespace().nth(1) == Some("0")));
+    let is_root = status
+        .lines()
+        .any(|line| line.strip_prefix("Uid:").is_some_and(|ids| ids.split_whitespace().nth(1) == Some("0")));
     if !is_root {
         command.args(["--user", "--map-root-user"]);
     }

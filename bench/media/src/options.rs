@@ -118,6 +118,9 @@ pub struct Load {
     /// Up to as many milliseconds more, evenly spread.
     #[arg(long, default_value_t = 0)]
     uplink_jitter: u64,
+    /// Publishers hand a frame's packets to the kernel together, so that the server gets them together.
+    #[arg(long)]
+    pub uplink_batches: bool,
     /// Randomness begins with this.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -202,7 +205,6 @@ impl Load {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,7 +216,8 @@ mod tests {
         assert_eq!((all.server.len(), all.scenario.len()), (2, 5));
         let one = parse("chroom-bench-media --server chroom --scenario fan-out --profile").unwrap();
         assert_eq!((one.server, one.scenario), (vec![Server::Chroom], vec![Scenario::FanOut]));
-        let lossy = parse("x --scenario fan-out --size 200 --window 20 --downlink-loss 0.02 --uplink-delay 40").unwrap();
+        let lossy =
+            parse("x --scenario fan-out --size 200 --window 20 --downlink-loss 0.02 --uplink-delay 40").unwrap();
         assert_eq!(lossy.load.downlink(), Loss::Random { share: 0.02 });
         assert_eq!(lossy.load.uplink().1.base, Duration::from_millis(40));
         let bursts = parse("x --uplink-loss 0.05 --burst 5").unwrap().load.uplink().0;

@@ -41,7 +41,10 @@ const CALLS: [(&str, &[&str]); 3] = [
 const STAGES: [(&str, &[&str]); 9] = [
     (
         "encryption and decryption",
-        &["gcm", "aes", "ghash", "skip_iv", "srtp", "Srtp", "aead", "EVP_", "sha1", "crypto", "CRYPTO", "OPENSSL", "aws_lc"],
+        &[
+            "gcm", "aes", "ghash", "skip_iv", "srtp", "Srtp", "aead", "EVP_", "sha1", "crypto", "CRYPTO", "OPENSSL",
+            "aws_lc",
+        ],
     ),
     ("routing, rewriting", &["sfu::router", "sfu::rewrite", "sfu::codec", "sfu::layer", "sfu::meter", "videoroom"]),
     ("socket, batching", &["sfu::socket", "quinn_udp", "sendmsg", "recvmsg", "recvmmsg", "libgio"]),
@@ -71,7 +74,8 @@ pub fn profile(pid: u32, time: Duration, folder: &Path) -> Result<Vec<Stage>, Pr
     if !recorded.status.success() {
         return Err(ProfileError::Perf(String::from_utf8_lossy(&recorded.stderr).trim().to_owned()));
     }
-    let script = Command::new("perf").args(["script", "-F", "ip,sym,dso", "-i"]).arg(&data).stderr(Stdio::null()).output();
+    let script =
+        Command::new("perf").args(["script", "-F", "ip,sym,dso", "-i"]).arg(&data).stderr(Stdio::null()).output();
     Ok(stages(&String::from_utf8_lossy(&script.map_err(failed)?.stdout)))
 }
 
@@ -119,7 +123,8 @@ fn stage(stack: &[(&str, &str)]) -> &'static str {
     let Some((symbol, library)) = stack.first() else { return "other" };
     if library.starts_with("[kernel") || library.starts_with("[guest.kernel") {
         let call = stack.iter().find(|(symbol, _)| symbol.contains("sys_") && !symbol.starts_with("___sys"));
-        let of = |(_, parts): &&(&str, &[&str])| call.is_some_and(|(name, _)| parts.iter().any(|part| name.contains(part)));
+        let of =
+            |(_, parts): &&(&str, &[&str])| call.is_some_and(|(name, _)| parts.iter().any(|part| name.contains(part)));
         return CALLS.iter().find(of).map_or("kernel: interrupts, scheduling", |(name, _)| name);
     }
     let fits = |(_, parts): &&(&str, &[&str])| parts.iter().any(|part| symbol.contains(part) || library.contains(part));
@@ -150,7 +155,8 @@ mod tests {
 \t  5558 str0m::streams::send::StreamTx::poll_packet (/opt/chroom-bench-sfu)
 ";
         let stages = stages(script);
-        let share = |name: &str| stages.iter().find(|stage| stage.name.starts_with(name)).map_or(0.0, |stage| stage.share);
+        let share =
+            |name: &str| stages.iter().find(|stage| stage.name.starts_with(name)).map_or(0.0, |stage| stage.share);
         for name in ["kernel: sending", "routing", "kernel: waiting", "encryption", "kernel: interrupts"] {
             assert!((share(name) - 0.2).abs() < 1e-9, "{name}: {stages:?}");
         }

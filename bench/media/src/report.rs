@@ -2,10 +2,11 @@
 
 use crate::{
     bare::Sent,
-    lab::{Joined, Window, quantile},
+    lab::{Joined, quantile},
     machine,
     profile::Stage,
     scenario::{Scenario, Shape},
+    window::Window,
 };
 use std::fmt::Write;
 
@@ -129,7 +130,10 @@ pub fn table(setting: &Setting, runs: &[Run], bare: &[Bare]) -> String {
     let mut out = String::new();
     let Setting { processor, cores, kernel, .. } = setting;
     let build = if setting.optimised { "optimised" } else { "UNOPTIMISED" };
-    let _ = writeln!(out, "{processor}, {cores} cores, Linux {kernel}; {build} build; server and generator on a core each\n");
+    let _ = writeln!(
+        out,
+        "{processor}, {cores} cores, Linux {kernel}; {build} build; server and generator on a core each\n"
+    );
     out.push_str("| Scenario | Server | Round | Size | Sessions | Packets/s | Loss | p50, p99 delay | CPU, core busy | µs/packet | Memory/session | Join p50, p99 | Media p50, p99 | Load |\n");
     out.push_str("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n");
     for run in runs {
@@ -173,7 +177,13 @@ pub fn table(setting: &Setting, runs: &[Run], bare: &[Bare]) -> String {
         );
     }
     for run in runs.iter().filter(|run| !run.profile.is_empty()) {
-        let _ = writeln!(out, "\n{}, {}: {:.2} µs of CPU time per packet\n", run.server, run.scenario.name(), run.micros_per_packet());
+        let _ = writeln!(
+            out,
+            "\n{}, {}: {:.2} µs of CPU time per packet\n",
+            run.server,
+            run.scenario.name(),
+            run.micros_per_packet()
+        );
         out.push_str("| Stage | Share | µs/packet |\n|---|--:|--:|\n");
         for stage in &run.profile {
             let micros = stage.share * run.micros_per_packet();
@@ -187,7 +197,10 @@ pub fn table(setting: &Setting, runs: &[Run], bare: &[Bare]) -> String {
 pub fn missed(runs: &[Run], bare: &[Bare]) -> Vec<String> {
     let best = |scenario: Scenario, name: &str| {
         let of = |run: &&Run| run.scenario == scenario && run.server.starts_with(name);
-        runs.iter().filter(of).map(Run::forwarded).fold(None, |best: Option<f64>, next| Some(best.unwrap_or(0.0).max(next)))
+        runs.iter()
+            .filter(of)
+            .map(Run::forwarded)
+            .fold(None, |best: Option<f64>, next| Some(best.unwrap_or(0.0).max(next)))
     };
     let mut missed = Vec::new();
     let scenario = Scenario::FanOut;

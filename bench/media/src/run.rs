@@ -4,7 +4,7 @@ use crate::{
     bare::Sent,
     client::address::Subnet,
     generator::{Generator, Setup},
-    lab::{Cores, Lab, Window},
+    lab::{Cores, Lab},
     machine,
     options::{Options, Server},
     profile,
@@ -19,6 +19,7 @@ use crate::{
         process::pinned,
     },
     sockets::Sockets,
+    window::Window,
     wire::srtp::Profile,
 };
 use anyhow::{Context, Result, bail};
@@ -38,7 +39,8 @@ pub const BARE_TIME: Duration = Duration::from_secs(3);
 /// Puts this program on its core; threads and children that come later inherit it.
 pub fn pin(core: usize) -> Result<()> {
     let pid = std::process::id().to_string();
-    let done = Command::new("taskset").args(["--cpu-list", "--pid", &core.to_string(), &pid]).stdout(Stdio::null()).status();
+    let done =
+        Command::new("taskset").args(["--cpu-list", "--pid", &core.to_string(), &pid]).stdout(Stdio::null()).status();
     if !done.context("taskset (of util-linux) is needed")?.success() {
         bail!("core {core} can't be used");
     }
@@ -48,7 +50,13 @@ pub fn pin(core: usize) -> Result<()> {
 /// Runs a scenario on a server.
 pub fn run(options: &Options, server: Server, scenario: Scenario, round: u8) -> Result<Run> {
     let shape = options.load.shape();
-    let setup = Setup { subnet: Subnet::NAMESPACE, sockets: SOCKETS, uplink: options.load.uplink(), seed: options.load.seed };
+    let setup = Setup {
+        subnet: Subnet::NAMESPACE,
+        sockets: SOCKETS,
+        batches: options.load.uplink_batches,
+        uplink: options.load.uplink(),
+        seed: options.load.seed,
+    };
     let generator = Generator::start(&setup)?;
     let staff = Staff::new(&generator, options.load.downlink());
     let sfu: Box<dyn Sfu> = match server {
@@ -98,7 +106,8 @@ pub fn run(options: &Options, server: Server, scenario: Scenario, round: u8) -> 
         }
         search.tell(is_good);
     }
-    let best = windows.iter().filter(|window| window.is_good()).max_by(|a, b| a.forwarded.total_cmp(&b.forwarded)).copied();
+    let best =
+        windows.iter().filter(|window| window.is_good()).max_by(|a, b| a.forwarded.total_cmp(&b.forwarded)).copied();
     let mut stages = Vec::new();
     if options.profile
         && let Some(best) = &best
@@ -141,7 +150,10 @@ fn sfu_program(options: &Options) -> Result<PathBuf> {
     let beside = || Ok::<_, std::io::Error>(std::env::current_exe()?.with_file_name("chroom-bench-sfu"));
     let program = options.sfu_program.clone().map_or_else(beside, Ok)?;
     if !program.is_file() {
-        bail!("there is no {}: build it with cargo build --package chroom-bench-media, or name it with --sfu-program", program.display());
+        bail!(
+            "there is no {}: build it with cargo build --package chroom-bench-media, or name it with --sfu-program",
+            program.display()
+        );
     }
     Ok(program)
 }

@@ -207,7 +207,9 @@ mod tests {
                 assert_eq!(sources.iter().collect::<BTreeSet<_>>().len(), sources.len());
                 for one in &cast.participants {
                     assert!(one.publish.iter().all(|track| track.owner == one.number));
-                    assert!(one.subscribe.iter().all(|track| sources.contains(&track.source) && track.owner != one.number));
+                    assert!(
+                        one.subscribe.iter().all(|track| sources.contains(&track.source) && track.owner != one.number)
+                    );
                 }
                 last = cast;
             }

@@ -25,6 +25,10 @@ const BUFFER: usize = 4 << 20;
 /// Largest datagram of a path, for the size of what is received at once.
 const MTU: usize = 1_500;
 
+/// Packets and bytes that one system call can take.
+const SEGMENTS: usize = 64;
+const MAX_BURST: usize = 65_000;
+
 struct Socket {
     socket: UdpSocket,
     state: UdpSocketState,
@@ -32,6 +36,17 @@ struct Socket {
 
 /// Datagrams on a modelled line, by the time of their arrival; the number keeps equals in order.
 type Waiting = BinaryHeap<Reverse<(Duration, u64, u32, SocketAddr, Vec<u8>)>>;
+
+/// Packets of a burst that go out with one system call.
+#[derive(Default)]
+struct Burst {
+    to: Option<(ClientId, SocketAddr)>,
+    bytes: Vec<u8>,
+    /// Size of all but the last.
+    segment: usize,
+    last: usize,
+    count: usize,
+}
 
 /// The sending side.
 pub struct Outbox {
@@ -43,6 +58,8 @@ pub struct Outbox {
     waiting: Waiting,
     order: u64,
     random: StdRng,
+    batches: bool,
+    burst: Burst,
     /// Datagrams that the kernel didn't take.
     pub refused: u64,
     /// Datagrams that the modelled lines lost.
@@ -59,13 +76,7 @@ pub struct Sockets {
 
 impl Sockets {
     /// Opens them; clients' way to the SFU is like `uplink`.
-    pub fn open(
-        count: usize,
-        subnet: Subnet,
-        origin: Instant,
-        uplink: (Loss, Delay),
-        seed: u64,
-    ) -> io::Result<Self> {
+    pub fn open(count: usize, subnet: Subnet, origin: Instant, uplink: (Loss, Delay), seed: u64) -> io::Result<Self> {
         let mut sockets = Vec::with_capacity(count);
         let mut size = MTU;
         for _ in 0..count.max(1) {
@@ -85,6 +96,8 @@ impl Sockets {
             waiting: BinaryHeap::new(),
             order: 0,
             random: StdRng::seed_from_u64(seed),
+            batches: false,
+            burst: Burst::default(),
             refused: 0,
             lost: 0,
         };
@@ -124,6 +137,11 @@ impl Sockets {
 }
 
 impl Outbox {
+    /// Hands a burst's packets to the kernel together from now on, so that the server gets them together too.
+    pub fn batch(&mut self, batches: bool) {
+        self.batches = batches;
+    }
+
     /// How many sockets there are.
     pub fn sockets(&self) -> usize {
         self.sockets.len()
@@ -148,13 +166,21 @@ impl Outbox {
         }
     }
 
+    fn is_perfect(&self) -> bool {
+        self.uplink == (Loss::None, Delay::default())
+    }
+
     fn transmit(&mut self, from: ClientId, to: SocketAddr, datagram: &[u8]) {
+        self.transmit_all(from, to, datagram, None);
+    }
+
+    fn transmit_all(&mut self, from: ClientId, to: SocketAddr, datagrams: &[u8], segment_size: Option<usize>) {
         let Some(socket) = self.sockets.get(from.socket(self.sockets.len())) else { return };
         let transmit = Transmit {
             destination: to,
             ecn: None,
-            contents: datagram,
-            segment_size: None,
+            contents: datagrams,
+            segment_size,
             src_ip: Some(self.subnet.ip(from).into()),
         };
         if socket.state.try_send(UdpSockRef::from(&socket.socket), &transmit).is_err() {
@@ -164,12 +190,43 @@ impl Outbox {
 }
 
 impl Out for Outbox {
+    fn burst(&mut self, from: ClientId, to: SocketAddr, datagram: &[u8]) {
+        if !self.batches || !self.is_perfect() {
+            self.send(from, to, datagram);
+            return;
+        }
+        let burst = &self.burst;
+        let joins = burst.to == Some((from, to))
+            && burst.last == burst.segment
+            && datagram.len() <= burst.segment
+            && burst.count < SEGMENTS
+            && burst.bytes.len() + datagram.len() <= MAX_BURST;
+        if !joins {
+            self.flush();
+            self.burst.to = Some((from, to));
+            self.burst.segment = datagram.len();
+        }
+        self.burst.last = datagram.len();
+        self.burst.count += 1;
+        self.burst.bytes.extend_from_slice(datagram);
+    }
+
+    fn flush(&mut self) {
+        let Some((from, to)) = self.burst.to.take() else { return };
+        let bytes = std::mem::take(&mut self.burst.bytes);
+        self.transmit_all(from, to, &bytes, (self.burst.count > 1).then_some(self.burst.segment));
+        // The buffer is used again.
+        self.burst.bytes = bytes;
+        self.burst.bytes.clear();
+        self.burst.count = 0;
+    }
+
     fn send(&mut self, from: ClientId, to: SocketAddr, datagram: &[u8]) {
-        let (loss, delay) = self.uplink;
-        if loss == Loss::None && delay == Delay::default() {
+        if self.is_perfect() {
             self.transmit(from, to, datagram);
             return;
         }
+        let (loss, delay) = self.uplink;
         let line = self.lines.entry(from).or_insert_with(|| Line::new(loss, delay));
         if line.loses(&mut self.random) {
             self.lost += 1;

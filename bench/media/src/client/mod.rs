@@ -8,6 +8,7 @@ pub mod publication;
 pub mod receiving;
 pub mod reception;
 pub mod source;
+pub mod vp8;
 
 use crate::{counts::Counts, model::line::Line};
 use address::ClientId;
@@ -89,6 +90,12 @@ pub struct World<'a, O> {
 pub trait Out {
     /// Sends one.
     fn send(&mut self, from: ClientId, to: SocketAddr, datagram: &[u8]);
+
+    /// Sends one of a burst; it may wait for the others until [`Out::flush`].
+    fn burst(&mut self, from: ClientId, to: SocketAddr, datagram: &[u8]);
+
+    /// Sends what waits.
+    fn flush(&mut self);
 }
 
 enum State {
@@ -279,8 +286,9 @@ impl Client {
                 let subscribers = sources.get_mut(source).map_or(0, |source| source.send(number, wall()));
                 counts.published += 1;
                 counts.due += subscribers;
-                out.send(id, remote, packet);
+                out.burst(id, remote, packet);
             });
+            world.out.flush();
             world.counts.corrupt += u64::from(sent.is_err());
         }
         let out = &mut *world.out;

@@ -1,5 +1,6 @@
 //! A stream that a client publishes: the source's frames as packets.
 
+use super::vp8;
 use crate::{
     model::{
         audio::{Audio, AudioSource},
@@ -16,7 +17,7 @@ use rand::Rng;
 use std::time::Duration;
 
 /// Bytes at a payload's beginning that belong to the codec, and that an SFU may rewrite (picture ids).
-pub const HEAD: usize = 16;
+pub const HEAD: usize = vp8::HEAD;
 /// Sent packets that can be sent again.
 const REMEMBERED: usize = 1_024;
 
@@ -155,7 +156,7 @@ impl Publication {
                     batch.extend(frame.payloads().enumerate().map(|(index, size)| Written {
                         timestamp,
                         marker: index + 1 == count,
-                        head: vp8(frame.number, index == 0, frame.keyframe, *height),
+                        head: vp8::head(frame.number, index == 0, frame.keyframe, *height),
                         size,
                         ..Written::default()
                     }));
@@ -242,20 +243,6 @@ impl Publication {
         }
         writer.srtp.protect_rtp(writer.packet, header, ssrc, index.into())
     }
-}
-
-/// Payload descriptor with a picture id of 15 bits (RFC 7741 §4.2), and on a frame's first packet the frame's header (§4.3).
-fn vp8(number: u32, first: bool, keyframe: bool, height: u16) -> [u8; HEAD] {
-    let [high, low] = ((number & 0x7FFF) as u16).to_be_bytes();
-    let mut head = [0; HEAD];
-    let descriptor = [0x80 | u8::from(first) << 4, 0x80, high | 0x80, low];
-    let [width_low, width_high] = (height / 9 * 16).to_le_bytes();
-    let [height_low, height_high] = height.to_le_bytes();
-    let frame =
-        [u8::from(!keyframe), 0, 0, 0x9D, 0x01, 0x2A, width_low, width_high, height_low, height_high];
-    let len = if !first { 4 } else if keyframe { 14 } else { 7 };
-    head.iter_mut().zip(descriptor.into_iter().chain(frame).take(len)).for_each(|(to, from)| *to = from);
-    head
 }
 
 #[cfg(test)]

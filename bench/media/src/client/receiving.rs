@@ -140,7 +140,8 @@ impl Receiving {
                 None => world.counts.corrupt += 1,
             }
         }
-        let sent = stream.bound.and_then(|(source, shift)| world.sources.sent_at(source, shift.wrapping_add(index as u32)));
+        let sent =
+            stream.bound.and_then(|(source, shift)| world.sources.sent_at(source, shift.wrapping_add(index as u32)));
         match sent {
             Some(sent) => world.counts.delays.add(Duration::from_nanos(arrived.saturating_sub(sent))),
             None => world.counts.untimed += 1,

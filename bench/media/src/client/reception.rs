@@ -1,9 +1,6 @@
 //! What a client received of one stream, and what it says about it.
 
-use crate::wire::{
-    rtcp::Block,
-    sdp::Kind,
-};
+use crate::wire::{rtcp::Block, sdp::Kind};
 use std::time::Duration;
 
 /// Missing packets that are remembered.
@@ -87,7 +84,12 @@ impl Reception {
         }
         let room = MAX_MISSING.saturating_sub(self.missing.len()) as u64;
         let gap = (ahead as u64 - 1).min(room);
-        self.missing.extend((index - gap..index).map(|index| Missing { index, since: now, asked: 0, last_asked: None }));
+        self.missing.extend((index - gap..index).map(|index| Missing {
+            index,
+            since: now,
+            asked: 0,
+            last_asked: None,
+        }));
         self.highest = index;
         self.received += 1;
         Arrival::New

@@ -219,13 +219,14 @@ mod tests {
             salt: hex("517569642070726f2071756f").try_into().unwrap(),
         };
         let srtp = Srtp { rtp: key(), rtcp: key(), next_rtcp: 1 };
-        let plain = hex("8040f17b8041f8d35501a0b2 47616c6c696120657374206f6d6e697320646976697361 20696e207061727465732074726573");
+        let plain = hex(
+            "8040f17b8041f8d35501a0b2 47616c6c696120657374206f6d6e697320646976697361 20696e207061727465732074726573",
+        );
         let mut packet = plain.clone();
         srtp.protect_rtp(&mut packet, 12, 0x5501_a0b2, 0xf17b).unwrap();
-        let sealed = hex(
-            "8040f17b8041f8d35501a0b2 f24de3a3fb34de6cacba861c9d7e4bcabe633bd5 0d294e6f42a5f47a51c7d19b36de3adf \
-             8833899d7f27beb16a9152cf765ee4390cce",
-        );
+        let sealed =
+            hex("8040f17b8041f8d35501a0b2 f24de3a3fb34de6cacba861c9d7e4bcabe633bd5 0d294e6f42a5f47a51c7d19b36de3adf \
+             8833899d7f27beb16a9152cf765ee4390cce");
         assert_eq!(packet, sealed);
         assert_eq!(srtp.open_rtp(&mut packet, 12, 0x5501_a0b2, 0xf17b).unwrap(), &plain[12..]);
     }

@@ -7,7 +7,17 @@ use std::{fs, path::Path};
 
 /// Everything that the video room over a Unix socket doesn't need.
 const PLUGINS: [&str; 11] = [
-    "audiobridge", "echotest", "nosip", "recordplay", "sip", "streaming", "textroom", "videocall", "voicemail", "lua", "duktape",
+    "audiobridge",
+    "echotest",
+    "nosip",
+    "recordplay",
+    "sip",
+    "streaming",
+    "textroom",
+    "videocall",
+    "voicemail",
+    "lua",
+    "duktape",
 ];
 const TRANSPORTS: [&str; 5] = ["http", "websockets", "rabbitmq", "mqtt", "nanomsg"];
 
@@ -24,7 +34,8 @@ impl Configuration {
         let (certificate, key) = identity.der();
         fs::write(path("certificate.pem"), pem("CERTIFICATE", certificate))?;
         fs::write(path("key.pem"), pem("PRIVATE KEY", key))?;
-        let libraries = |names: &[&str]| names.iter().map(|name| format!("libjanus_{name}.so")).collect::<Vec<_>>().join(",");
+        let libraries =
+            |names: &[&str]| names.iter().map(|name| format!("libjanus_{name}.so")).collect::<Vec<_>>().join(",");
         let loops = if self.event_loops > 0 { format!("event_loops = {}", self.event_loops) } else { String::new() };
         let main = format!(
             "general: {{ configs_folder = \"{}\"; debug_level = 2; debug_colors = false; session_timeout = 0; {loops} }}\n\

@@ -64,7 +64,13 @@ impl Janus {
         let mut process = Process::start(command)?;
         let mut link = Link::open(folder.path(), || process.is_alive()).inspect_err(|_| {
             let log = std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
-            log.lines().rev().take(LAST_WORDS).collect::<Vec<_>>().iter().rev().for_each(|line| eprintln!("janus: {line}"));
+            log.lines()
+                .rev()
+                .take(LAST_WORDS)
+                .collect::<Vec<_>>()
+                .iter()
+                .rev()
+                .for_each(|line| eprintln!("janus: {line}"));
         })?;
         let created = link.ask(json!({ "janus": "create" }))?;
         let session = id(&created).ok_or(SfuError::Missing("session"))?;
@@ -113,7 +119,8 @@ impl Janus {
         let handle = self.link.attach(self.session)?;
         let feeds: BTreeSet<u32> = tracks.iter().map(|track| track.owner).collect();
         let streams: Vec<Value> = feeds.into_iter().map(|feed| json!({ "feed": feed })).collect();
-        let body = json!({ "request": "join", "ptype": "subscriber", "room": room, "streams": streams, "autoupdate": false });
+        let body =
+            json!({ "request": "join", "ptype": "subscriber", "room": room, "streams": streams, "autoupdate": false });
         let (_, offer) = self.link.tell(self.session, handle, &body, None)?;
         let remote = Description::read(&offer.ok_or(SfuError::Missing("offer"))?)?;
         // What is offered is taken as it is.
