@@ -106,8 +106,9 @@ pub fn run(options: &Options, server: Server, scenario: Scenario, round: u8) -> 
         }
         search.tell(is_good);
     }
-    let best =
-        windows.iter().filter(|window| window.is_good()).max_by(|a, b| a.forwarded.total_cmp(&b.forwarded)).copied();
+    // At a size that was asked for, the figures are what is wanted, good or not.
+    let good = windows.iter().filter(|window| window.is_good()).max_by(|a, b| a.forwarded.total_cmp(&b.forwarded));
+    let best = if fixed.is_some() { windows.last() } else { good }.copied();
     let mut stages = Vec::new();
     if options.profile
         && let Some(best) = &best

@@ -20,6 +20,8 @@ use std::time::Duration;
 
 /// Of so many packets of a stream one is opened. A power of two, so that it is told from a number's low bits.
 const SAMPLE: u64 = 64;
+/// Bandwidth is probed on this stream where no other can be padded.
+const PROBE: u32 = 0;
 /// Most streams of one client.
 const MAX_STREAMS: usize = 256;
 
@@ -92,6 +94,11 @@ impl Receiving {
         }
         if let Some(seq) = header.transport_seq {
             feedback.arrived(seq, Duration::from_nanos(arrived), header.ssrc);
+        }
+        // The probing stream, and padding: they have no content.
+        if header.ssrc == PROBE || header.padded {
+            world.counts.padding += 1;
+            return false;
         }
         match self.uses.iter().find(|(payload_type, _)| *payload_type == header.payload_type) {
             Some((_, Use::Media(kind))) => {

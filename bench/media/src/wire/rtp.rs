@@ -13,6 +13,8 @@ pub struct Header {
     pub timestamp: u32,
     /// The stream.
     pub ssrc: u32,
+    /// Whether padding ends the packet.
+    pub padded: bool,
     /// Bytes of the header, extensions and all.
     pub len: usize,
     /// Transport-wide sequence number, where its extension is there.
@@ -37,8 +39,16 @@ impl Header {
             len += 4 + 4 * words;
         }
         let ssrc = be32(packet, 8)?;
-        let (seq, timestamp) = (be16(packet, 2)?, be32(packet, 4)?);
-        (len <= packet.len()).then_some(Self { payload_type: second & 0x7F, seq, timestamp, ssrc, len, transport_seq })
+        let header = Self {
+            payload_type: second & 0x7F,
+            seq: be16(packet, 2)?,
+            timestamp: be32(packet, 4)?,
+            ssrc,
+            padded: first & 0x20 != 0,
+            len,
+            transport_seq,
+        };
+        (len <= packet.len()).then_some(header)
     }
 }
 

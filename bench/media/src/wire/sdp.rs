@@ -117,70 +117,24 @@ pub enum SdpError {
 impl Description {
     /// The text; the writer begins the DTLS handshake.
     pub fn text(&self) -> String {
-        let mut text = String::from("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE");
+        // What all lines share is said once: Janus reads no more than 8 KiB.
+        let Self { ufrag, password, fingerprint, .. } = self;
+        let mut text = format!(
+            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\n\
+             a=fingerprint:sha-256 {fingerprint}\r\na=setup:active\r\na=group:BUNDLE"
+        );
         for line in &self.lines {
             let _ = write!(text, " {}", line.mid);
         }
         text.push_str("\r\n");
-        for line in &self.lines {
-            self.line(&mut text, line);
+        for (index, line) in self.lines.iter().enumerate() {
+            line.write(&mut text);
+            if let Some(candidate) = self.candidate.filter(|_| index == 0) {
+                let (ip, port) = (candidate.ip(), candidate.port());
+                let _ = write!(text, "a=candidate:1 1 udp 2130706431 {ip} {port} typ host\r\na=end-of-candidates\r\n");
+            }
         }
         text
-    }
-
-    fn line(&self, text: &mut String, line: &Line) {
-        let Numbers { payload_type, rtx, transport, mid, rid, level } = line.numbers;
-        let mut add = |arguments: std::fmt::Arguments<'_>| {
-            let _ = write!(text, "{arguments}\r\n");
-        };
-        let with_rtx = if rtx > 0 { format!(" {rtx}") } else { String::new() };
-        add(format_args!("m={} 9 UDP/TLS/RTP/SAVPF {payload_type}{with_rtx}", line.kind.name()));
-        add(format_args!("c=IN IP4 0.0.0.0"));
-        add(format_args!("a=mid:{}", line.mid));
-        add(format_args!("a=ice-ufrag:{}", self.ufrag));
-        add(format_args!("a=ice-pwd:{}", self.password));
-        add(format_args!("a=fingerprint:sha-256 {}", self.fingerprint));
-        add(format_args!("a=setup:active"));
-        add(format_args!("a=rtcp-mux"));
-        add(format_args!("a=rtcp-rsize"));
-        add(format_args!("{}", if line.direction == Direction::Send { "a=sendonly" } else { "a=recvonly" }));
-        match line.kind {
-            Kind::Audio => {
-                add(format_args!("a=rtpmap:{payload_type} opus/48000/2"));
-                add(format_args!("a=fmtp:{payload_type} minptime=10;useinbandfec=1"));
-            }
-            Kind::Video => {
-                add(format_args!("a=rtpmap:{payload_type} VP8/90000"));
-                add(format_args!("a=rtcp-fb:{payload_type} nack"));
-                add(format_args!("a=rtcp-fb:{payload_type} nack pli"));
-                add(format_args!("a=rtcp-fb:{payload_type} ccm fir"));
-            }
-        }
-        if transport > 0 {
-            add(format_args!("a=rtcp-fb:{payload_type} transport-cc"));
-        }
-        if rtx > 0 {
-            add(format_args!("a=rtpmap:{rtx} rtx/90000"));
-            add(format_args!("a=fmtp:{rtx} apt={payload_type}"));
-        }
-        for (id, uri) in [(transport, TRANSPORT), (mid, MID), (rid, RID), (level, LEVEL)] {
-            if id > 0 {
-                add(format_args!("a=extmap:{id} {uri}"));
-            }
-        }
-        if let [media, resent] = line.ssrcs.as_slice() {
-            add(format_args!("a=ssrc-group:FID {media} {resent}"));
-        }
-        line.ssrcs.iter().for_each(|ssrc| add(format_args!("a=ssrc:{ssrc} cname:load")));
-        if !line.layers.is_empty() {
-            line.layers.iter().for_each(|layer| add(format_args!("a=rid:{layer} send")));
-            add(format_args!("a=simulcast:send {}", line.layers.join(";")));
-        }
-        if let Some(candidate) = self.candidate {
-            let (ip, port) = (candidate.ip(), candidate.port());
-            add(format_args!("a=candidate:1 1 udp 2130706431 {ip} {port} typ host"));
-            add(format_args!("a=end-of-candidates"));
-        }
     }
 
     /// Reads the other side's description. Of codecs, VP8, Opus and VP8's retransmissions are seen.
@@ -220,6 +174,54 @@ impl Description {
         match missing.into_iter().find(|(_, missing)| *missing) {
             Some((what, _)) => Err(SdpError::Missing(what)),
             None => Ok(all),
+        }
+    }
+}
+
+impl Line {
+    fn write(&self, text: &mut String) {
+        let Numbers { payload_type, rtx, transport, mid, rid, level } = self.numbers;
+        let mut add = |arguments: std::fmt::Arguments<'_>| {
+            let _ = write!(text, "{arguments}\r\n");
+        };
+        let with_rtx = if rtx > 0 { format!(" {rtx}") } else { String::new() };
+        add(format_args!("m={} 9 UDP/TLS/RTP/SAVPF {payload_type}{with_rtx}", self.kind.name()));
+        add(format_args!("c=IN IP4 0.0.0.0"));
+        add(format_args!("a=mid:{}", self.mid));
+        add(format_args!("a=rtcp-mux"));
+        add(format_args!("a=rtcp-rsize"));
+        add(format_args!("{}", if self.direction == Direction::Send { "a=sendonly" } else { "a=recvonly" }));
+        match self.kind {
+            Kind::Audio => {
+                add(format_args!("a=rtpmap:{payload_type} opus/48000/2"));
+                add(format_args!("a=fmtp:{payload_type} minptime=10;useinbandfec=1"));
+            }
+            Kind::Video => {
+                add(format_args!("a=rtpmap:{payload_type} VP8/90000"));
+                add(format_args!("a=rtcp-fb:{payload_type} nack"));
+                add(format_args!("a=rtcp-fb:{payload_type} nack pli"));
+                add(format_args!("a=rtcp-fb:{payload_type} ccm fir"));
+            }
+        }
+        if transport > 0 {
+            add(format_args!("a=rtcp-fb:{payload_type} transport-cc"));
+        }
+        if rtx > 0 {
+            add(format_args!("a=rtpmap:{rtx} rtx/90000"));
+            add(format_args!("a=fmtp:{rtx} apt={payload_type}"));
+        }
+        for (id, uri) in [(transport, TRANSPORT), (mid, MID), (rid, RID), (level, LEVEL)] {
+            if id > 0 {
+                add(format_args!("a=extmap:{id} {uri}"));
+            }
+        }
+        if let [media, resent] = self.ssrcs.as_slice() {
+            add(format_args!("a=ssrc-group:FID {media} {resent}"));
+        }
+        self.ssrcs.iter().for_each(|ssrc| add(format_args!("a=ssrc:{ssrc} cname:load")));
+        if !self.layers.is_empty() {
+            self.layers.iter().for_each(|layer| add(format_args!("a=rid:{layer} send")));
+            add(format_args!("a=simulcast:send {}", self.layers.join(";")));
         }
     }
 }
