@@ -17,5 +17,6 @@ pub mod scenario;
 pub mod search;
 pub mod sfu;
 pub mod sockets;
+mod turns;
 pub mod window;
 pub mod wire;

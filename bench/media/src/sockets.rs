@@ -5,8 +5,8 @@
 
 use crate::{
     client::{
-        Out,
         address::{ClientId, Subnet},
+        world::Out,
     },
     model::line::{Delay, Line, Loss},
 };

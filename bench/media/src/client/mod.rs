@@ -9,24 +9,26 @@ pub mod receiving;
 pub mod reception;
 pub mod source;
 pub mod vp8;
+pub mod world;
 
-use crate::{counts::Counts, model::line::Line};
+use crate::{
+    model::line::Line,
+    wire::{
+        rtcp::{self, Told},
+        rtp, sdp, stun,
+    },
+};
 use address::ClientId;
 use feedback::Feedback;
 use handshake::{Credentials, Handshake, HandshakeError, Identity, Keys};
 use publication::{Publication, Writer};
-use rand::{Rng, rngs::StdRng};
+use rand::Rng;
 use receiving::Receiving;
-use source::Sources;
 use std::{
     net::SocketAddr,
     time::{Duration, Instant},
 };
-
-use crate::wire::{
-    rtcp::{self, Told},
-    rtp, sdp, stun,
-};
+use world::{Out, World, wall};
 
 /// Mean time between consent checks; each is drawn between 0.8 and 1.2 of it (RFC 7675 §5.1).
 const CONSENT: Duration = Duration::from_secs(5);
@@ -64,38 +66,6 @@ pub enum News {
     Failed(HandshakeError),
     /// It didn't come up in time.
     Late,
-}
-
-/// What clients share while they take their turns.
-pub struct World<'a, O> {
-    /// Now.
-    pub now: Instant,
-    /// Now, since the load began.
-    pub since: Duration,
-    /// Now, in nanoseconds of the system's clock.
-    pub wall: u64,
-    /// Randomness.
-    pub random: &'a mut StdRng,
-    /// All sources.
-    pub sources: &'a mut Sources,
-    /// What is counted.
-    pub counts: &'a mut Counts,
-    /// Where datagrams go.
-    pub out: &'a mut O,
-    /// A buffer.
-    pub packet: &'a mut Vec<u8>,
-}
-
-/// Takes datagrams of clients.
-pub trait Out {
-    /// Sends one.
-    fn send(&mut self, from: ClientId, to: SocketAddr, datagram: &[u8]);
-
-    /// Sends one of a burst; it may wait for the others until [`Out::flush`].
-    fn burst(&mut self, from: ClientId, to: SocketAddr, datagram: &[u8]);
-
-    /// Sends what waits.
-    fn flush(&mut self);
 }
 
 enum State {
@@ -300,10 +270,4 @@ impl Client {
             world.counts.checks += 1;
         }
     }
-}
-
-/// The system's clock, in nanoseconds: the one that the kernel stamps datagrams with.
-pub fn wall() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }

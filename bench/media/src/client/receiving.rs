@@ -1,10 +1,10 @@
 //! All that a client receives: packets told apart by their clear headers, a sample opened to see that it is the right content.
 
 use super::{
-    Out, World,
     feedback::Feedback,
     publication::HEAD,
     reception::{Arrival, Reception},
+    world::{Out, World},
 };
 use crate::{
     model::line::Line,
