@@ -81,6 +81,8 @@ struct Participant {
     connection: Connection,
     incoming: mpsc::Receiver<Incoming>,
     connected: bool,
+    /// Whether nobody watches the video, so that it isn't sent.
+    unwatched: bool,
     /// The last negotiation failed for a passing reason and is due again.
     unsettled: bool,
     others: BTreeMap<String, (String, Track)>,
@@ -130,6 +132,7 @@ pub async fn run(plan: Plan, intake: Arc<Intake>, stop: CancellationToken) -> Re
         connection,
         incoming,
         connected: false,
+        unwatched: false,
         unsettled: false,
         others,
         intake,
@@ -237,6 +240,11 @@ impl Participant {
             RoomEvent::TrackUnpublished { track, .. } => {
                 self.others.remove(&track);
             }
+            RoomEvent::LayersWanted { track, paused } => {
+                if self.connection.ids().1.as_ref() == Some(&track) {
+                    self.unwatched = paused;
+                }
+            }
             RoomEvent::Moved { node } => {
                 self.report.moves += 1;
                 self.report.node = node.id.to_string();
@@ -264,6 +272,7 @@ impl Participant {
         self.connection = connection;
         self.incoming = incoming;
         self.connected = false;
+        self.unwatched = false;
         self.negotiate().await
     }
 
@@ -299,6 +308,9 @@ impl Participant {
 
     async fn send_video(&mut self) -> Result<(), ParticipantError> {
         let (_, Some(track)) = self.connection.ids() else { return Ok(()) };
+        if self.unwatched {
+            return Ok(());
+        }
         let Some(source) = &mut self.video else { return Ok(()) };
         for packet in source.next(track_tag(&track), now_us()) {
             self.report.sent_packets += 1;

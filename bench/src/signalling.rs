@@ -85,6 +85,13 @@ pub enum RoomEvent {
         /// Id of the track.
         track: String,
     },
+    /// What of an own video anyone watches.
+    LayersWanted {
+        /// Id of the track.
+        track: String,
+        /// Whether nobody watches at all.
+        paused: bool,
+    },
     /// The session goes on at another media node.
     Moved {
         /// Which.

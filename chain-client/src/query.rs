@@ -206,6 +206,24 @@ impl ChainClient {
         Ok(self.ask_api(api().claimable_epochs(Static(node))).await?.unwrapped())
     }
 
+    /// The highest price per GiB, in the smallest unit, that `application` lets `orchestrator` agree to for usage in `epoch`; 0 if it may spend
+    /// nothing.
+    pub async fn price_limit(
+        &self,
+        application: &AccountId,
+        orchestrator: NodeId,
+        epoch: QosEpoch,
+    ) -> Result<Balance, QueryError> {
+        let application = subxt_account(application);
+        let question =
+            runtime::view_functions().rewards().price_limit(application, Static(orchestrator), Static(epoch));
+        self.ask(|at| {
+            let question = &question;
+            async move { crate::view::call(&at, question).await }
+        })
+        .await
+    }
+
     /// What an application has in its escrow, in the smallest unit.
     pub async fn escrow(&self, application: &AccountId) -> Result<Balance, QueryError> {
         self.ask_api(api().escrow(subxt_account(application))).await

@@ -30,6 +30,14 @@
         with = "::subxt::utils::Static<::chroom_primitives::QosEpoch>"
     ),
     substitute_type(
+        path = "chroom_primitives::evidence::RecordEquivocation",
+        with = "::subxt::utils::Static<::chroom_primitives::evidence::RecordEquivocation>"
+    ),
+    substitute_type(
+        path = "chroom_primitives::evidence::RootEquivocation",
+        with = "::subxt::utils::Static<::chroom_primitives::evidence::RootEquivocation>"
+    ),
+    substitute_type(
         path = "chroom_primitives::merkle::Root",
         with = "::subxt::utils::Static<::chroom_primitives::merkle::Root>"
     ),

@@ -7,7 +7,7 @@ use crate::{
     query::AtBlock,
 };
 use chroom_primitives::{Balance, Hash};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 use subxt::{
     config::{DefaultExtrinsicParamsBuilder, Hasher as _, transaction_extensions::Params as _},
     error::{DispatchError, ExtrinsicError},
@@ -57,6 +57,9 @@ pub struct EventSummary {
     pub event: String,
     /// Its fields, for people.
     pub fields: String,
+    /// Those of its fields that are numbers.
+    #[serde(skip)]
+    pub numbers: BTreeMap<String, u128>,
 }
 
 /// A transaction did not succeed.
@@ -349,11 +352,22 @@ fn summarise(at: &AtBlock, hash: Hash, phase: Phase, events: &Events<ChroomConfi
         summaries.push(EventSummary {
             pallet: pallet.to_owned(),
             event: name.to_owned(),
+            numbers: fields.as_ref().map(numbers).unwrap_or_default(),
             fields: fields.map(|fields| fields.to_string()).unwrap_or_default(),
         });
     }
     let block_number = u32::try_from(at.block_number()).unwrap_or(u32::MAX);
     Ok(TxOutcome { extrinsic_hash: hash, block_hash: at.block_hash(), block_number, fee, events: summaries })
+}
+
+/// The fields that are numbers, by name.
+fn numbers(fields: &Composite<()>) -> BTreeMap<String, u128> {
+    match fields {
+        Composite::Named(fields) => {
+            fields.iter().filter_map(|(name, value)| Some((name.clone(), value.as_u128()?))).collect()
+        }
+        Composite::Unnamed(_) => BTreeMap::new(),
+    }
 }
 
 fn named_number(fields: &Composite<()>, name: &str) -> Option<u128> {

@@ -6,10 +6,12 @@
 //! ```
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use chroom_chain_client::{ChainClient, Membership, NewNode, NodeUpdate, Signer, SubmitError};
+use chroom_chain_client::{ChainClient, Membership, NewNode, NodeUpdate, SentRoots, Signer, SubmitError};
 use chroom_primitives::{
     CHR, CapacityClass, H3Cell, NodeId, NodeStatus, QosEpoch, Role, SnapshotLeaf,
+    evidence::{RecordEquivocation, RootEquivocation, RootStatement},
     merkle::{Root, Tree},
+    record::NodeRecord,
 };
 use chroom_wallet::Wallet;
 use std::{sync::Arc, time::Duration};
@@ -138,8 +140,9 @@ async fn until(client: &ChainClient, what: impl Fn(&Membership) -> bool) -> Arc<
 async fn a_node_lives_on_the_chain() {
     let node = Node::start();
     let client = node.client().await;
-    let charlie = Signer::from(dev::charlie());
-    let before = client.balance(&charlie.account()).await.unwrap();
+    let (charlie, dave) = (Signer::from(dev::charlie()), Signer::from(dev::dave()));
+    let charlie_account = charlie.account();
+    let before = client.balance(&charlie_account).await.unwrap();
 
     // Registering, with several transactions of one account under way at once.
     let (media, registry) = (Wallet::generate(), Wallet::generate());
@@ -223,9 +226,60 @@ async fn a_node_lives_on_the_chain() {
     assert_eq!(client.last_reward(media.node_id()).await.unwrap(), None);
     assert_eq!(client.registration(NodeId::default()).await.unwrap(), None);
 
+    // What an application lets an orchestrator agree to.
+    let (orchestrator, current) = (Wallet::generate(), client.membership().borrow().epoch.current);
+    let limit = || client.price_limit(&charlie_account, orchestrator.node_id(), current);
+    assert_eq!(limit().await.unwrap(), 0);
+    client.register(&dave, &orchestrator, new_node(Role::Orchestrator, 100 * CHR)).await.unwrap();
+    client.authorize(&charlie, orchestrator.node_id(), Some(3 * CHR)).await.unwrap();
+    assert_eq!(limit().await.unwrap(), 3 * CHR);
+
+    // Contradictions: shown by anybody, slashed once, and the reporter has a share and pays nothing.
+    let last = client.latest_snapshot().await.unwrap().unwrap().epoch;
+    let attestor = registry.node_id();
+    let known = client.attestation_of(last, attestor).await.unwrap();
+    assert_eq!(known.roots, Some(SentRoots { quality: Root::default(), snapshot }));
+    assert!(!known.punished);
+    assert_eq!(client.is_attestor(last, attestor).await.unwrap(), Some(true));
+    assert_eq!(client.is_attestor(last, media.node_id()).await.unwrap(), Some(false));
+    assert_eq!(client.is_attestor(QosEpoch(u32::MAX), attestor).await.unwrap(), None);
+    let genesis = client.genesis_hash();
+    let lie = RootStatement { attestor, epoch: last, quality: Root::default(), snapshot: Root::default() };
+    let lie = RootEquivocation::AgainstChain(registry.sign(lie, &genesis));
+    let stake = client.stake(attestor).await.unwrap().unwrap();
+    assert_eq!((stake.bearer, stake.amount), (attestor, 500 * CHR));
+    let before = client.balance(&dave.account()).await.unwrap().free;
+    let report = client.report_roots(&dave, lie.clone()).await.unwrap();
+    assert_eq!((report.slashed, report.reward, report.outcome.fee), (50 * CHR, 10 * CHR, 0));
+    assert_eq!(client.balance(&dave.account()).await.unwrap().free, before + 10 * CHR);
+    assert!(client.attestation_of(last, attestor).await.unwrap().punished);
+    let again = client.report_roots(&dave, lie).await.unwrap_err();
+    assert!(again.is("Qos", "EvidenceSpent"), "{again}");
+    let record = |left| {
+        let record = NodeRecord {
+            node: media.node_id(),
+            seq: 1 << 16,
+            expires_ms: 2,
+            role: Role::Media,
+            cell: H3Cell(0x0851_fb46_7fff_ffff),
+            rpc: "127.0.0.1:7400".parse().unwrap(),
+            public_url: Default::default(),
+            p2p: Default::default(),
+            class: CapacityClass::Small,
+            version: Default::default(),
+            left,
+        };
+        media.sign(record, &genesis)
+    };
+    let pair = RecordEquivocation { first: record(false), second: record(true) };
+    assert_eq!(client.punished(media.node_id()).await.unwrap(), None);
+    let report = client.report_records(&dave, pair.clone()).await.unwrap();
+    assert_eq!((report.slashed, report.reward, report.outcome.fee), (10 * CHR, 2 * CHR, 0));
+    assert_eq!(client.punished(media.node_id()).await.unwrap(), Some(1 << 16));
+    assert!(client.report_records(&dave, pair).await.unwrap_err().is("Nodes", "EvidenceSpent"));
+
     // Leaving.
     client.unbond(&charlie, media.node_id()).await.unwrap();
-    let left = until(&client, |m| !m.is_member(&media.node_id(), Role::Media)).await;
-    assert_eq!(left.get(&media.node_id()).unwrap().status, NodeStatus::Unbonding);
+    until(&client, |m| m.get(&media.node_id()).unwrap().status == NodeStatus::Unbonding).await;
     client.unbond(&charlie, registry.node_id()).await.unwrap();
 }

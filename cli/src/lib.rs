@@ -7,14 +7,17 @@
 pub mod amount;
 pub mod chain;
 pub mod command;
+pub mod evidence;
 pub mod failure;
 pub mod fetch;
 pub mod local;
 pub mod output;
 pub mod owner;
 pub mod place;
+pub mod private_file;
 pub mod proofs;
 pub mod registry;
 pub mod snapshot;
+pub mod statement;
 pub mod token;
 pub mod up;

@@ -77,6 +77,9 @@ fn wrong_usage_exits_with_2_and_a_dead_network_with_1() {
         &["up", "--media", "0"],
         &["up", "--base-port", "80"],
         &["up", "--web", "."],
+        &["evidence"],
+        &["evidence", "report", "--file", "e.json"],
+        &["evidence", "list", "--node", "0x12"],
     ] {
         assert_eq!(chroom(dir.path(), wrong).status.code(), Some(2), "{wrong:?}");
     }

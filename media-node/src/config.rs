@@ -57,6 +57,12 @@ pub struct Config {
     /// Media threads, which share the UDP port
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub media_threads: u16,
+    /// UDP address for pipes to other media nodes [default: that of --media-listen, any port]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub pipe_listen: Option<SocketAddr>,
+    /// IP address that other media nodes send to, if it isn't that of --pipe-listen [default: --media-advertise]
+    #[arg(long, value_name = "IP")]
+    pub pipe_advertise: Option<IpAddr>,
     /// Address for the public HTTP interface
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7600")]
     pub http_listen: SocketAddr,
@@ -99,6 +105,11 @@ impl Config {
             Some(endpoint) => Ok(endpoint.clone()),
             None => self.rpc_listen.to_string().parse(),
         }
+    }
+
+    /// Where pipes to other media nodes end.
+    pub fn pipe_listen(&self) -> SocketAddr {
+        self.pipe_listen.unwrap_or(SocketAddr::new(self.media_listen.ip(), 0))
     }
 
     /// URL of the public interface.

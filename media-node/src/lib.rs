@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing))]
 
 pub mod api;
+pub mod cascade;
 pub mod config;
 pub mod health;
 pub mod metrics;

@@ -2,6 +2,11 @@
 
 use crate::{
     api::{self, ApiState},
+    cascade::{
+        gate,
+        metrics::PipeMetrics,
+        quic::{self, Cascade, CascadeConfig},
+    },
     config::Config,
     health::{Health, Registered},
     metrics::Metrics,
@@ -13,7 +18,7 @@ use crate::{
         reporter::{ReportCounts, Reporter},
     },
     rpc::{Admission, MediaService},
-    sfu::{Sfu, SfuConfig, StartError, event::CloseReason},
+    sfu::{Sfu, SfuConfig, StartError, Traffic, event::CloseReason},
     wallet::{
         self, WalletError,
         standing::{self, Declared, Standing, StandingError},
@@ -63,6 +68,9 @@ pub enum NodeError {
     /// The SFU.
     #[error(transparent)]
     Sfu(#[from] StartError),
+    /// The pipes to other nodes.
+    #[error(transparent)]
+    Pipes(#[from] quic::StartError),
     /// A port.
     #[error("cannot listen on {address} for {what}: {source}")]
     Listen {
@@ -152,15 +160,20 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
         Some(address) => Some(listen("metrics", address).await?),
         None => None,
     };
-    let sfu = Arc::new(Sfu::start(&SfuConfig {
+    let identity = Identity::new(&wallet)?;
+    let pipes =
+        CascadeConfig { listen: config.pipe_listen(), advertise: config.pipe_advertise.or(config.media_advertise) };
+    let prepared = Cascade::prepare(&pipes, &identity, gate::of(membership.clone()))?;
+    let sfu_config = SfuConfig {
         listen: config.media_listen,
         advertise: config.media_advertise,
         shards: config.media_threads.into(),
         egress_loss: config.fault_egress_loss,
-    })?);
+    };
+    let sfu = Arc::new(Sfu::start_with(&sfu_config, Some(prepared.room_end()))?);
+    let cascade = Arc::new(prepared.start(sfu.rooms())?);
     let egress_limit = config.egress_limit.unwrap_or(class.egress_kbps());
     let health = Arc::new(Health::new(registered, egress_limit, config.max_sessions));
-    let identity = Identity::new(&wallet)?;
     let profile = Profile { cell: config.cell, class, rpc: rpc.clone(), public_url, version };
     let author = Arc::new(Mutex::new(Author::new(wallet, chain.genesis_hash(), profile)));
     let presence = Arc::new(Mutex::new(Presence::default()));
@@ -170,10 +183,11 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
     let mut registry = Registry::default();
     let counts = ReportCounts::default();
     let metrics = Metrics::new(&mut registry, &counts);
+    let pipe_metrics = PipeMetrics::new(&mut registry);
     let registry = Arc::new(registry);
 
     let mut background = JoinSet::new();
-    background.spawn(measure(sfu.clone(), health.clone(), metrics, ending.clone()));
+    background.spawn(measure(sfu.clone(), cascade.clone(), health.clone(), metrics, pipe_metrics, ending.clone()));
     if !config.fault_skip_registration {
         background.spawn(follow(declared, membership.clone(), health.clone(), ending.clone()));
     }
@@ -197,7 +211,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
     };
     let publishing = tokio::spawn(publisher.run(leaving.clone()));
 
-    let service = MediaService::new(sfu.clone(), health.clone(), Admission::new(membership.clone()), ending.clone());
+    let service = MediaService::new(sfu.clone(), health.clone(), Admission::new(membership.clone()), ending.clone())
+        .with_cascade(cascade.clone());
     let routes = service.routes();
     let mut servers: JoinSet<Result<(), NodeError>> = JoinSet::new();
     let stop = ending.clone();
@@ -245,6 +260,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
     }
     let stopping = async {
         leaving.cancel();
+        cascade.stop().await;
         sfu.stop(CloseReason::Draining).await;
         // The events of the closed sessions get out before their streams end.
         let _ = publishing.await;
@@ -268,7 +284,14 @@ async fn drained(sfu: &Sfu, limit: Duration) {
     let _ = tokio::time::timeout(limit, empty).await;
 }
 
-async fn measure(sfu: Arc<Sfu>, health: Arc<Health>, mut metrics: Metrics, stop: CancellationToken) {
+async fn measure(
+    sfu: Arc<Sfu>,
+    cascade: Arc<Cascade>,
+    health: Arc<Health>,
+    mut metrics: Metrics,
+    mut pipe_metrics: PipeMetrics,
+    stop: CancellationToken,
+) {
     let mut meter = LoadMeter::default();
     let mut tick = tokio::time::interval(MEASURE);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -279,7 +302,15 @@ async fn measure(sfu: Arc<Sfu>, health: Arc<Health>, mut metrics: Metrics, stop:
         }
         let Ok((totals, sessions)) = sfu.stats(None).await else { continue };
         let traffic = sfu.traffic();
-        let load = meter.measure(Instant::now(), &traffic, totals, &sessions);
+        let pipes = cascade.figures().await.unwrap_or_default();
+        // What goes over pipes fills the node's line as well.
+        let line = Traffic {
+            sent_bytes: traffic.sent_bytes + pipes.sent_bytes,
+            received_bytes: traffic.received_bytes + pipes.received_bytes,
+            ..traffic
+        };
+        let load = meter.measure(Instant::now(), &line, totals, &sessions);
+        pipe_metrics.update(&pipes);
         health.set_load(load);
         metrics.update(&load, &traffic, health.closed().is_none());
     }

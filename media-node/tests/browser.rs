@@ -116,6 +116,12 @@ fn chromium(url: &str, profile: &std::path::Path) -> Option<Chromium> {
 static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 async fn call(codec: &str, loss: Option<f64>) -> Option<Value> {
+    let lossy = if loss.is_some() { "&lossy" } else { "" };
+    call_with(&format!("codec={codec}{lossy}"), loss).await
+}
+
+/// A call with what the page is told.
+async fn call_with(query: &str, loss: Option<f64>) -> Option<Value> {
     let _turn = TURN.lock().await;
     let config = SfuConfig { listen: "127.0.0.1:0".parse().unwrap(), advertise: None, shards: 1, egress_loss: loss };
     let sfu = Arc::new(Sfu::start(&config).unwrap());
@@ -129,17 +135,16 @@ async fn call(codec: &str, loss: Option<f64>) -> Option<Value> {
         .with_state(page);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     // getUserMedia wants a secure context, which localhost is.
-    let lossy = if loss.is_some() { "&lossy" } else { "" };
-    let url = format!("http://localhost:{}/?codec={codec}{lossy}", listener.local_addr().unwrap().port());
+    let url = format!("http://localhost:{}/?{query}", listener.local_addr().unwrap().port());
     let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
     let profile = tempfile::tempdir().unwrap();
     let Some(browser) = chromium(&url, profile.path()) else {
         eprintln!("skipped: no Chromium found");
         return None;
     };
-    let value = tokio::time::timeout(Duration::from_secs(90), got.recv()).await.expect("the page reports in time");
+    let value = tokio::time::timeout(Duration::from_secs(150), got.recv()).await.expect("the page reports in time");
     let (_, stats) = sfu.stats(None).await.unwrap();
-    eprintln!("{codec}: {}\n{stats:#?}", value.as_ref().unwrap());
+    eprintln!("{query}: {}\n{stats:#?}", value.as_ref().unwrap());
     drop(browser);
     server.abort();
     sfu.stop(CloseReason::Draining).await;
@@ -183,5 +188,45 @@ async fn chromium_goes_on_when_a_tenth_is_lost() {
     if let Some(result) = call("VP8", Some(0.1)).await {
         check(&result);
         assert!(result["audioLost"].as_f64().unwrap() > 0.0, "{result}");
+    }
+}
+
+/// A stream with layers: smaller, taller, smaller again.
+fn check_layers(result: &Value, mode: &str) {
+    check(result);
+    let heights: Vec<f64> = result["heights"].as_array().unwrap().iter().filter_map(Value::as_f64).collect();
+    assert_eq!(heights.len(), 3, "{result}");
+    assert!(heights[0] < heights[1] && heights[2] == heights[0], "{result}");
+    // All of it came out of one stream: the publisher went on with the same layers.
+    assert_eq!(result["sent"][0], mode, "{result}");
+    assert!(result["sent"][1].as_f64().unwrap() >= heights[1], "{result}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_calls_with_vp9_layers() {
+    if let Some(result) = call_with("codec=VP9&mode=L2T3", None).await {
+        check_layers(&result, "L2T3");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_calls_with_vp9_layers_that_stand_apart() {
+    if let Some(result) = call_with("codec=VP9&mode=L2T3_KEY", None).await {
+        check_layers(&result, "L2T3_KEY");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_calls_with_av1_layers() {
+    if let Some(result) = call_with("codec=AV1&mode=L2T3&descriptor", None).await {
+        check_layers(&result, "L2T3");
+        assert_eq!(result["extensions"], true, "{result}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_calls_with_av1() {
+    if let Some(result) = call("AV1", None).await {
+        check(&result);
     }
 }

@@ -1,6 +1,10 @@
 //! Calls between clients on the same engine, over loopback UDP and the real shards.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+use chroom_media_node::cascade::{
+    hub::{Neighbour, Route},
+    quic::{Cascade, CascadeConfig, RoomEnd},
+};
 use chroom_media_node::sfu::{
     Sfu, SfuConfig,
     command::NegotiateError,
@@ -8,6 +12,9 @@ use chroom_media_node::sfu::{
     id::{Mid, RoomId, SessionId},
     router::{Opening, Publish, RouteError, Subscribe},
 };
+use chroom_primitives::NodeId;
+use chroom_rpc::tls::Identity;
+use chroom_wallet::Wallet;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::UdpSocket,
@@ -36,6 +43,8 @@ struct Client {
     keyframe_wanted: BTreeSet<String>,
     /// Sequence numbers, timestamps and first payload bytes by m-line.
     received: BTreeMap<String, Vec<(u64, u32, u8)>>,
+    /// Payload types and payloads of sound by m-line.
+    sound: BTreeMap<String, Vec<(u8, Vec<u8>)>>,
     channels: Vec<(ChannelId, String)>,
     messages: Vec<(String, Vec<u8>)>,
     sent: BTreeMap<(String, Option<String>), u64>,
@@ -43,9 +52,14 @@ struct Client {
 
 impl Client {
     fn new(number: u8) -> Self {
+        Self::with(number, RtcConfig::new())
+    }
+
+    /// A client that offers what `config` enables.
+    fn with(number: u8, config: RtcConfig) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_nonblocking(true).unwrap();
-        let mut rtc = RtcConfig::new()
+        let mut rtc = config
             .set_rtp_mode(true)
             .enable_bwe(Some(Bitrate::mbps(5)))
             .set_rtcp_report_interval_audio(Duration::from_millis(500))
@@ -58,6 +72,7 @@ impl Client {
             connected: false,
             keyframe_wanted: BTreeSet::new(),
             received: BTreeMap::new(),
+            sound: BTreeMap::new(),
             channels: Vec::new(),
             messages: Vec::new(),
             sent: BTreeMap::new(),
@@ -101,6 +116,10 @@ impl Client {
                 let ssrc = packet.header.ssrc;
                 let mid = self.rtc.direct_api().stream_rx(&ssrc).unwrap().mid().to_string();
                 let first = packet.payload.last().copied().unwrap_or_default();
+                if packet.header.ext_vals.audio_level.is_some() {
+                    let sound = self.sound.entry(mid.clone()).or_default();
+                    sound.push((*packet.header.payload_type, packet.payload.to_vec()));
+                }
                 self.received.entry(mid).or_default().push((*packet.seq_no, packet.header.timestamp, first));
             }
             ClientEvent::ChannelOpen(id, label) => self.channels.push((id, label)),
@@ -113,7 +132,10 @@ impl Client {
     }
 
     fn write(&mut self, mid: &str, rid: Option<&str>, codec: Codec, timestamp: u32, payload: Vec<u8>, level: i8) {
-        let pt = self.rtc.codec_config().find(|params| params.spec().codec == codec).unwrap().pt();
+        let known = *self.rtc.codec_config().find(|params| params.spec().codec == codec).unwrap();
+        // Two bytes and more that begin like redundant audio go out as that.
+        let redundant = codec == Codec::Opus && payload.first() == Some(&(0x80 | *known.pt()));
+        let pt = if redundant { known.red().unwrap() } else { known.pt() };
         let seq = self.sent.entry((mid.to_owned(), rid.map(str::to_owned))).or_insert(100);
         *seq += 1;
         let extensions = ExtensionValues { audio_level: Some(level), voice_activity: Some(true), ..Default::default() };
@@ -154,8 +176,12 @@ struct Call {
 
 impl Call {
     fn new(shards: usize, egress_loss: Option<f64>) -> Self {
+        Self::start(shards, egress_loss, None)
+    }
+
+    fn start(shards: usize, egress_loss: Option<f64>, cascade: Option<RoomEnd>) -> Self {
         let config = SfuConfig { listen: "127.0.0.1:0".parse().unwrap(), advertise: None, shards, egress_loss };
-        let sfu = Sfu::start(&config).unwrap();
+        let sfu = Sfu::start_with(&config, cascade).unwrap();
         let events = sfu.events();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         Self { sfu, events, seen: Vec::new(), runtime, room: "room".parse().unwrap() }
@@ -660,4 +686,127 @@ fn garbage_and_strangers_harm_nobody() {
     assert!(stranger.recv_from(&mut buffer).is_err(), "nothing is sent to a stranger");
     assert!(call.sfu.traffic().unknown > 0);
     call.stop();
+}
+
+#[test]
+fn redundant_audio_passes_to_who_negotiated_it_and_is_taken_apart_for_others() {
+    let mut call = Call::new(1, None);
+    let redundant = || RtcConfig::new().enable_opus(true, true);
+    let (mut sender, mut knows) = (Client::with(1, redundant()), Client::with(2, redundant()));
+    let mut plain = Client::new(3);
+    for (client, name) in [(&sender, "s"), (&knows, "k"), (&plain, "p")] {
+        call.open(client, name).unwrap();
+    }
+    let sent = call.negotiate(&mut sender, publisher_lines, &[(0, "voice")], &[]).unwrap();
+    let line = call.negotiate(&mut knows, receiver_lines, &[], &[(0, "voice", 0)]).unwrap().mids[0].clone();
+    let plain_line = call.negotiate(&mut plain, receiver_lines, &[], &[(0, "voice", 0)]).unwrap().mids[0].clone();
+    let of = |client: &Client| *client.rtc.codec_config().find(|params| params.spec().codec == Codec::Opus).unwrap();
+    let (opus, red) = (*of(&knows).pt(), *of(&knows).red().expect("the answer has redundant audio"));
+    assert_eq!(of(&plain).red(), None);
+    // One redundant block of two bytes, then the primary one of three.
+    let payload = vec![0x80 | opus, 0x0F, 0x00, 2, opus, 1, 1, 8, 8, 8];
+    let mut pace = Pace::new(Duration::from_millis(20));
+    let enough = |client: &Client, line: &str| client.sound.get(line).is_some_and(|packets| packets.len() >= 20);
+    let each = |clients: &mut [&mut Client]| {
+        if clients[0].connected
+            && let Some(count) = pace.due()
+        {
+            clients[0].write(&sent.mids[0], None, Codec::Opus, count * 960, payload.clone(), -30);
+        }
+    };
+    call.until("sound at both", &mut [&mut sender, &mut knows, &mut plain], each, |clients, _| {
+        enough(clients[1], &line) && enough(clients[2], &plain_line)
+    });
+    assert!(knows.sound[&line].iter().all(|packet| *packet == (red, payload.clone())));
+    let primary = (*of(&plain).pt(), vec![8; 3]);
+    assert!(plain.sound[&plain_line].iter().all(|packet| *packet == primary), "{:?}", plain.sound[&plain_line]);
+    call.stop();
+}
+
+/// A node with pipes, and its id.
+fn with_pipes(shards: usize) -> (Call, Cascade, NodeId) {
+    let wallet = Wallet::generate();
+    let identity = Identity::new(&wallet).unwrap();
+    let config = CascadeConfig { listen: "127.0.0.1:0".parse().unwrap(), advertise: None };
+    let prepared = Cascade::prepare(&config, &identity, Box::new(|_| None)).unwrap();
+    let call = Call::start(shards, None, Some(prepared.room_end()));
+    let cascade = prepared.start(call.sfu.rooms()).unwrap();
+    (call, cascade, wallet.node_id())
+}
+
+#[test]
+fn a_call_over_two_nodes_is_like_a_call_on_one() {
+    let (mut above, upper, upper_id) = with_pipes(2);
+    let (mut below, lower, lower_id) = with_pipes(3);
+    let route = |parent: Option<Neighbour>, children: Vec<NodeId>| Route {
+        room: "room".parse().unwrap(),
+        fence: 1,
+        parent,
+        standby: None,
+        children,
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let set = |cascade: &Cascade, route| runtime.block_on(cascade.set_route(route).unwrap().done()).unwrap().unwrap();
+    set(&upper, route(None, vec![lower_id]));
+    set(&lower, route(Some(Neighbour { node: upper_id, address: upper.address() }), Vec::new()));
+
+    let (mut alice, mut bob) = (Client::new(1), Client::new(2));
+    above.open(&alice, "alice").unwrap();
+    below.open(&bob, "bob").unwrap();
+    let lines = above.negotiate(&mut alice, publisher_lines, &[(0, "voice"), (1, "face")], &[]).unwrap();
+    let mut source = Source::new(&lines);
+    let wishes = [(0, "voice", 0), (1, "face", 180)];
+    let lines = below.negotiate(&mut bob, receiver_lines, &[], &wishes).unwrap();
+    let (audio, video) = (lines.mids[0].clone(), lines.mids[1].clone());
+    let mut clients = [&mut alice, &mut bob];
+    above.until(
+        "sound and the low layer on the other node",
+        &mut clients,
+        |clients| source.send(clients[0]),
+        |clients, _| {
+            let ready = clients.iter().all(|client| client.channels.len() == 2);
+            ready && clients[1].unique(&audio).len() > 30 && clients[1].unique(&video).len() > 20
+        },
+    );
+    assert_eq!(layers_of(clients[1], &video), [b'q']);
+    below.subscribe(clients[1], &video, "face", 720);
+    assert!(clients[1].send("chroom", b"hello from below"));
+    above.until(
+        "the high layer and a message",
+        &mut clients,
+        |clients| source.send(clients[0]),
+        |clients, _| {
+            let high = clients[1].received[&video].iter().filter(|(.., tag)| *tag == b'f').count();
+            high > 20 && !clients[0].messages.is_empty()
+        },
+    );
+    assert_eq!(clients[0].messages, [("chroom".to_owned(), b"\x03bobhello from below".to_vec())]);
+    for pair in clients[1].received[&video].windows(2) {
+        assert_eq!(pair[1].0, pair[0].0 + 1, "no gap over the switch");
+        let step = pair[1].1.wrapping_sub(pair[0].1);
+        assert!(step > 0 && step < 90_000, "{step}");
+    }
+    below.take_events();
+    let speaks = |event: &Event| matches!(&event.occurrence, Occurrence::Speakers(who) if who.first().is_some_and(|who| who.as_str() == "alice"));
+    assert!(below.seen.iter().any(speaks), "who speaks on the other node is known");
+    let started = |event: &Event| matches!(event.occurrence, Occurrence::TrackStarted { .. });
+    assert!(!below.seen.iter().any(started), "the publisher's node tells, and no other");
+    let (totals, sessions) = runtime.block_on(below.sfu.stats(None)).unwrap();
+    assert_eq!((totals.sessions, sessions.len()), (1, 1), "participants of other nodes are no sessions here");
+
+    // What the publisher's node ends, ends on the other.
+    let closed = above.sfu.close(&above.room, clients[0].session, CloseReason::Requested("enough".into())).unwrap();
+    assert!(runtime.block_on(closed.done()).unwrap());
+    let gone = async {
+        while below.sfu.stats(None).await.unwrap().0.tracks > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    runtime.block_on(async { tokio::time::timeout(PATIENCE, gone).await }).unwrap();
+    runtime.block_on(async {
+        upper.stop().await;
+        lower.stop().await;
+    });
+    above.stop();
+    below.stop();
 }

@@ -3,6 +3,10 @@
 
 use chroom_chain_client::Membership;
 use chroom_media_node::{
+    cascade::{
+        gate,
+        quic::{Cascade, CascadeConfig},
+    },
     health::{Health, Registered},
     rpc::{Admission, MediaService},
     sfu::{Sfu, SfuConfig, event::CloseReason},
@@ -26,6 +30,7 @@ use tonic::{Code, Streaming, transport::Channel};
 
 struct Node {
     sfu: Arc<Sfu>,
+    cascade: Arc<Cascade>,
     health: Arc<Health>,
     endpoint: Endpoint,
     id: NodeId,
@@ -69,21 +74,25 @@ impl Node {
         let wallet = Wallet::generate();
         let config =
             SfuConfig { listen: "127.0.0.1:0".parse().unwrap(), advertise: None, shards: 1, egress_loss: None };
-        let sfu = Arc::new(Sfu::start(&config).unwrap());
-        let health = Arc::new(Health::new(Registered::Active, 1_000_000, 10));
+        let identity = Identity::new(&wallet).unwrap();
         let (membership, receiver) = watch::channel(membership(nodes));
+        let pipes = CascadeConfig { listen: "127.0.0.1:0".parse().unwrap(), advertise: None };
+        let prepared = Cascade::prepare(&pipes, &identity, gate::of(receiver.clone())).unwrap();
+        let sfu = Arc::new(Sfu::start_with(&config, Some(prepared.room_end())).unwrap());
+        let cascade = Arc::new(prepared.start(sfu.rooms()).unwrap());
+        let health = Arc::new(Health::new(Registered::Active, 1_000_000, 10));
         let stop = CancellationToken::new();
-        let service = MediaService::new(sfu.clone(), health.clone(), Admission::new(receiver), stop.clone());
+        let service = MediaService::new(sfu.clone(), health.clone(), Admission::new(receiver), stop.clone())
+            .with_cascade(cascade.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = listener.local_addr().unwrap().to_string().parse().unwrap();
-        let identity = Identity::new(&wallet).unwrap();
         let stopped = stop.clone();
         tokio::spawn(async move {
             server::serve(listener, &identity, service.routes(), async move { stopped.cancelled().await })
                 .await
                 .unwrap();
         });
-        Self { sfu, health, endpoint, id: wallet.node_id(), membership, stop }
+        Self { sfu, cascade, health, endpoint, id: wallet.node_id(), membership, stop }
     }
 
     fn client(&self, wallet: &Wallet) -> MediaClient<Channel> {
@@ -265,4 +274,78 @@ async fn malformed_requests_are_refused_with_a_reason() {
     client.close_session(close(1, 1)).await.unwrap();
     node.stop.cancel();
     node.sfu.stop(CloseReason::Draining).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orchestrators_lay_pipes_between_nodes_that_the_register_has() {
+    let orchestrator = Wallet::generate();
+    let active = registration(orchestrator.node_id(), Role::Orchestrator, NodeStatus::Active);
+    let nodes = [active.clone()];
+    let (above, below) = (Node::start(&nodes).await, Node::start(&nodes).await);
+    let (mut upper, mut lower) = (above.client(&orchestrator), below.client(&orchestrator));
+    let route = |fence: u64, parent: Option<v1::PipeEnd>, children: Vec<Vec<u8>>| v1::SetRouteRequest {
+        room: "room".into(),
+        fence,
+        parent,
+        standby: None,
+        children,
+    };
+    let root = route(5, None, vec![below.id.0.to_vec()]);
+    let address = upper.set_route(root.clone()).await.unwrap().into_inner().address;
+    assert_eq!(address, above.cascade.address().to_string());
+    let parent = v1::PipeEnd { node: above.id.0.to_vec(), address };
+    lower.set_route(route(5, Some(parent.clone()), Vec::new())).await.unwrap();
+
+    // Neither is in the register: no pipe. Then both are.
+    let refused = async {
+        while above.cascade.figures().await.unwrap().refused + below.cascade.figures().await.unwrap().refused == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), refused).await.unwrap();
+    let media = |node: &Node, status| registration(node.id, Role::Media, status);
+    let nodes = |status| membership(&[active.clone(), media(&above, NodeStatus::Active), media(&below, status)]);
+    for node in [&above, &below] {
+        node.membership.send(nodes(NodeStatus::Active)).unwrap();
+    }
+    let wait_for = async |client: &mut MediaClient<Channel>, rooms: u32, up: bool| {
+        let met = async {
+            loop {
+                let pipes = client.pipes(v1::PipesRequest {}).await.unwrap().into_inner().pipes;
+                if pipes.iter().any(|pipe| (pipe.rooms, pipe.up) == (rooms, up)) {
+                    return pipes;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), met).await.unwrap()
+    };
+    let pipes = wait_for(&mut upper, 1, true).await;
+    assert_eq!(pipes[0].node, below.id.0.to_vec());
+    wait_for(&mut lower, 1, true).await;
+
+    let refused = |status: tonic::Status, code, text: &str| {
+        assert_eq!(status.code(), code, "{status}");
+        assert!(status.message().contains(text), "{status}");
+    };
+    let old = upper.set_route(route(4, None, Vec::new())).await.unwrap_err();
+    refused(old, Code::FailedPrecondition, "fencing epoch");
+    let own = upper.set_route(route(6, None, vec![above.id.0.to_vec()])).await.unwrap_err();
+    refused(own, Code::InvalidArgument, "this node itself");
+    let stranger = above.client(&Wallet::generate()).set_route(root).await.unwrap_err();
+    refused(stranger, Code::PermissionDenied, "not registered");
+
+    // A node that is jailed loses its pipes at once; one that is back has them again.
+    above.membership.send(nodes(NodeStatus::Jailed)).unwrap();
+    wait_for(&mut upper, 0, false).await;
+    above.membership.send(nodes(NodeStatus::Active)).unwrap();
+    wait_for(&mut upper, 1, true).await;
+
+    let closing = v1::CloseRoomRequest { room: "room".into(), fence: 6, reason: "over".into() };
+    lower.close_room(closing).await.unwrap();
+    wait_for(&mut upper, 0, true).await;
+    for node in [above, below] {
+        node.cascade.stop().await;
+        node.stop.cancel();
+    }
 }

@@ -3,7 +3,7 @@
 //! - [`signalling`]: JSON-RPC over WebSocket for clients, plain HTTP for the public;
 //! - [`access`]: applications' keys and tokens; [`application`]: the rules of their rooms;
 //! - [`session`]: the state machine of rooms and sessions; [`allocation`]: which media node takes a room;
-//! - [`index`]: the network as registries and chain agree on it, fed by [`registry_rpc`] and [`chain`];
+//! - [`index`]: the network as registries and chain agree on it, fed by [`registry_rpc`], [`chain`] and [`budgets`];
 //! - [`media_rpc`]: commands to media nodes, and noticing when they are lost;
 //! - [`receipts`]: callers' receipts on their way to the committees;
 //! - [`store`]: what survives a crash; [`service`]: all of it put together.
@@ -12,6 +12,7 @@
 pub mod access;
 pub mod allocation;
 pub mod application;
+pub mod budgets;
 pub mod chain;
 mod digest;
 pub mod index;

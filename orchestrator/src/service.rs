@@ -2,6 +2,7 @@
 
 use crate::{
     access::Apps,
+    budgets,
     chain::{Chain, Outsider},
     index::Index,
     media_rpc,
@@ -115,6 +116,8 @@ pub async fn run(setup: Setup, listener: TcpListener, stop: CancellationToken) -
     let core = Core::new(Tag::of(&node), Limits::default(), setup.apps.rules());
     let (shell, sessions, inputs) = Shell::new(core, store, index.clone(), links, metrics.clone());
     tasks.spawn(follow_chain(chain.clone(), index.clone(), inner.clone()));
+    let accounts: Vec<_> = setup.apps.accounts().collect();
+    tasks.spawn(budgets::follow(chain.clone(), index.clone(), accounts, node, inner.clone()));
     tasks.spawn(follow(peers.clone(), index.clone(), inner.clone()));
     tasks.spawn(media_rpc::run(identity, index.clone(), wishes, inputs, inner.clone()));
     tasks.spawn(shell.run(inner.clone()));

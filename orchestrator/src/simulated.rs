@@ -1,6 +1,9 @@
 //! Nodes for tests.
 
-use crate::index::{Directory, Load, NodeView};
+use crate::{
+    allocation::Budget,
+    index::{Directory, Load, NodeView},
+};
 use chroom_primitives::{
     CapacityClass, H3Cell, NodeId, NodeStatus, Role, UnixMs,
     record::{LoadReport, NodeRecord, Registration, next_seq},
@@ -21,7 +24,7 @@ pub fn media_node(n: u8, cell: H3Cell, now: UnixMs) -> NodeView {
             class: CapacityClass::Medium,
             endpoint: endpoint.clone(),
             bond: 1_000,
-            price_per_gib: 1,
+            price_per_gib: 0,
         },
         record: NodeRecord {
             node,
@@ -64,6 +67,8 @@ pub struct Nodes {
     pub nodes: BTreeMap<NodeId, NodeView>,
     /// Those that drain.
     pub draining: BTreeSet<NodeId>,
+    /// What every application can pay.
+    pub budget: Budget,
 }
 
 impl Nodes {
@@ -71,7 +76,7 @@ impl Nodes {
     pub fn new(count: u8, now: UnixMs) -> Self {
         let cell = H3Cell(0x0851_f8d5_bfff_ffff);
         let nodes = (1..=count).map(|n| (NodeId([n; 20]), media_node(n, cell, now))).collect();
-        Self { nodes, draining: BTreeSet::new() }
+        Self { nodes, draining: BTreeSet::new(), budget: Budget::Unknown }
     }
 
     /// Lets all nodes report their load.
@@ -100,6 +105,10 @@ impl Directory for Nodes {
                 node
             })
             .collect()
+    }
+
+    fn budget(&self, _: &str) -> Budget {
+        self.budget
     }
 
     fn leaving(&self, id: &NodeId) -> Option<String> {

@@ -5,6 +5,7 @@ mod world;
 
 use chroom_orchestrator::{
     access::{Claims, Grants},
+    allocation::Budget,
     signalling::ServerLimits,
 };
 use chroom_primitives::{NodeStatus, Role};
@@ -63,6 +64,10 @@ async fn a_call_from_join_to_leave() {
         let wanted = &state.subscribed[0].subscriptions[0];
         assert_eq!((wanted.track.as_str(), wanted.max_height), (track.as_str(), 360));
     }
+    let watched = chroom_rpc::v1::LayersWanted { track: track.clone(), layers: vec!["q".into()], paused: false };
+    media.say(&id(&a), Event::LayersWanted(watched));
+    let told = ada.event("layersWanted").await;
+    assert_eq!((&told["track"], &told["layers"], &told["paused"]), (&json!(track), &json!(["q"]), &json!(false)));
     ada.call("session.mute", json!({ "track": track, "muted": true })).await.unwrap();
     assert_eq!(bob.event("trackMuted").await["muted"], true);
     let speakers = vec![a["participant"].as_str().unwrap().to_owned(), "pstranger".into()];
@@ -150,12 +155,8 @@ async fn nonsense_is_refused_and_bounded() {
     assert_eq!(client.call("session.fly", json!({})).await.unwrap_err().code, -32601);
     assert_eq!(client.call("session.leave", json!({})).await.unwrap_err().code, -32005);
     // The bucket holds 100.
-    let mut refused = 0;
-    for _ in 0..300 {
-        if let Err(failure) = client.call("node.info", json!({})).await {
-            refused += usize::from(failure.code == -32008);
-        }
-    }
+    let answers = client.burst("node.info", 300).await;
+    let refused = answers.into_iter().filter_map(Result::err).filter(|failure| failure.code == -32008).count();
     assert!(refused > 0, "no limit on requests");
     let metrics = get_text(world.address, "/metrics").await.unwrap();
     assert!(metrics.contains("chroom_orchestrator_refused_total{reason=\"too-many-requests\"}"), "{metrics}");
@@ -436,4 +437,25 @@ async fn an_idle_clients_connection_can_be_taken_up_by_another() {
     assert_eq!(again.call("session.resume", resume).await.unwrap()["participant"], a["participant"]);
     bob.call("session.leave", json!({})).await.unwrap();
     assert_eq!(again.event("participantLeft").await["reason"], "left");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_application_without_funds_is_told_the_limit_and_the_cheapest_node() {
+    let world = World::start(1).await;
+    world.client().await.join("ada").await;
+    *world.chain.budget.lock() = Budget::Known { limit: 0, escrow: 0 };
+    world.chain.next_epoch();
+    let refused = until("the orchestrator knows of the empty escrow", async || {
+        let mut client = world.client().await;
+        let mut claims = claims("bob");
+        // A room of its own: who comes into one that is placed comes along.
+        claims.chroom.room = "elsewhere".to_owned();
+        client.join_claims(&claims).await.err()
+    })
+    .await;
+    assert_eq!((refused.code, &refused.data["reason"]), (-32009, &json!("price-limit")));
+    assert_eq!((&refused.data["limit"], &refused.data["cheapest"]["price"]), (&json!("0"), &json!("1")));
+    assert_eq!(refused.data["cheapest"]["node"], world.media[0].node().to_hex());
+    assert!(refused.data["considered"][0]["reason"].as_str().unwrap().contains("price above the application's limit"));
+    assert!(refused.message.contains("the limit is 0 CHR"), "{}", refused.message);
 }

@@ -10,7 +10,7 @@ use crate::{
     },
     metrics::Metrics,
     pubsub::swarm::{self, Pubsub, PubsubConfig, PubsubError},
-    qos::{attestor::Attestor, intake::Intake, prober},
+    qos::{attestor::Attestor, intake::Intake, prober, proof::Proofs},
     rpc::{admission::Admission, qos::QosService, registry::RegistryService},
 };
 use chroom_primitives::{
@@ -141,7 +141,8 @@ impl RegistryNode {
         let admission = Admission::new(register.clone(), metrics.clone());
         let registry_service =
             RegistryService::new(node, register.clone(), pubsub.clone(), admission.clone(), metrics.clone());
-        let qos_service = QosService::new(node, intake.clone(), admission);
+        let proofs = Proofs::new(wallet.clone(), intake.clone());
+        let qos_service = QosService::new(proofs.clone(), intake.clone(), admission);
         let routes =
             tonic::service::Routes::new(RegistryServer::new(registry_service)).add_service(QosServer::new(qos_service));
         let (serving, stop) = (identity.clone(), shutdown.clone());
@@ -165,7 +166,7 @@ impl RegistryNode {
             }));
         }
 
-        let methods = Methods { node, intake: intake.clone(), pubsub: pubsub.clone() };
+        let methods = Methods { node, intake: intake.clone(), proofs, pubsub: pubsub.clone() };
         let stop = shutdown.clone();
         tasks.push(tokio::spawn(async move {
             if let Err(error) = api::server::serve(http_listener, methods, prometheus, stop.clone()).await {

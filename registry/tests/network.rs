@@ -3,8 +3,13 @@
 
 mod support;
 
-use chroom_primitives::{AccountId, NodeStatus, Role, record::SessionGrant, runtime_api::MemberProof};
-use chroom_registry::{clock::now_ms, datastore::Store, node::RegistryNode};
+use chroom_primitives::{
+    AccountId, NodeStatus, QosEpoch, Role, Signed,
+    evidence::{RecordEquivocation, RootStatement},
+    record::SessionGrant,
+    runtime_api::MemberProof,
+};
+use chroom_registry::{clock::now_ms, datastore::Store, node::RegistryNode, qos::attestation::Attestation};
 use chroom_rpc::{
     receipt::{Receipt, ReceiptBody, SessionId, public_key},
     v1::{self, watch_event::Event},
@@ -97,9 +102,14 @@ async fn records_spread_forgeries_do_not_and_nothing_acknowledged_is_lost() {
     twin.version = b"0.2.0".to_vec().try_into().unwrap();
     refused(first.join(join_request(&media, twin)).await, Code::AlreadyExists, "evidence");
     let evidence = call(nodes[0].http, "registry_evidence", serde_json::json!([media.node_id()])).await;
-    let pair = hex::decode(evidence[0].as_str().unwrap().trim_start_matches("0x")).unwrap();
-    let pair = chroom_primitives::evidence::RecordEquivocation::decode(&mut &*pair).unwrap();
+    let pair: RecordEquivocation = unhex(&evidence[0]);
     assert_eq!(pair.offender(&GENESIS), Some(media.node_id()));
+    assert_eq!(call(nodes[0].http, "registry_evidence", serde_json::json!([])).await, evidence);
+    let last = format!("{}{:016x}", media.node_id().to_hex(), pair.first.payload.seq);
+    let rest = call(nodes[0].http, "registry_evidence", serde_json::json!({ "after": last, "limit": 1 })).await;
+    assert_eq!(rest, serde_json::json!([]));
+    let other = call(nodes[0].http, "registry_evidence", serde_json::json!([orchestrator.node_id()])).await;
+    assert_eq!(other, serde_json::json!([]));
 
     // Load reports reach the others by gossip, and the watcher.
     let report = load(&media, now_ms());
@@ -266,10 +276,17 @@ async fn an_epoch_ends_with_one_root_per_attestor_and_one_snapshot_for_all() {
         until("the window is over", || node.intake.with_schedule(|s| s.times.roots_are_in(ended))).await;
     }
 
-    // Proofs fit the roots that were sent.
-    let proof = qos(&nodes[0], &orchestrator).get_proof(request).await.unwrap().into_inner().member_proof;
-    let proof = MemberProof::decode(&mut &*proof).unwrap();
+    // Proofs fit the roots that were sent, and the attestor signs for both.
+    for node in &nodes {
+        until("the chain's roots are noted", || attestation(node, ended).is_some_and(|own| own.submitted)).await;
+    }
+    let shown = qos(&nodes[0], &orchestrator).get_proof(request).await.unwrap().into_inner();
+    let proof = MemberProof::decode(&mut &*shown.member_proof).unwrap();
     let root = sent[0][0].0;
+    let statement = Signed::<RootStatement>::decode(&mut &*shown.signed_statement).unwrap();
+    assert_eq!(statement.signer(&GENESIS), Some(nodes[0].node));
+    let stated = RootStatement { attestor: nodes[0].node, epoch: ended, quality: root, snapshot: sent[0][0].1 };
+    assert_eq!(statement.payload, stated);
     assert!(root.contains(&chroom_primitives::Leaf::Qos(proof.quality.0.clone()), &proof.quality.1));
     assert!(proof.quality.0.score.0 < 5_500, "a tenth was lost: {:?}", proof.quality.0);
     assert_eq!(proof.quality.0.samples, 2);
@@ -285,6 +302,9 @@ async fn an_epoch_ends_with_one_root_per_attestor_and_one_snapshot_for_all() {
     assert_eq!(snapshot["leaves"][0]["node"], media.node_id().to_hex());
     let proof = call(http, "registry_proof", serde_json::json!([ended.0, media.node_id().to_hex()])).await;
     assert!(proof["memberProof"].as_str().unwrap().starts_with("0x"));
+    let statement: Signed<RootStatement> = unhex(&proof["signedStatement"]);
+    assert_eq!(statement.signer(&GENESIS), Some(nodes[1].node));
+    assert_eq!((statement.payload.quality, statement.payload.snapshot), sent[1][0]);
     let listed = call(http, "registry_nodes", serde_json::json!(["media"])).await;
     assert_eq!(listed[0]["node"], media.node_id().to_hex());
     let near = call(http, "registry_near", serde_json::json!(["851f1d4bfffffff", "media", 5])).await;
@@ -301,6 +321,9 @@ async fn an_epoch_ends_with_one_root_per_attestor_and_one_snapshot_for_all() {
     until("the chain is followed", || again.intake.with_schedule(|s| s.times.current().is_some())).await;
     tokio::time::sleep(std::time::Duration::from_secs(8)).await;
     assert_eq!(chain.roots(ended, id).len(), 1);
+    let proof = call(again.http, "registry_proof", serde_json::json!([ended.0, media.node_id().to_hex()])).await;
+    let statement: Signed<RootStatement> = unhex(&proof["signedStatement"]);
+    assert_eq!((statement.payload.quality, statement.payload.snapshot), sent[2][0]);
     again.stop().await;
     let store = Store::open_read_only(&folder.path().join("3").join("db")).unwrap();
     let kept = store.snapshot(ended).unwrap().unwrap();
@@ -311,19 +334,73 @@ async fn an_epoch_ends_with_one_root_per_attestor_and_one_snapshot_for_all() {
     }
 }
 
-/// A JSON-RPC call over plain HTTP.
-async fn call(address: std::net::SocketAddr, method: &str, params: serde_json::Value) -> serde_json::Value {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registry_that_lost_its_data_gives_no_evidence_against_itself() {
+    let chain = MemoryChain::new();
+    let (before, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let media = wallet(10);
+    chain.register(media.node_id(), Role::Media, NodeStatus::Active);
+    chain.register(wallet(1).node_id(), Role::Registry, NodeStatus::Active);
+    let node = start(&chain, &wallet(1), before.path(), &[]).await;
+    let epoch = chain.epoch();
+    registry(&node, &media).join(join_request(&media, record(&media, Role::Media, now_ms()))).await.unwrap();
+    let report = v1::ReportLoadRequest { signed_report: load(&media, now_ms()).encode() };
+    registry(&node, &media).report_load(report).await.unwrap();
+    until("the epoch is known", || node.intake.with_schedule(|s| s.times.current().is_some())).await;
+    let cut = epoch.started_ms + 1_500;
+    until("the grace period is over", || now_ms() > cut + 10_000).await;
+    chain.next_epoch(cut);
+    let ended = epoch.current;
+    until("the chain's roots are noted", || attestation(&node, ended).is_some_and(|own| own.submitted)).await;
+    let sent = chain.roots(ended, node.node);
+    node.stop().await;
+
+    // With an empty folder it closes the epoch anew, without what it had heard of the node.
+    let node = start(&chain, &wallet(1), after.path(), &[]).await;
+    until("the epoch is closed again", || attestation(&node, ended).is_some()).await;
+    assert_ne!(attestation(&node, ended).unwrap().roots().quality, sent[0].0, "nothing was lost: this shows nothing");
+    while !exchange(node.http, "GET", "/metrics", "").await.contains("outcome=\"refused\"") {
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    assert_eq!(chain.roots(ended, node.node), sent, "the chain has what it had");
+    chain.close_window();
+    until("the window is over", || node.intake.with_schedule(|s| s.times.roots_are_in(ended))).await;
+    let shown = call(node.http, "registry_proof", serde_json::json!([ended.0, media.node_id()])).await;
+    assert!(shown["memberProof"].is_string());
+    assert_eq!(shown["signedStatement"], serde_json::Value::Null);
+    node.stop().await;
+}
+
+/// What a node says of an epoch.
+fn attestation(node: &RegistryNode, epoch: QosEpoch) -> Option<Attestation> {
+    node.register().store().attestation(epoch).unwrap()
+}
+
+/// Reads a SCALE value out of a hex text.
+fn unhex<T: Decode>(text: &serde_json::Value) -> T {
+    let bytes = hex::decode(text.as_str().unwrap().trim_start_matches("0x")).unwrap();
+    T::decode(&mut &*bytes).unwrap()
+}
+
+/// The answer to a plain HTTP request.
+async fn exchange(address: std::net::SocketAddr, verb: &str, path: &str, body: &str) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let body = serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let head = format!(
-        "POST / HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        "{verb} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     );
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(body.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+/// A JSON-RPC call over plain HTTP.
+async fn call(address: std::net::SocketAddr, method: &str, params: serde_json::Value) -> serde_json::Value {
+    let body = serde_json::json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
+    let answer = exchange(address, "POST", "/", &body).await;
     let start = answer.find('{').unwrap();
     let end = answer.rfind('}').unwrap();
     let answer: serde_json::Value = serde_json::from_str(&answer[start..=end]).unwrap();

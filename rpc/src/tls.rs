@@ -100,6 +100,20 @@ impl Identity {
         self.server.clone()
     }
 
+    /// TLS for QUIC connections from any node, which speak this application protocol on them.
+    pub fn quic_server_config(&self, protocol: &[u8]) -> ServerConfig {
+        let mut server = ServerConfig::clone(&self.server);
+        server.alpn_protocols = vec![protocol.to_vec()];
+        server
+    }
+
+    /// TLS for a QUIC connection to the node `expected`.
+    pub fn quic_client_config(&self, expected: NodeId, protocol: &[u8]) -> Result<ClientConfig, rustls::Error> {
+        let mut client = self.client_config(Some(expected))?;
+        client.alpn_protocols = vec![protocol.to_vec()];
+        Ok(client)
+    }
+
     /// TLS for calling a node: `expected`, or whoever answers.
     pub fn client_config(&self, expected: Option<NodeId>) -> Result<ClientConfig, rustls::Error> {
         let mut client = ClientConfig::builder_with_provider(self.provider.clone())

@@ -46,7 +46,7 @@ impl chroom_rpc::registry::Qos for Echo {
 
     async fn get_proof(&self, request: Request<v1::GetProofRequest>) -> Result<Response<v1::GetProofResponse>, Status> {
         let peer = Peer::of(&request)?;
-        Ok(Response::new(v1::GetProofResponse { member_proof: peer.0.to_vec() }))
+        Ok(Response::new(v1::GetProofResponse { member_proof: peer.0.to_vec(), signed_statement: Vec::new() }))
     }
 }
 

@@ -32,6 +32,7 @@ pub mod presets;
 pub mod session_keys;
 pub mod system;
 pub mod transaction;
+mod weights;
 
 pub use apis::RuntimeApi;
 pub use chroom_primitives::{AccountId, Balance, BlockNumber, ChroomSignature, Hash, Nonce};

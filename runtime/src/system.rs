@@ -2,7 +2,7 @@
 
 use crate::{
     AccountId, Babe, Balance, Balances, Block, Nonce, PalletInfo, Runtime, RuntimeCall, RuntimeEvent, RuntimeOrigin,
-    RuntimeTask, SLOT_MS, System, VERSION, call_filter::CallFilter, migrations::Migrations,
+    RuntimeTask, SLOT_MS, System, VERSION, call_filter::CallFilter, migrations::Migrations, weights,
 };
 use crate::{OriginCaller, RuntimeFreezeReason, RuntimeHoldReason};
 use chroom_primitives::{BlockNumber, CHR};
@@ -11,14 +11,17 @@ use frame_support::{
     dispatch::DispatchClass,
     parameter_types,
     traits::{ConstU16, ConstU32, ConstU64, VariantCountOf},
-    weights::{
-        Weight,
-        constants::{RocksDbWeight, WEIGHT_REF_TIME_PER_SECOND},
-    },
+    weights::{Weight, constants::WEIGHT_REF_TIME_PER_SECOND},
 };
 use frame_system::limits::{BlockLength, BlockWeights};
 use sp_runtime::Perbill;
 use sp_version::RuntimeVersion;
+
+/// Two of a slot's six seconds for execution.
+const MAXIMUM_BLOCK: Weight = Weight::from_parts(2 * WEIGHT_REF_TIME_PER_SECOND, u64::MAX);
+
+/// Share of a block that is expected to go into hooks.
+const HOOKS_SHARE: Perbill = Perbill::from_percent(10);
 
 /// Share of a block that normal transactions may take; the rest is kept for operational ones.
 const NORMAL_SHARE: Perbill = Perbill::from_percent(75);
@@ -28,11 +31,17 @@ parameter_types! {
     pub const BlockHashCount: BlockNumber = 2_400;
     /// The runtime's version.
     pub const Version: RuntimeVersion = VERSION;
-    /// Two of a slot's six seconds for execution.
-    pub RuntimeBlockWeights: BlockWeights = BlockWeights::with_sensible_defaults(
-        Weight::from_parts(2 * WEIGHT_REF_TIME_PER_SECOND, u64::MAX),
-        NORMAL_SHARE,
-    );
+    /// What a block may weigh.
+    pub RuntimeBlockWeights: BlockWeights = BlockWeights::builder()
+        .base_block(weights::BLOCK)
+        .for_class(DispatchClass::all(), |class| class.base_extrinsic = weights::EXTRINSIC)
+        .for_class(DispatchClass::Normal, |class| class.max_total = Some(NORMAL_SHARE * MAXIMUM_BLOCK))
+        .for_class(DispatchClass::Operational, |class| {
+            class.max_total = Some(MAXIMUM_BLOCK);
+            class.reserved = Some(MAXIMUM_BLOCK - NORMAL_SHARE * MAXIMUM_BLOCK);
+        })
+        .avg_block_initialization(HOOKS_SHARE)
+        .build_or_panic();
     /// 5 MiB per block.
     pub RuntimeBlockLength: BlockLength = BlockLength::builder()
         .max_length(5 * 1024 * 1024)
@@ -58,14 +67,14 @@ impl frame_system::Config for Runtime {
     type BlockHashCount = BlockHashCount;
     type BlockWeights = RuntimeBlockWeights;
     type BlockLength = RuntimeBlockLength;
-    type DbWeight = RocksDbWeight;
+    type DbWeight = weights::DbWeight;
     type Version = Version;
     type BaseCallFilter = CallFilter;
     type SingleBlockMigrations = Migrations;
     type SS58Prefix = ConstU16<42>;
     type MaxConsumers = ConstU32<16>;
     type SystemWeightInfo = frame_system::weights::SubstrateWeight<Runtime>;
-    type ExtensionsWeightInfo = frame_system::SubstrateExtensionsWeight<Runtime>;
+    type ExtensionsWeightInfo = weights::Extensions;
 }
 
 impl pallet_timestamp::Config for Runtime {

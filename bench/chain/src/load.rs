@@ -41,11 +41,21 @@ fn room() -> u64 {
     normal.max_total.unwrap_or(weights.max_block).ref_time()
 }
 
+/// What a block without transactions weighs, which comes off, so that the rest is the load's: the newest that there is up to `height`.
+async fn empty_weight(node: &Node, height: u32) -> Result<u64> {
+    for number in (1..=height).rev() {
+        let block = node.block(number).await?;
+        if block.succeeded + block.failed == 0 {
+            return Ok(block.weight.ref_time());
+        }
+    }
+    Ok(0)
+}
+
 /// Sends the transactions and watches the blocks until all are in, or no more come.
 pub async fn run(node: &Node, kind: &'static str, extrinsics: &[Vec<u8>]) -> Result<Measured> {
     let mut next = node.height().await? + 1;
-    // What an empty block weighs comes off, so that the rest is the load's.
-    let empty = node.block(next - 1).await?.weight.ref_time();
+    let empty = empty_weight(node, next - 1).await?;
     let sent = node.send(extrinsics).await?;
     let mut blocks: Vec<BlockFacts> = Vec::new();
     let mut idle = 0;

@@ -145,7 +145,7 @@ impl Bench<'_> {
         let height = self.node.height().await?;
         let epoch = QosEpoch(height.saturating_sub(1) / genesis::EPOCH_LENGTH);
         let next = (epoch.0 + 1) * genesis::EPOCH_LENGTH + 1;
-        self.node.reach(next).await?;
+        self.node.reach(next + 1).await?;
         let (entries_before, bytes_before) = self.node.state_size().await?;
         let round = Round::new(epoch, self.committees(epoch).await?, &self.ids, calls);
         let mut roots = Vec::with_capacity(self.attestors.len());
@@ -169,6 +169,8 @@ impl Bench<'_> {
             self.operator_nonce += 1;
         }
         let claims = load::run(&self.node, "claims", &claims).await?;
+        // The last claims' events are state until the next block.
+        self.node.reach(self.node.height().await? + 1).await?;
         let (entries_after, bytes_after) = self.node.state_size().await?;
         let growth = Growth {
             calls,

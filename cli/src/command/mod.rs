@@ -3,6 +3,7 @@
 pub mod account;
 pub mod authorization;
 pub mod escrow;
+pub mod evidence;
 pub mod key_proof;
 pub mod network;
 pub mod node;
@@ -64,6 +65,9 @@ pub enum Command {
     /// What applications pay from
     #[command(subcommand)]
     Escrow(escrow::Command),
+    /// Nodes that contradicted themselves: what is known, and reporting it
+    #[command(subcommand)]
+    Evidence(evidence::Command),
     /// The register of nodes, as the registries have it
     #[command(subcommand)]
     Registry(registry::Command),
@@ -105,6 +109,7 @@ pub async fn run(cli: &Cli, output: Output) -> Result<(), Failure> {
         Command::Account(command) => account::run(command, output).await,
         Command::Rewards(command) => rewards::run(command, output).await,
         Command::Escrow(command) => escrow::run(command, output).await,
+        Command::Evidence(command) => evidence::run(command, output).await,
         Command::Registry(command) => registry::run(command, output).await,
         Command::Token(command) => token::run(command, output),
         Command::Epoch(epoch) => network::epoch(epoch, output).await,

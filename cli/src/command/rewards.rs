@@ -4,6 +4,7 @@ use super::node::{refused, transaction};
 use crate::{
     amount::Amount,
     chain::Chain,
+    evidence,
     failure::{Context, Failure, chain_of},
     output::{Output, facts, table},
     owner::Owner,
@@ -13,6 +14,7 @@ use chroom_chain_client::{ChainClient, SubmitError};
 use chroom_primitives::{Balance, NodeId, QosEpoch, Score, runtime_api::Payout};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "Examples:
   chroom rewards show 0x8f3c…                              what each epoch would pay
@@ -25,7 +27,8 @@ const EXAMPLES: &str = "Examples:
 
 The node's pool is paid whoever signs. Until half of the time for claims is over only the owner and the node itself may; then
 anybody may, with the proofs of all members that sent their roots.
-Proofs come from the registry nodes of the epoch's committee; any registry (--registry-url) knows where they are.";
+Proofs come from the registry nodes of the epoch's committee; any registry (--registry-url) knows where they are. Each is checked against the
+root that the chain has; a registry that signs for other roots gave evidence against itself, which is saved as a file for chroom evidence report.";
 
 /// What nodes earn
 #[derive(Debug, Subcommand)]
@@ -94,12 +97,17 @@ pub struct Source {
     /// Public JSON-RPC of a registry, to find the others by; may be repeated [default: the local network's, else http://127.0.0.1:7300]
     #[arg(long, value_name = "URL", env = "CHROOM_REGISTRY_URL", value_delimiter = ',')]
     registry_url: Vec<String>,
+    /// Where evidence against registries is saved, if their proofs give any
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    evidence_folder: PathBuf,
 }
 
 /// One epoch of a node.
 struct Prospect {
     epoch: QosEpoch,
     committee: Committee,
+    /// Files with the evidence that the proofs gave.
+    evidence: Vec<PathBuf>,
     payout: Result<Payout, String>,
 }
 
@@ -110,6 +118,8 @@ impl Prospect {
             "committee": self.committee.members,
             "proofs": self.committee.proofs.len(),
             "missing": self.committee.missing.iter().map(|(node, reason)| json!({ "node": node, "reason": reason })).collect::<Vec<_>>(),
+            "remarks": self.committee.remarks.iter().map(|(node, remark)| json!({ "node": node, "remark": remark })).collect::<Vec<_>>(),
+            "evidence": self.evidence,
             "members": self.committee.proofs.iter().map(|proof| json!({
                 "attestor": proof.attestor,
                 "score": proof.quality.0.score,
@@ -179,7 +189,25 @@ async fn prospect(
     } else {
         chain.preview_claim(epoch, node, committee.proofs.clone()).await.map_err(|error| chain_of(&error))
     };
-    Ok(Prospect { epoch, committee, payout })
+    Ok(Prospect { epoch, committee, evidence: Vec::new(), payout })
+}
+
+/// Says what registries' signed words are worth, and saves those that are evidence.
+fn examine(prospect: &mut Prospect, chain: &ChainClient, folder: &Path, output: Output) -> Result<(), Failure> {
+    let epoch = prospect.epoch.0;
+    for (member, remark) in &prospect.committee.remarks {
+        output.step(format_args!("warning: epoch {epoch}: {member} {remark}"));
+    }
+    for evidence in &prospect.committee.evidence {
+        let file = evidence::save(evidence, &chain.genesis_hash(), folder)?;
+        let shown = file.display();
+        output.step(format_args!(
+            "evidence: {} signs for other roots of epoch {epoch} than the chain has of it. Report it: chroom evidence report --file {shown}",
+            evidence.charge().node()
+        ));
+        prospect.evidence.push(file);
+    }
+    Ok(())
 }
 
 async fn prospects(
@@ -187,6 +215,7 @@ async fn prospects(
     source: &Source,
     epoch: Option<u32>,
     incomplete: bool,
+    output: Output,
 ) -> Result<Vec<Prospect>, Failure> {
     let directory = Directory::discover(&source.registry_url).await?;
     let epochs = match epoch {
@@ -195,7 +224,9 @@ async fn prospects(
     };
     let mut list = Vec::new();
     for epoch in epochs {
-        list.push(prospect(chain, &directory, epoch, source.node, incomplete).await?);
+        let mut found = prospect(chain, &directory, epoch, source.node, incomplete).await?;
+        examine(&mut found, chain, &source.evidence_folder, output)?;
+        list.push(found);
     }
     Ok(list)
 }
@@ -220,7 +251,7 @@ async fn run_show(show: &Show, output: Output) -> Result<(), Failure> {
     let chain = show.chain.connect().await?;
     let node = show.source.node;
     let owner = owner_of(&chain, node).await?;
-    let list = prospects(&chain, &show.source, show.epoch, false).await?;
+    let list = prospects(&chain, &show.source, show.epoch, false, output).await?;
     let sum: Balance = list.iter().filter_map(|prospect| prospect.payout.as_ref().ok()).map(total).sum();
     let json = json!({
         "node": node,
@@ -254,7 +285,7 @@ async fn run_claim(claim: &Claim, output: Output) -> Result<(), Failure> {
     let mut claims = Vec::new();
     let mut skipped = Vec::new();
     let mut rows = Vec::new();
-    for prospect in prospects(&chain, &claim.source, claim.epoch, claim.incomplete).await? {
+    for prospect in prospects(&chain, &claim.source, claim.epoch, claim.incomplete, output).await? {
         let epoch = prospect.epoch;
         let payout = match &prospect.payout {
             Ok(payout) if claim.all && total(payout) == 0 => {
@@ -367,7 +398,7 @@ fn claim_refused(error: &SubmitError) -> Failure {
     if error.is("Rewards", "ReservedForOwner") {
         failure.hint("sign with the owner's account, or with the node's own keystore (--owner node.json)")
     } else if error.is("Rewards", "ProofsMissing") {
-        failure.hint("others than owner and node need the proofs of all members that sent their roots; chroom rewards show names those that are missing")
+        failure.hint("others than owner and node need the proofs of all members that sent their roots, and before the window is closed everybody does; chroom rewards show names those that are missing")
     } else {
         failure
     }

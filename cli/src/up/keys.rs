@@ -1,13 +1,16 @@
 //! Keys of a local network: wallets, passphrases, network keys, the demo application's secret. Each is made once.
 
 use super::plan::{Service, Validator};
-use crate::failure::{Context, Failure};
+use crate::{
+    failure::{Context, Failure},
+    private_file,
+};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chroom_primitives::NodeId;
 use chroom_wallet::{Strength, Wallet, passphrase};
 use rand::TryRngCore;
 use sp_core::Pair;
-use std::{io::Write, path::Path};
+use std::path::Path;
 use zeroize::Zeroizing;
 
 /// Makes what `service` lacks of passphrase and keystore, and says which node it is.
@@ -37,7 +40,7 @@ pub fn validator(validator: &Validator) -> Result<String, Failure> {
     folder(&validator.dir)?;
     let path = validator.node_key();
     if !path.exists() {
-        private_file(&path, hex::encode(random()?.as_slice()).as_bytes())?;
+        private_file::write(&path, hex::encode(random()?.as_slice()).as_bytes())?;
     }
     let text = Zeroizing::new(std::fs::read_to_string(&path).context("cannot read a network key")?);
     let mut seed = Zeroizing::new([0u8; 32]);
@@ -59,7 +62,7 @@ pub fn secret_file(path: &Path) -> Result<(), Failure> {
     if path.exists() {
         return Ok(());
     }
-    private_file(path, URL_SAFE_NO_PAD.encode(random()?.as_slice()).as_bytes())
+    private_file::write(path, URL_SAFE_NO_PAD.encode(random()?.as_slice()).as_bytes())
 }
 
 /// Makes a folder that only its owner may enter.
@@ -70,17 +73,6 @@ pub fn folder(path: &Path) -> Result<(), Failure> {
         .mode(0o700)
         .create(path)
         .context(format_args!("cannot make the folder {}", path.display()))
-}
-
-fn private_file(path: &Path, text: &[u8]) -> Result<(), Failure> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let what = format!("cannot write {}", path.display());
-    // Half a secret must never be taken for a whole one: it gets its name once it is on disk.
-    let draft = path.with_extension("draft");
-    let mut file =
-        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft).context(&what)?;
-    file.write_all(text).and_then(|()| file.sync_all()).context(&what)?;
-    std::fs::rename(&draft, path).context(&what)
 }
 
 fn random() -> Result<Zeroizing<[u8; 32]>, Failure> {

@@ -48,6 +48,15 @@ pub fn message(event: &Event) -> v1::MediaEvent {
         Occurrence::TrackStopped(track) => {
             media_event::Event::TrackStopped(v1::TrackStopped { track: track.to_string() })
         }
+        Occurrence::LayersWanted { track, layers, paused } => media_event::Event::LayersWanted(v1::LayersWanted {
+            track: track.to_string(),
+            layers: layers.iter().map(ToString::to_string).collect(),
+            paused: *paused,
+        }),
+        Occurrence::ParentLost(node, standby) => media_event::Event::ParentLost(v1::ParentLost {
+            node: node.0.to_vec(),
+            standby: standby.map(|node| node.0.to_vec()).unwrap_or_default(),
+        }),
         Occurrence::Speakers(participants) => media_event::Event::Speakers(v1::ActiveSpeakers {
             participants: participants.iter().map(ToString::to_string).collect(),
         }),

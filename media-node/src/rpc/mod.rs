@@ -9,6 +9,10 @@ pub use admission::Admission;
 pub use directory::Directory;
 
 use crate::{
+    cascade::{
+        hub::{self, PeerFigures},
+        quic::{Cascade, CascadeError},
+    },
     health::Health,
     sfu::{
         Sfu,
@@ -48,6 +52,7 @@ pub struct MediaService {
     events: broadcast::Sender<Owned>,
     /// All that happened before the stop was passed on.
     told: CancellationToken,
+    cascade: Option<Arc<Cascade>>,
 }
 
 impl MediaService {
@@ -58,7 +63,16 @@ impl MediaService {
         let (events, _) = broadcast::channel(4_096);
         let told = CancellationToken::new();
         tokio::spawn(follow(sfu.events(), directory.clone(), events.clone(), stop, told.clone()));
-        Self { sfu, health, admission, directory, events, told }
+        Self { sfu, health, admission, directory, events, told, cascade: None }
+    }
+
+    /// With pipes to other nodes.
+    pub fn with_cascade(self, cascade: Arc<Cascade>) -> Self {
+        Self { cascade: Some(cascade), ..self }
+    }
+
+    fn cascade(&self) -> Result<&Cascade, Status> {
+        self.cascade.as_deref().ok_or_else(|| Status::unimplemented("this node has no pipes"))
     }
 
     /// The service as routes of a server.
@@ -186,6 +200,50 @@ fn figures(stats: SessionStats) -> v1::SessionStats {
     }
 }
 
+fn microseconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
+}
+
+fn pipe(peer: PeerFigures) -> v1::PipeStats {
+    let figures = peer.pipe;
+    v1::PipeStats {
+        node: peer.node.0.to_vec(),
+        up: peer.up,
+        rooms: peer.rooms,
+        streams_in: figures.streams_in,
+        streams_out: figures.streams_out,
+        sent_packets: figures.sent_packets,
+        sent_bytes: figures.sent_bytes,
+        received_packets: figures.received_packets,
+        received_bytes: figures.received_bytes,
+        resent_packets: figures.resent_packets,
+        loss_in: figures.loss_in.into(),
+        residual_in: figures.residual_in.into(),
+        loss_out: figures.loss_out.into(),
+        residual_out: figures.residual_out.into(),
+        rtt_us: microseconds(figures.rtt),
+        jitter_us: microseconds(figures.jitter),
+        kbps_in: figures.kbps_in,
+        kbps_out: figures.kbps_out,
+        dropped_packets: peer.dropped,
+    }
+}
+
+fn unavailable(error: CascadeError) -> Status {
+    match error {
+        CascadeError::Busy => Status::resource_exhausted(error.to_string()),
+        CascadeError::Gone => Status::unavailable(error.to_string()),
+    }
+}
+
+fn tree(error: hub::RouteError) -> Status {
+    match error {
+        hub::RouteError::Fenced { .. } => Status::failed_precondition(error.to_string()),
+        hub::RouteError::Twice(_) => Status::invalid_argument(error.to_string()),
+        hub::RouteError::TooMany(_) => Status::resource_exhausted(error.to_string()),
+    }
+}
+
 type Answer<T> = Result<Response<T>, Status>;
 
 #[tonic::async_trait]
@@ -262,6 +320,10 @@ impl Media for MediaService {
             self.sfu.close_room(room.clone(), requested(request.reason)).map_err(shard)?
         };
         let sessions = pending.done().await.map_err(shard)?;
+        if let Some(cascade) = &self.cascade {
+            let cleared = cascade.clear_route(room.clone(), request.fence).map_err(unavailable)?;
+            cleared.done().await.map_err(unavailable)?.map_err(tree)?;
+        }
         tracing::info!(%room, sessions, orchestrator = %caller, "room closed");
         Ok(Response::new(v1::CloseRoomResponse {}))
     }
@@ -301,6 +363,44 @@ impl Media for MediaService {
             egress_kbps: load.egress_kbps.into(),
             ingress_kbps: load.ingress_kbps.into(),
             session_stats: sessions.into_iter().map(figures).collect(),
+        }))
+    }
+
+    async fn set_route(&self, request: Request<v1::SetRouteRequest>) -> Answer<v1::SetRouteResponse> {
+        let caller = self.admission.admit(&request, "SetRoute", true)?;
+        let route = request::route(request.into_inner())?;
+        let cascade = self.cascade()?;
+        let pending = {
+            let mut directory = self.directory.lock();
+            fence_room(&mut directory, &route.room, route.fence, caller, "SetRoute")?;
+            tracing::info!(room = %route.room, orchestrator = %caller, parent = ?route.parent, "route set");
+            cascade.set_route(route).map_err(unavailable)?
+        };
+        pending.done().await.map_err(unavailable)?.map_err(tree)?;
+        Ok(Response::new(v1::SetRouteResponse { address: cascade.address().to_string() }))
+    }
+
+    async fn clear_route(&self, request: Request<v1::ClearRouteRequest>) -> Answer<v1::ClearRouteResponse> {
+        let caller = self.admission.admit(&request, "ClearRoute", false)?;
+        let request = request.into_inner();
+        let room = request::room(&request.room)?;
+        let cascade = self.cascade()?;
+        let pending = {
+            let mut directory = self.directory.lock();
+            fence_room(&mut directory, &room, request.fence, caller, "ClearRoute")?;
+            cascade.clear_route(room, request.fence).map_err(unavailable)?
+        };
+        pending.done().await.map_err(unavailable)?.map_err(tree)?;
+        Ok(Response::new(v1::ClearRouteResponse {}))
+    }
+
+    async fn pipes(&self, request: Request<v1::PipesRequest>) -> Answer<v1::PipesResponse> {
+        self.admission.admit(&request, "Pipes", false)?;
+        let cascade = self.cascade()?;
+        let figures = cascade.figures().await.map_err(unavailable)?;
+        Ok(Response::new(v1::PipesResponse {
+            address: cascade.address().to_string(),
+            pipes: figures.peers.into_iter().map(pipe).collect(),
         }))
     }
 }

@@ -1,12 +1,14 @@
 //! Requests, checked and turned into the SFU's own types.
 
+use crate::cascade::hub::{Neighbour, Route};
 use crate::sfu::{
     id::{Mid, RoomId, SessionId},
     limits,
     router::{Opening, Publish, Subscribe},
 };
+use chroom_primitives::NodeId;
 use chroom_rpc::v1;
-use std::fmt::Display;
+use std::{fmt::Display, net::SocketAddr};
 use tonic::Status;
 
 fn invalid(error: impl Display) -> Status {
@@ -32,6 +34,35 @@ pub fn opening(request: v1::OpenSessionRequest) -> Result<Opening, Status> {
         publish: request.can_publish,
         subscribe: request.can_subscribe,
         uplink_kbps: request.max_uplink_kbps,
+    })
+}
+
+fn node(bytes: &[u8]) -> Result<NodeId, Status> {
+    let id = bytes.try_into().map(NodeId);
+    id.map_err(|_| Status::invalid_argument(format!("a node id has 20 bytes, not {}", bytes.len())))
+}
+
+fn neighbour(end: v1::PipeEnd) -> Result<Neighbour, Status> {
+    let address: SocketAddr = end.address.parse().map_err(|_| {
+        Status::invalid_argument(format!(
+            "{:?} is not ip:port of a node's pipes, as its SetRoute answers it",
+            end.address
+        ))
+    })?;
+    if address.ip().is_unspecified() || address.ip().is_multicast() || address.port() == 0 {
+        return Err(Status::invalid_argument(format!("no node can be reached at {address}")));
+    }
+    Ok(Neighbour { node: node(&end.node)?, address })
+}
+
+/// A node's place in a room's tree.
+pub fn route(request: v1::SetRouteRequest) -> Result<Route, Status> {
+    Ok(Route {
+        room: room(&request.room)?,
+        fence: request.fence,
+        parent: request.parent.map(neighbour).transpose()?,
+        standby: request.standby.map(neighbour).transpose()?,
+        children: request.children.iter().map(|child| node(child)).collect::<Result<_, _>>()?,
     })
 }
 
@@ -91,5 +122,12 @@ mod tests {
         let track = v1::PublishedTrack { mid: "0".into(), track: "t".into(), source: "lens".into() };
         let request = v1::NegotiateRequest { publish: vec![track], ..Default::default() };
         assert!(negotiation(request).unwrap_err().message().contains("source"));
+        let parent = |node: usize, address: &str| {
+            let parent = v1::PipeEnd { node: vec![1; node], address: address.into() };
+            route(v1::SetRouteRequest { room: "r".into(), parent: Some(parent), ..Default::default() })
+        };
+        assert!(parent(20, "192.0.2.1:7700").is_ok());
+        assert!(parent(19, "192.0.2.1:7700").unwrap_err().message().contains("20 bytes"));
+        assert!(parent(20, "example.net:7700").is_err() && parent(20, "0.0.0.0:7700").is_err());
     }
 }

@@ -7,6 +7,7 @@ use super::{
     router::{Opening, Publish, RouteError, Subscribe},
     stats::{SessionStats, Totals},
 };
+use crate::cascade::link::ToRoom;
 use std::net::SocketAddr;
 use tokio::sync::oneshot;
 
@@ -51,6 +52,8 @@ pub enum Command {
     Stats(Option<SessionId>, oneshot::Sender<(Totals, Vec<SessionStats>)>),
     /// An address whose datagrams, from now on, are for the shard with this number: it knows the password.
     Neighbour(SocketAddr, usize),
+    /// What the cascade says of a room.
+    Cascade(ToRoom),
     /// End all sessions, then the thread.
     Stop(CloseReason, oneshot::Sender<()>),
 }

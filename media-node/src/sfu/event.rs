@@ -4,6 +4,7 @@ use super::{
     id::{ParticipantId, Rid, RoomId, SessionId, TrackId},
     packet::Kind,
 };
+use chroom_primitives::NodeId;
 use std::fmt;
 
 /// Why a session ended. The text goes to the orchestrator and on to the client.
@@ -60,8 +61,19 @@ pub enum Occurrence {
     },
     /// A published track is over.
     TrackStopped(TrackId),
+    /// What of a video anyone wants: its publisher need not encode the rest.
+    LayersWanted {
+        /// The track.
+        track: TrackId,
+        /// The layers of simulcast that are wanted, lowest first; empty without simulcast.
+        layers: Vec<Rid>,
+        /// Whether nobody watches at all.
+        paused: bool,
+    },
     /// Who speaks now, loudest first.
     Speakers(Vec<ParticipantId>),
+    /// The node above in the room's tree is dead, and the standby takes its place, if one was named.
+    ParentLost(NodeId, Option<NodeId>),
 }
 
 /// An occurrence in a room.

@@ -29,6 +29,11 @@ impl Gate {
         true
     }
 
+    /// Whether a key frame is awaited.
+    pub fn is_open(&self) -> bool {
+        self.wanted
+    }
+
     /// A key frame came.
     pub fn satisfied(&mut self) {
         self.wanted = false;

@@ -16,6 +16,8 @@ pub const MAX_TRACKS: usize = 16;
 pub const MAX_LAYERS: usize = 4;
 /// Most sessions of one room.
 pub const MAX_ROOM_SESSIONS: usize = 512;
+/// Voices of a room that are forwarded at a time: a room with no more microphones forwards all of them.
+pub const AUDIBLE: usize = 10;
 /// Largest data message of a client, in bytes.
 pub const MAX_MESSAGE: usize = 16 * 1024;
 /// Messages per second that a client may send for long; bursts of twice as many.
@@ -34,5 +36,7 @@ pub const COMMAND_QUEUE: usize = 1_024;
 /// Datagrams that other shards received and that wait for their own; what is beyond is lost. They do not share the commands' queue,
 /// so that strangers, who can fill this one, keep no command out.
 pub const RELAY_QUEUE: usize = 4_096;
+/// Packets of other nodes that wait for a shard; what is beyond is lost.
+pub const REMOTE_QUEUE: usize = 8_192;
 /// Addresses that are remembered per session.
 pub const MAX_ADDRESSES: usize = 8;

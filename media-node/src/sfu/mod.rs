@@ -6,9 +6,13 @@
 //! ```
 //! Routing ([`router`]) knows no engine; the engine ([`engine`]) knows no rooms; a [`shard`] joins them to a socket.
 
+pub mod audible;
 pub mod backlog;
 pub mod codec;
 pub mod command;
+pub mod congestion;
+pub mod demand;
+pub mod egress;
 pub mod engine;
 pub mod event;
 pub mod fault;
@@ -21,11 +25,19 @@ pub mod neighbours;
 pub mod packet;
 pub mod rewrite;
 pub mod router;
+pub mod selector;
 pub mod shard;
+pub mod skips;
 pub mod socket;
 pub mod speakers;
 pub mod stats;
+pub mod stream;
+pub mod waiting;
 
+use crate::cascade::{
+    link::{RemotePacket, ToRoom},
+    quic::{RoomEnd, Rooms},
+};
 use command::{Command, NegotiateError};
 use engine::Str0m;
 use event::{CloseReason, Event};
@@ -36,6 +48,7 @@ use shard::{Shard, ShardError, ShardHandle, ShardParts};
 use socket::BatchSocket;
 use stats::{SessionStats, Totals};
 use std::{
+    cell::Cell,
     hash::{DefaultHasher, Hash, Hasher},
     io,
     net::{IpAddr, SocketAddr},
@@ -127,6 +140,11 @@ pub struct Sfu {
 impl Sfu {
     /// Opens the sockets and starts the threads.
     pub fn start(config: &SfuConfig) -> Result<Self, StartError> {
+        Self::start_with(config, None)
+    }
+
+    /// As [`Sfu::start`], with the way to other nodes. [`Sfu::rooms`] is the way back.
+    pub fn start_with(config: &SfuConfig, cascade: Option<RoomEnd>) -> Result<Self, StartError> {
         let failed = |source| StartError::Socket { address: config.listen, source };
         let count = config.shards.clamp(1, 256);
         let (events, _) = broadcast::channel(EVENT_QUEUE);
@@ -149,6 +167,7 @@ impl Sfu {
                 socket,
                 candidate,
                 events: events.clone(),
+                cascade: cascade.clone(),
                 seed: rand::random(),
             };
             shards.push(Shard::new(parts).map_err(StartError::Thread)?);
@@ -175,10 +194,13 @@ impl Sfu {
 
     /// All of a room lives on one shard.
     fn shard(&self, room: &RoomId) -> Result<&ShardHandle, ShardError> {
-        let mut hasher = DefaultHasher::new();
-        room.hash(&mut hasher);
-        let index = hasher.finish() % self.shards.len().max(1) as u64;
-        self.shards.get(index as usize).ok_or(ShardError::Gone)
+        self.shards.get(place(room, self.shards.len())).ok_or(ShardError::Gone)
+    }
+
+    /// The rooms as the cascade sees them.
+    pub fn rooms(&self) -> Box<dyn Rooms> {
+        let pending = self.shards.iter().map(|_| Cell::new(false)).collect();
+        Box::new(ShardRooms { shards: self.shards.clone(), pending, events: self.events.clone() })
     }
 
     /// Opens a session, making the room if need be. The future may be awaited later: the command is handed over at once.
@@ -261,6 +283,52 @@ impl Sfu {
         }
         let threads = std::mem::take(&mut *self.threads.lock());
         let _ = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join()))).await;
+    }
+}
+
+fn place(room: &RoomId, shards: usize) -> usize {
+    let mut hasher = DefaultHasher::new();
+    room.hash(&mut hasher);
+    usize::try_from(hasher.finish() % shards.max(1) as u64).unwrap_or(0)
+}
+
+/// The shards, as the cascade sees them.
+struct ShardRooms {
+    shards: Vec<ShardHandle>,
+    /// Which have to be woken.
+    pending: Vec<Cell<bool>>,
+    events: broadcast::Sender<Event>,
+}
+
+impl Rooms for ShardRooms {
+    fn place(&self, room: &RoomId) -> usize {
+        place(room, self.shards.len())
+    }
+
+    fn order(&self, place: usize, order: &ToRoom) -> bool {
+        let shard = self.shards.get(place);
+        // One that has ended takes nothing any more, and need not be waited for.
+        shard.is_none_or(|shard| !matches!(shard.send(Command::Cascade(order.clone())), Err(ShardError::Busy)))
+    }
+
+    fn packet(&self, place: usize, packet: RemotePacket) {
+        if let (Some(shard), Some(pending)) = (self.shards.get(place), self.pending.get(place)) {
+            pending.set(true);
+            shard.remote(packet);
+        }
+    }
+
+    fn event(&self, event: Event) {
+        // Nobody may be listening.
+        let _ = self.events.send(event);
+    }
+
+    fn flush(&self) {
+        for (shard, pending) in self.shards.iter().zip(&self.pending) {
+            if pending.take() {
+                shard.wake();
+            }
+        }
     }
 }
 

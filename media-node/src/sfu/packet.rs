@@ -1,7 +1,7 @@
 //! A media packet on its way through the node.
 
 use super::{
-    codec::Format,
+    codec::{Format, dependency::RawDescriptor},
     id::{Mid, Rid},
     rewrite::Numbers,
 };
@@ -28,6 +28,8 @@ pub struct Packet {
     pub audio_level: Option<u8>,
     /// Whether the client hears a voice in it (RFC 6464).
     pub voice: Option<bool>,
+    /// The dependency descriptor, if the publisher sends it.
+    pub descriptor: Option<Arc<RawDescriptor>>,
     /// How the picture must be turned to stand upright, in quarter turns clockwise.
     pub quarter_turns: Option<u8>,
     /// When it arrived.
@@ -43,6 +45,12 @@ pub struct Forward<'a> {
     pub payload_type: u8,
     /// The numbers that the receiver shall see.
     pub numbers: Numbers,
+    /// The marker bit as the receiver shall see it.
+    pub marker: bool,
+    /// What is sent: the packet's payload, a part of it, or nothing to fill the place of a packet that the receiver doesn't get.
+    pub payload: &'a Arc<[u8]>,
+    /// The dependency descriptor as the receiver shall see it.
+    pub descriptor: Option<&'a Arc<RawDescriptor>>,
     /// The packet.
     pub packet: &'a Packet,
 }

@@ -3,8 +3,12 @@
 //! A receiver's m-line has one SSRC for its whole life, whatever layer or track is forwarded on it. Sequence numbers go on
 //! without a gap of our making, so that what is lost upstream stays a gap that the receiver can ask for and we may fill later.
 //! Timestamps go on by the time that passed between the last packet of the old source and the first of the new one.
+//! Packets of layers that the receiver doesn't get are left out, and the numbers close up behind them.
 
-use super::codec::{PictureIds, Pictures, Rewritten};
+use super::{
+    codec::{PictureIds, Pictures, Rewritten},
+    skips::Skips,
+};
 use std::time::Instant;
 
 /// A jump of the source's numbers that no loss explains: the source began anew.
@@ -57,6 +61,7 @@ pub struct Rewriter {
     clock_rate: u32,
     first_seq: u64,
     mapping: Option<Mapping>,
+    skips: Skips,
     last: Option<Last>,
     pictures: PictureIds,
 }
@@ -69,6 +74,7 @@ impl Rewriter {
             clock_rate,
             first_seq: u64::from(random & 0x7FFF).max(1),
             mapping: None,
+            skips: Skips::default(),
             last: None,
             pictures: PictureIds::default(),
         }
@@ -82,6 +88,11 @@ impl Rewriter {
     /// Forgets the source: nothing passes until the next [`Rewriter::switch`]. The receiver's numbers go on from where they are.
     pub fn pause(&mut self) {
         self.mapping = None;
+    }
+
+    /// Whether the source began anew with this packet, with numbers of its own.
+    pub fn is_restart(&self, packet: &Source) -> bool {
+        self.mapping.is_some_and(|mapping| packet.seq.abs_diff(mapping.in_highest) > RESTART)
     }
 
     /// Begins a new source with this packet, which for video is the first of a key frame.
@@ -100,20 +111,49 @@ impl Rewriter {
             out_start,
             timestamp_shift: timestamp.wrapping_sub(first.timestamp),
         });
+        self.skips.clear();
         self.pictures.switch(&first.pictures);
+    }
+
+    /// Leaves out a packet of the present source. `closing` has picture ids close up, too.
+    ///
+    /// A packet that comes late has its place among those that went out before, where the receiver misses it: then its numbers are
+    /// returned, to be sent without payload.
+    pub fn leave_out(&mut self, packet: &Source, closing: bool) -> Option<Numbers> {
+        if self.is_restart(packet) {
+            return None;
+        }
+        let mapping = self.mapping.as_mut()?;
+        if packet.seq > mapping.in_highest {
+            mapping.in_highest = packet.seq;
+            self.skips.skip(packet.seq);
+            if closing {
+                self.pictures.skip(&packet.pictures);
+            }
+            return None;
+        }
+        let (seq, timestamp) = self.place(packet)?;
+        Some(Numbers { seq, timestamp, pictures: Rewritten::default() })
+    }
+
+    /// Where a packet of the present source stands: extended sequence number and timestamp.
+    fn place(&self, packet: &Source) -> Option<(u64, u32)> {
+        let mapping = self.mapping.as_ref()?;
+        let past = packet.seq.checked_sub(mapping.in_start)?;
+        let seq = mapping.out_start + past.checked_sub(self.skips.before(packet.seq)?)?;
+        Some((seq, packet.timestamp.wrapping_add(mapping.timestamp_shift)))
     }
 
     /// The numbers for this packet of the present source, or `None` for one that must not be forwarded: there is no source, or
     /// it is older than the source's first packet.
     pub fn rewrite(&mut self, packet: &Source) -> Option<Numbers> {
-        let mapping = self.mapping?;
-        if packet.seq.abs_diff(mapping.in_highest) > RESTART {
+        if self.is_restart(packet) {
             self.switch(packet);
         }
-        let mapping = self.mapping.as_mut()?;
-        let seq = mapping.out_start + packet.seq.checked_sub(mapping.in_start)?;
-        let timestamp = packet.timestamp.wrapping_add(mapping.timestamp_shift);
-        mapping.in_highest = mapping.in_highest.max(packet.seq);
+        let (seq, timestamp) = self.place(packet)?;
+        if let Some(mapping) = &mut self.mapping {
+            mapping.in_highest = mapping.in_highest.max(packet.seq);
+        }
         if self.last.is_none_or(|last| seq > last.seq) {
             self.last = Some(Last { seq, timestamp, arrival: packet.arrival });
         }
@@ -179,7 +219,56 @@ mod tests {
         assert_eq!(rewriter.rewrite(&source(at, 2, 10)), None);
     }
 
+    #[test]
+    fn numbers_close_up_behind_what_is_left_out_and_late_packets_keep_their_place() {
+        let at = Instant::now();
+        let mut rewriter = Rewriter::new(90_000, 1);
+        rewriter.switch(&source(at, 100, 0));
+        let mut sent = Vec::new();
+        // 101 is lost and 103 left out; 101 comes late, and so does 105, which is of no use.
+        for seq in [100, 102, 103, 104, 101, 106] {
+            match seq {
+                103 => assert_eq!(rewriter.leave_out(&source(at, seq, 0), false), None),
+                _ => sent.push(rewriter.rewrite(&source(at, seq, 0)).unwrap().seq),
+            }
+        }
+        assert_eq!(sent, [1, 3, 4, 2, 6]);
+        let late = rewriter.leave_out(&source(at, 105, 7), false).unwrap();
+        assert_eq!((late.seq, late.timestamp), (5, 7), "its place is filled without payload");
+        assert_eq!(rewriter.leave_out(&source(at, 103, 0), false), None, "left out already");
+        rewriter.leave_out(&source(at, 107, 0), false);
+        rewriter.switch(&source(at, 9, 0));
+        assert_eq!(rewriter.rewrite(&source(at, 9, 0)).unwrap().seq, 7, "a switch closes up, too");
+    }
+
     proptest! {
+        /// With loss, late repair and layers left out, every number of the receiver is met exactly once: by a packet that it gets, or
+        /// by one without payload in the place of a late one that it shall not get.
+        #[test]
+        fn a_receivers_numbers_have_no_gap(fates in proptest::collection::vec((any::<bool>(), 0u64..40), 2..150)) {
+            let at = Instant::now();
+            let mut rewriter = Rewriter::new(90_000, 1);
+            rewriter.switch(&source(at, 1_000, 0));
+            let mut order: Vec<(u64, u64, bool)> = Vec::new();
+            for (n, (keep, late)) in fates.iter().enumerate() {
+                let seq = 1_000 + n as u64;
+                // The first packet begins the source: it is neither left out nor late.
+                let late = if n == 0 || *late > 20 { 0 } else { *late };
+                order.push((seq + late, seq, *keep || n == 0));
+            }
+            order.sort_unstable();
+            let mut out = Vec::new();
+            for (_, seq, keep) in order {
+                let packet = source(at, seq, seq as u32);
+                let numbers = if keep { rewriter.rewrite(&packet) } else { rewriter.leave_out(&packet, false) };
+                prop_assert!(!keep || numbers.is_some());
+                out.extend(numbers.map(|numbers| numbers.seq));
+            }
+            out.sort_unstable();
+            let expected: Vec<u64> = (1..=out.len() as u64).collect();
+            prop_assert_eq!(out, expected);
+        }
+
         /// Any run of sources with loss, reordering and wraparound: numbers of packets in order go up by what went up
         /// upstream within a source and by one over a switch, and timestamps never step back over a switch.
         #[test]

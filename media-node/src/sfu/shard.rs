@@ -12,7 +12,13 @@ use super::{
     router::{Outbox, Publish, RouteError, Router, SessionKey, Subscribe, TICK},
     socket::BatchSocket,
 };
-use crate::qos::cpu::ThreadCpu;
+use crate::{
+    cascade::{
+        link::{FromRoom, RemotePacket},
+        quic::RoomEnd,
+    },
+    qos::cpu::ThreadCpu,
+};
 use mio::{Events, Interest, Poll, Token, Waker};
 use std::{
     cmp::Reverse,
@@ -24,7 +30,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tokio::sync::broadcast;
 
@@ -34,6 +40,8 @@ const WAKE: Token = Token(1);
 const BATCHES_PER_TURN: usize = 8;
 /// Datagrams of other shards' sockets that are taken in before timers get their turn.
 const RELAYED_PER_TURN: usize = 256;
+/// Packets of other nodes that are taken in before timers get their turn.
+const REMOTE_PER_TURN: usize = 1_024;
 
 /// A shard's counts, for others to read.
 #[derive(Debug, Default)]
@@ -82,6 +90,7 @@ struct Relayed {
 pub struct ShardHandle {
     commands: SyncSender<Command>,
     relayed: SyncSender<Relayed>,
+    remote: SyncSender<RemotePacket>,
     waker: Arc<Waker>,
     /// Its counts.
     pub counters: Arc<Counters>,
@@ -95,6 +104,16 @@ impl ShardHandle {
             TrySendError::Disconnected(_) => ShardError::Gone,
         })?;
         self.waker.wake().map_err(|_| ShardError::Gone)
+    }
+
+    /// Hands over a packet of another node, for [`ShardHandle::wake`] to bring to notice. `false`: the queue is full, and it is lost.
+    pub fn remote(&self, packet: RemotePacket) -> bool {
+        self.remote.try_send(packet).is_ok()
+    }
+
+    /// Wakes the thread.
+    pub fn wake(&self) {
+        let _ = self.waker.wake();
     }
 
     /// Hands over a datagram. A full queue loses it, as the network may.
@@ -113,6 +132,9 @@ struct Slot<C> {
     addresses: Vec<SocketAddr>,
     deadline: Instant,
     scheduled: Option<Instant>,
+    /// Something was forwarded to it.
+    has_media: bool,
+    /// The engine has something to do.
     dirty: bool,
 }
 
@@ -120,7 +142,11 @@ struct Slot<C> {
 struct Connections<C> {
     slots: Vec<Option<Slot<C>>>,
     dirty: Vec<SessionKey>,
+    with_media: Vec<SessionKey>,
     events: broadcast::Sender<Event>,
+    /// The way to pipes, and whether the cascade has to be woken.
+    cascade: Option<RoomEnd>,
+    told: bool,
 }
 
 impl<C: Connection> Connections<C> {
@@ -148,8 +174,12 @@ impl<C: Connection> Outbox for Connections<C> {
     }
 
     fn forward(&mut self, to: SessionKey, forward: Forward<'_>) {
-        if let Some(connection) = self.touch(to) {
-            connection.forward(forward);
+        // No turn of the engine for it: that would cost more than the packet.
+        let Some(slot) = self.slots.get_mut(to.0).and_then(Option::as_mut) else { return };
+        slot.connection.forward(forward);
+        if !slot.has_media {
+            slot.has_media = true;
+            self.with_media.push(to);
         }
     }
 
@@ -179,6 +209,18 @@ impl<C: Connection> Outbox for Connections<C> {
         // Nobody may be listening.
         let _ = self.events.send(event);
     }
+
+    fn cascade(&mut self, told: FromRoom) {
+        let Some(cascade) = &self.cascade else { return };
+        self.told = true;
+        let taken = match told {
+            FromRoom::Packet(..) => cascade.packet(told),
+            told => cascade.tell(told),
+        };
+        if !taken {
+            tracing::debug!("the cascade has too much to do: a message or packet for other nodes is lost");
+        }
+    }
 }
 
 /// What a shard begins with.
@@ -193,6 +235,8 @@ pub struct ShardParts<E> {
     pub candidate: SocketAddr,
     /// Where events go.
     pub events: broadcast::Sender<Event>,
+    /// The way to pipes.
+    pub cascade: Option<RoomEnd>,
     /// Seeds what must differ between runs.
     pub seed: u64,
 }
@@ -213,6 +257,7 @@ pub struct Shard<E: Engine> {
     next_tick: Instant,
     commands: Receiver<Command>,
     relayed: Receiver<Relayed>,
+    remote: Receiver<RemotePacket>,
     poll: Poll,
     counters: Arc<Counters>,
     cpu: ThreadCpu,
@@ -228,15 +273,24 @@ impl<E: Engine> Shard<E> {
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         let (sender, commands) = sync_channel(limits::COMMAND_QUEUE);
         let (relay, relayed) = sync_channel(limits::RELAY_QUEUE);
+        let (remote_end, remote) = sync_channel(limits::REMOTE_QUEUE);
         let counters = Arc::new(Counters::default());
-        let handle = ShardHandle { commands: sender, relayed: relay, waker, counters: counters.clone() };
+        let handle =
+            ShardHandle { commands: sender, relayed: relay, remote: remote_end, waker, counters: counters.clone() };
         let shard = Self {
             index: parts.index,
             engine: parts.engine,
             socket: parts.socket,
             candidate: parts.candidate,
             router: Router::new(parts.seed),
-            connections: Connections { slots: Vec::new(), dirty: Vec::new(), events: parts.events },
+            connections: Connections {
+                slots: Vec::new(),
+                dirty: Vec::new(),
+                with_media: Vec::new(),
+                events: parts.events,
+                cascade: parts.cascade,
+                told: false,
+            },
             by_address: HashMap::new(),
             by_ufrag: HashMap::new(),
             neighbours: Neighbours::new(Instant::now()),
@@ -245,6 +299,7 @@ impl<E: Engine> Shard<E> {
             next_tick: Instant::now(),
             commands,
             relayed,
+            remote,
             poll,
             counters,
             cpu: ThreadCpu::default(),
@@ -274,21 +329,29 @@ impl<E: Engine> Shard<E> {
             }
             readable |= events.iter().any(|event| event.token() == SOCKET);
             let begun = Instant::now();
+            let mut commanded = false;
             while let Ok(command) = self.commands.try_recv() {
                 self.command(begun, command);
+                commanded = true;
             }
             if readable {
                 readable = self.receive();
             }
             readable |= self.receive_relayed();
+            readable |= self.receive_remote();
             let now = Instant::now();
             self.expire(now);
             if now >= self.next_tick {
                 self.next_tick = now + TICK;
                 self.tick(now);
+                commanded = true;
+            }
+            if commanded && self.router.is_bridged() {
+                self.tell_news(now);
             }
             self.drain_dirty(now);
             self.socket.flush();
+            self.wake_cascade();
             let turn = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
             self.counters.longest_turn_us.fetch_max(turn, Ordering::Relaxed);
             if let Some(stop) = self.stop.take() {
@@ -317,6 +380,7 @@ impl<E: Engine> Shard<E> {
                     self.socket.recycle(received);
                     self.drain_dirty(now);
                     self.socket.flush();
+                    self.wake_cascade();
                 }
                 Ok(None) => return false,
                 Err(error) => {
@@ -335,6 +399,34 @@ impl<E: Engine> Shard<E> {
             self.datagram(Instant::now(), source, &datagram, Some(via));
         }
         true
+    }
+
+    /// Takes in packets of other nodes. Whether there may be more.
+    fn receive_remote(&mut self) -> bool {
+        let now = Instant::now();
+        for _ in 0..REMOTE_PER_TURN {
+            let Ok(packet) = self.remote.try_recv() else { return false };
+            self.router.remote_packet(now, &packet, &mut self.connections);
+        }
+        true
+    }
+
+    fn tell_news(&mut self, now: Instant) {
+        let Connections { cascade: Some(cascade), told, .. } = &mut self.connections else { return };
+        let unix_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_micros());
+        self.router.news(now, u64::try_from(unix_us).unwrap_or(u64::MAX), |news| {
+            *told = true;
+            cascade.tell(news)
+        });
+    }
+
+    /// Once after a run of packets and messages for it.
+    fn wake_cascade(&mut self) {
+        if std::mem::take(&mut self.connections.told)
+            && let Some(cascade) = &self.connections.cascade
+        {
+            cascade.flush();
+        }
     }
 
     /// Takes in a datagram; `via` is the shard whose socket received it, if that is another one.
@@ -437,6 +529,11 @@ impl<E: Engine> Shard<E> {
             Command::Stats(only, reply) => {
                 let _ = reply.send((self.router.totals(), self.router.stats(only.as_ref())));
             }
+            Command::Cascade(order) => {
+                for slow in self.router.bridge(now, order, &mut self.connections) {
+                    self.close(now, slow, CloseReason::DataBacklog);
+                }
+            }
             Command::Neighbour(source, shard) => self.neighbours.learn(now, source, shard),
             Command::Stop(reason, reply) => {
                 let keys = (0..self.connections.slots.len()).map(SessionKey);
@@ -456,8 +553,16 @@ impl<E: Engine> Shard<E> {
         if let Some(slot) = self.connections.slots.get_mut(key.0) {
             let addresses = Vec::new();
             let fingerprints = BTreeSet::new();
-            *slot =
-                Some(Slot { connection, ufrag, fingerprints, addresses, deadline: now, scheduled: None, dirty: false });
+            *slot = Some(Slot {
+                connection,
+                ufrag,
+                fingerprints,
+                addresses,
+                deadline: now,
+                scheduled: None,
+                has_media: false,
+                dirty: false,
+            });
         }
         self.drain(now, key);
     }
@@ -520,10 +625,19 @@ impl<E: Engine> Shard<E> {
                 Ok(Output::Idle(_)) | Err(_) => break,
             }
         }
+        let socket = &mut self.socket;
+        slot.connection.flush(&mut |to, datagram| socket.send(to, datagram));
     }
 
     /// Lets connections send what others gave them, until none has anything left.
     fn drain_dirty(&mut self, now: Instant) {
+        while let Some(key) = self.connections.with_media.pop() {
+            let Self { connections, socket, .. } = self;
+            if let Some(slot) = connections.get_mut(key) {
+                slot.has_media = false;
+                slot.connection.flush(&mut |to, datagram| socket.send(to, datagram));
+            }
+        }
         while let Some(key) = self.connections.dirty.pop() {
             if let Some(slot) = self.connections.get_mut(key) {
                 slot.dirty = false;
@@ -539,6 +653,8 @@ impl<E: Engine> Shard<E> {
                 Ok(Output::Transmit(to, datagram)) => self.socket.send(to, &datagram),
                 Ok(Output::Happening(happening)) => self.happened(now, key, happening),
                 Ok(Output::Idle(at)) => {
+                    let socket = &mut self.socket;
+                    slot.connection.flush(&mut |to, datagram| socket.send(to, datagram));
                     slot.deadline = at;
                     // One live timer per connection: a later deadline waits until the earlier timer fires.
                     if slot.scheduled.is_none_or(|scheduled| at < scheduled) {

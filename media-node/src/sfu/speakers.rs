@@ -10,6 +10,8 @@ pub const INTERVAL: Duration = Duration::from_millis(300);
 const AUDIBLE: f32 = 50.0;
 /// A voice stays in the list for this long after its last audible packet: pauses between words aren't the end.
 const HOLD: Duration = Duration::from_millis(900);
+/// Who leads the list for as long becomes the dominant speaker: a cough doesn't move pictures.
+const DOMINATES: Duration = Duration::from_secs(2);
 
 /// Follows the loudness of one audio track.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,11 +45,14 @@ impl Level {
 pub struct Speakers<P> {
     listed: Vec<P>,
     made: Option<Instant>,
+    dominant: Option<P>,
+    /// Who leads instead, and since when.
+    challenger: Option<(P, Instant)>,
 }
 
 impl<P> Default for Speakers<P> {
     fn default() -> Self {
-        Self { listed: Vec::new(), made: None }
+        Self { listed: Vec::new(), made: None, dominant: None, challenger: None }
     }
 }
 
@@ -69,11 +74,29 @@ impl<P: Clone + PartialEq> Speakers<P> {
         }
         speaking.sort_by(|a, b| b.1.total_cmp(&a.1));
         let list: Vec<P> = speaking.into_iter().take(MAX_SPEAKERS).map(|(who, _)| who).collect();
+        self.follow(now, list.first());
         if list == self.listed {
             return None;
         }
         self.listed.clone_from(&list);
         Some(list)
+    }
+
+    /// Who speaks more than a word: the last one who led the list for two seconds. Stays when everyone falls silent.
+    pub fn dominant(&self) -> Option<&P> {
+        self.dominant.as_ref()
+    }
+
+    fn follow(&mut self, now: Instant, leader: Option<&P>) {
+        match (leader, &self.challenger) {
+            (Some(leader), _) if self.dominant.as_ref() == Some(leader) => self.challenger = None,
+            (Some(leader), Some((who, since))) if who == leader => {
+                if now.saturating_duration_since(*since) >= DOMINATES {
+                    self.dominant = self.challenger.take().map(|(who, _)| who);
+                }
+            }
+            (leader, _) => self.challenger = leader.map(|leader| (leader.clone(), now)),
+        }
     }
 }
 
@@ -114,5 +137,23 @@ mod tests {
         let mut speakers = Speakers::default();
         let list = speakers.update(Instant::now(), (0..9).map(|n| (n, n as f32)).collect()).unwrap();
         assert_eq!(list, [8, 7, 6, 5, 4]);
+    }
+
+    #[test]
+    fn who_leads_for_two_seconds_dominates_until_another_does() {
+        let mut speakers = Speakers::default();
+        let mut now = Instant::now();
+        let mut lead = |speakers: &mut Speakers<&'static str>, who: &'static str, ms: u64| {
+            for _ in 0..ms / 300 {
+                speakers.update(now, if who.is_empty() { vec![] } else { vec![(who, 9.0)] });
+                now += INTERVAL;
+            }
+            speakers.dominant().copied()
+        };
+        assert_eq!(lead(&mut speakers, "one", 1_800), None);
+        assert_eq!(lead(&mut speakers, "one", 900), Some("one"));
+        assert_eq!(lead(&mut speakers, "two", 1_200), Some("one"), "a remark");
+        assert_eq!(lead(&mut speakers, "", 3_000), Some("one"));
+        assert_eq!(lead(&mut speakers, "two", 3_000), Some("two"));
     }
 }

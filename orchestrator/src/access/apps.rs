@@ -135,6 +135,11 @@ impl Apps {
         self.apps.get(key)
     }
 
+    /// The accounts whose escrows pay, by key id.
+    pub fn accounts(&self) -> impl Iterator<Item = (String, AccountId)> {
+        self.apps.iter().map(|(key, app)| (key.clone(), app.account.clone()))
+    }
+
     /// The rules by key id.
     pub fn rules(&self) -> BTreeMap<String, Rules> {
         self.apps.iter().map(|(key, app)| (key.clone(), app.rules.clone())).collect()

@@ -1,13 +1,15 @@
 //! Which media node takes a room.
 //!
-//! A pure function of what is known: filter (role, status, load report, version, residency), mark (distance, headroom with
+//! A pure function of what is known: filter (role, status, load report, version, residency, price), mark (distance, headroom with
 //! reservations in flight, quality, health), then a weighted draw among the best few. The draw matters: load reports are
 //! seconds old, and if each of many orchestrators took the best node, they would all take the same one.
 
+mod budget;
 pub mod distance;
 mod explanation;
 mod reservation;
 
+pub use budget::{Budget, Chr, Offer, TooDear};
 pub use explanation::{Considered, Explanation, Verdict};
 pub use reservation::{RESERVED_MS, Reservations, SESSION_KBPS};
 
@@ -43,6 +45,8 @@ pub struct Search {
     pub cell: Option<H3Cell>,
     /// What the application asks.
     pub constraints: Constraints,
+    /// What the application can pay.
+    pub budget: Budget,
     /// Nodes that are out of the question now, each with the reason.
     pub avoid: BTreeMap<NodeId, String>,
 }
@@ -52,6 +56,8 @@ pub struct Search {
 pub struct Decision {
     /// The node, if one can take the room.
     pub node: Option<NodeId>,
+    /// The cheapest of those that could take it but for their price.
+    pub too_dear: Option<Offer>,
     /// Why.
     pub explanation: Explanation,
 }
@@ -64,12 +70,21 @@ pub fn allocate(
     now: UnixMs,
     rng: &mut dyn RngCore,
 ) -> Decision {
+    let mut too_dear: Option<Offer> = None;
     let mut considered: Vec<Considered> = nodes
         .iter()
         .map(|node| {
             let away = search.cell.and_then(|cell| distance::between(cell, node.registration.cell));
-            let verdict = match judge(search, node, away, reservations, now) {
-                Ok(mark) => Verdict::Eligible { mark },
+            // The price comes last, so that whoever is left out for it could take the room otherwise.
+            let price = node.registration.price_per_gib;
+            let affordable = |mark| search.budget.affords(price).map(|()| mark);
+            let verdict = match judge(search, node, away, reservations, now).map(affordable) {
+                Ok(Ok(mark)) => Verdict::Eligible { mark },
+                Ok(Err(dear)) => {
+                    let offer = Offer { node: node.id(), price };
+                    too_dear = too_dear.filter(|cheapest| cheapest.price <= price).or(Some(offer));
+                    Verdict::PassedOver { reason: dear.to_string() }
+                }
                 Err(reason) => Verdict::PassedOver { reason },
             };
             Considered { node: node.id(), km: away.map(|d| d.km as u32), verdict }
@@ -82,10 +97,10 @@ pub fn allocate(
             entry.verdict = Verdict::Chosen { mark: *mark };
         }
     }
-    Decision { node, explanation: Explanation { considered } }
+    Decision { node, too_dear, explanation: Explanation { considered } }
 }
 
-/// The node's mark from 0 to 1, or why it cannot take the room.
+/// The node's mark from 0 to 1, or why it cannot take the room, whatever it costs.
 fn judge(
     search: &Search,
     node: &NodeView,

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{index::Load, simulated};
-use chroom_primitives::{CapacityClass, Score};
+use chroom_primitives::{Balance, CapacityClass, Score};
 use h3o::{LatLng, Resolution};
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::StdRng};
@@ -56,7 +56,7 @@ fn equal_nodes_share_the_rooms() {
 #[test]
 fn each_obstacle_is_named() {
     let place = cell(50.0, 8.0);
-    let mut nodes: Vec<NodeView> = (1..=9).map(|n| node(n, place)).collect();
+    let mut nodes: Vec<NodeView> = (1..=10).map(|n| node(n, place)).collect();
     nodes[0].registration.role = Role::Registry;
     nodes[1].registration.status = NodeStatus::Draining;
     nodes[2].load = None;
@@ -65,12 +65,14 @@ fn each_obstacle_is_named() {
     load(&mut nodes[5]).report.cpu = 9_900;
     nodes[6].record.version = b"0.0.1".to_vec().try_into().unwrap();
     nodes[8].registration.cell = cell(-33.87, 151.21);
+    nodes[9].registration.price_per_gib = 2;
     let search = Search {
         cell: Some(place),
         constraints: Constraints {
             residency: Some([place.base_cell()].into()),
             min_version: Some(semver::Version::new(0, 1, 0)),
         },
+        budget: Budget::Known { limit: 1, escrow: 1 },
         avoid: [(NodeId([8; 20]), "contact lost".to_owned())].into(),
     };
     let decision = allocate(&search, &nodes, &Reservations::default(), NOW, &mut rng());
@@ -85,8 +87,70 @@ fn each_obstacle_is_named() {
         (7, "older than 0.1.0"),
         (8, "contact lost"),
         (9, "residency"),
+        (10, "price above the application's limit"),
     ] {
         assert!(reason(&decision, n).contains(part), "{n}: {}", reason(&decision, n));
+    }
+}
+
+#[test]
+fn what_the_application_cannot_pay_is_left_out() {
+    let place = cell(50.0, 8.0);
+    let mut nodes: Vec<NodeView> = (1..=4).map(|n| node(n, place)).collect();
+    for (node, price) in nodes.iter_mut().zip([30, 20, 10, 5]) {
+        node.registration.price_per_gib = price;
+    }
+    // The cheapest of all is of no use anyway.
+    load(&mut nodes[3]).report.accepting = false;
+    let decide = |nodes: &[NodeView], limit, escrow| {
+        let search = Search { cell: Some(place), budget: Budget::Known { limit, escrow }, ..Default::default() };
+        allocate(&search, nodes, &Reservations::default(), NOW, &mut rng())
+    };
+    for _ in 0..20 {
+        assert_eq!(decide(&nodes, 10, 1).node, Some(NodeId([3; 20])));
+    }
+    assert_eq!(decide(&nodes, 30, 1).too_dear, None);
+    let none = decide(&nodes, 9, 1);
+    assert_eq!(none.node, None);
+    assert_eq!(none.too_dear, Some(Offer { node: NodeId([3; 20]), price: 10 }));
+    assert!(reason(&none, 1).starts_with("price above the application's limit"), "{}", reason(&none, 1));
+    assert!(reason(&none, 4).contains("does not accept"));
+    let empty = decide(&nodes, Balance::MAX, 0);
+    assert!(empty.node.is_none() && reason(&empty, 3).contains("escrow is empty"));
+    // A node that asks nothing serves whoever comes, whatever is known of them.
+    nodes[0].registration.price_per_gib = 0;
+    assert_eq!(decide(&nodes, 0, 0).node, Some(NodeId([1; 20])));
+    let unknown = Search { cell: Some(place), ..Default::default() };
+    let unknown = allocate(&unknown, &nodes, &Reservations::default(), NOW, &mut rng());
+    assert_eq!(unknown.node, Some(NodeId([1; 20])));
+    assert!(reason(&unknown, 2).contains("not known yet"));
+}
+
+proptest! {
+    #[test]
+    fn nobody_is_placed_above_the_limit(
+        prices in prop::collection::vec(0u128..6, 1..12), limit in 0u128..6, escrow in 0u128..2, seed: u64,
+    ) {
+        let place = cell(50.0, 8.0);
+        let nodes: Vec<NodeView> = prices
+            .iter()
+            .zip(1u8..)
+            .map(|(price, n)| {
+                let mut node = node(n, place);
+                node.registration.price_per_gib = *price;
+                node
+            })
+            .collect();
+        let ceiling = if escrow == 0 { 0 } else { limit };
+        let search = Search { cell: Some(place), budget: Budget::Known { limit, escrow }, ..Default::default() };
+        let decision =
+            allocate(&search, &nodes, &Reservations::default(), NOW, &mut StdRng::seed_from_u64(seed));
+        let price_of = |id: NodeId| nodes.iter().find(|n| n.id() == id).unwrap().registration.price_per_gib;
+        prop_assert_eq!(decision.node.is_some(), prices.iter().any(|price| *price <= ceiling));
+        prop_assert!(decision.node.is_none_or(|id| price_of(id) <= ceiling));
+        let cheapest = prices.iter().filter(|price| **price > ceiling).min().copied();
+        prop_assert_eq!(decision.too_dear.map(|offer| offer.price), cheapest);
+        prop_assert!(decision.too_dear.is_none_or(|offer| price_of(offer.node) == offer.price));
     }
 }
 

@@ -1,8 +1,9 @@
 //! The real chain, through subxt.
 
 use super::{Chain, ChainError, ChainState};
+use crate::allocation::Budget;
 use chroom_chain_client::{ChainClient, Membership};
-use chroom_primitives::{Balance, Hash, NodeId, QosEpoch, anchor::FinalSnapshot};
+use chroom_primitives::{AccountId, Balance, Hash, NodeId, QosEpoch, anchor::FinalSnapshot};
 use std::{fmt::Display, sync::Arc};
 use tokio::sync::watch;
 
@@ -58,6 +59,12 @@ impl Chain for LiveChain {
 
     async fn last_reward(&self, node: NodeId) -> Result<Option<(QosEpoch, Balance)>, ChainError> {
         self.client.last_reward(node).await.map_err(failed)
+    }
+
+    async fn budget(&self, application: &AccountId, node: NodeId, epoch: QosEpoch) -> Result<Budget, ChainError> {
+        let limit = self.client.price_limit(application, node, epoch).await.map_err(failed)?;
+        let escrow = self.client.escrow(application).await.map_err(failed)?;
+        Ok(Budget::Known { limit, escrow })
     }
 
     async fn latest_snapshot(&self) -> Result<Option<FinalSnapshot>, ChainError> {

@@ -4,8 +4,10 @@ mod live;
 
 pub use live::LiveChain;
 
+use crate::allocation::Budget;
 use chroom_primitives::{
-    Balance, Hash, NodeId, NodeStatus, QosEpoch, Role, anchor::FinalSnapshot, epoch::EpochInfo, record::Registration,
+    AccountId, Balance, Hash, NodeId, NodeStatus, QosEpoch, Role, anchor::FinalSnapshot, epoch::EpochInfo,
+    record::Registration,
 };
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::watch;
@@ -72,6 +74,8 @@ pub trait Chain: Send + Sync + 'static {
     async fn epoch_start_ms(&self, epoch: QosEpoch) -> Result<Option<u64>, ChainError>;
     /// What `node` was paid last.
     async fn last_reward(&self, node: NodeId) -> Result<Option<(QosEpoch, Balance)>, ChainError>;
+    /// What `application` can pay for usage in `epoch` through the orchestrator `node`.
+    async fn budget(&self, application: &AccountId, node: NodeId, epoch: QosEpoch) -> Result<Budget, ChainError>;
     /// The newest final registry snapshot.
     async fn latest_snapshot(&self) -> Result<Option<FinalSnapshot>, ChainError>;
 }

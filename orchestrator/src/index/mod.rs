@@ -5,12 +5,14 @@
 //! behind, and the log says why.
 
 mod admission;
+mod budgets;
 mod node_view;
 
 pub use admission::{Refused, admit, signed_load, signed_record};
 pub use node_view::{Directory, Load, NodeView};
 
 use crate::{
+    allocation::Budget,
     chain::{ChainState, Outsider},
     time::now_ms,
 };
@@ -23,6 +25,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 /// Entries kept of nodes that the chain doesn't know.
@@ -47,18 +50,23 @@ struct State {
     chain: Arc<ChainState>,
     entries: BTreeMap<NodeId, Entry>,
     rewards: BTreeMap<NodeId, (QosEpoch, Balance)>,
+    /// By the applications' key ids.
+    budgets: BTreeMap<String, Budget>,
 }
 
 /// The index. Share it by `Arc`.
 pub struct Index {
     genesis: Hash,
     state: RwLock<State>,
+    /// Moves when a budget comes to be known.
+    heard: watch::Sender<()>,
 }
 
 impl Index {
     /// An index without entries.
     pub fn new(genesis: Hash, chain: Arc<ChainState>) -> Self {
-        Self { genesis, state: RwLock::new(State { chain, entries: BTreeMap::new(), rewards: BTreeMap::new() }) }
+        let state = State { chain, entries: BTreeMap::new(), rewards: BTreeMap::new(), budgets: BTreeMap::new() };
+        Self { genesis, state: RwLock::new(state), heard: watch::Sender::new(()) }
     }
 
     /// The chain's newest finalised state.
@@ -259,6 +267,10 @@ impl Directory for Index {
             .filter(|(_, entry)| entry.record.role == Role::Media)
             .filter_map(|(id, _)| state.view(id))
             .collect()
+    }
+
+    fn budget(&self, application: &str) -> Budget {
+        self.state.read().budgets.get(application).copied().unwrap_or_default()
     }
 
     fn leaving(&self, id: &NodeId) -> Option<String> {

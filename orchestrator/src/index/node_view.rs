@@ -1,5 +1,6 @@
 //! What the orchestrator knows of one node.
 
+use crate::allocation::Budget;
 use chroom_primitives::{
     Balance, NodeId, QosEpoch, Score, UnixMs,
     record::{LoadReport, NodeRecord, Registration},
@@ -57,6 +58,8 @@ pub trait Directory {
     fn node(&self, id: &NodeId) -> Option<NodeView>;
     /// All media nodes that registry and chain agree on.
     fn media_nodes(&self) -> Vec<NodeView>;
+    /// What the application with this key id can pay.
+    fn budget(&self, application: &str) -> Budget;
     /// Why rooms on the node should move away, if they should: it is draining, left, or no longer registered.
     fn leaving(&self, id: &NodeId) -> Option<String>;
 }

@@ -27,7 +27,8 @@ pub fn input(node: NodeId, event: v1::MediaEvent) -> Option<Input> {
     use v1::media_event::Event;
     let session = <[u8; 16]>::try_from(event.session.as_slice()).ok().map(SessionId);
     let event = match event.event? {
-        Event::Heartbeat(_) => return None,
+        // Rooms are not laid over several nodes from here yet.
+        Event::Heartbeat(_) | Event::ParentLost(_) => return None,
         Event::Speakers(speakers) => {
             return Some(Input::Speakers {
                 node,
@@ -42,6 +43,11 @@ pub fn input(node: NodeId, event: v1::MediaEvent) -> Option<Input> {
             layers: started.layers.into_iter().take(MAX_LAYERS).collect(),
         },
         Event::TrackStopped(stopped) => MediaEvent::TrackStopped(TrackId(stopped.track)),
+        Event::LayersWanted(wanted) => MediaEvent::LayersWanted {
+            track: TrackId(wanted.track),
+            layers: wanted.layers.into_iter().take(MAX_LAYERS).collect(),
+            paused: wanted.paused,
+        },
     };
     Some(Input::Media { node, session: session?, event })
 }

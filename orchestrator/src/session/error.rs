@@ -1,6 +1,7 @@
 //! Why a client's request is refused.
 
-use crate::allocation::Explanation;
+use crate::allocation::{Budget, Chr, Decision, Explanation, Offer};
+use chroom_primitives::Balance;
 
 /// A refusal, as docs/signalling.md lists them.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -23,6 +24,16 @@ pub enum Refusal {
     /// No media node can take the session.
     #[error("no media node can take the session")]
     NoMediaNode(Box<Explanation>),
+    /// Media nodes could take the session, and all of them cost more than the application can pay.
+    #[error("no media node is within the application's price limit: {}", limit(*ceiling, cheapest))]
+    TooDear {
+        /// Highest price per GiB that it can pay, in the smallest unit; none if that is not known yet.
+        ceiling: Option<Balance>,
+        /// The cheapest that could.
+        cheapest: Offer,
+        /// Each node with why it was passed over.
+        explanation: Box<Explanation>,
+    },
     /// There is no session.
     #[error("{0}")]
     NoSession(&'static str),
@@ -41,4 +52,23 @@ pub enum Refusal {
     /// This orchestrator's own fault.
     #[error("internal error: {0}")]
     Internal(&'static str),
+}
+
+impl Refusal {
+    /// Why a decision found no node for an application with this budget.
+    pub fn of(decision: &Decision, budget: Budget) -> Self {
+        let explanation = Box::new(decision.explanation.clone());
+        match decision.too_dear {
+            Some(cheapest) => Self::TooDear { ceiling: budget.ceiling(), cheapest, explanation },
+            None => Self::NoMediaNode(explanation),
+        }
+    }
+}
+
+fn limit(ceiling: Option<Balance>, cheapest: &Offer) -> String {
+    let cheapest = format!("the cheapest, {}, asks {} per GiB", cheapest.node, Chr(cheapest.price));
+    match ceiling {
+        Some(ceiling) => format!("the limit is {} per GiB, {cheapest}", Chr(ceiling)),
+        None => format!("the limit is not known yet, {cheapest}"),
+    }
 }

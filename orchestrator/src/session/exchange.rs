@@ -233,6 +233,15 @@ pub enum MediaEvent {
     },
     /// A track ended.
     TrackStopped(TrackId),
+    /// What of a video anyone watches.
+    LayersWanted {
+        /// The track.
+        track: TrackId,
+        /// The wanted simulcast layers, lowest first.
+        layers: Vec<String>,
+        /// Whether nobody watches at all.
+        paused: bool,
+    },
 }
 
 /// What goes into the core.

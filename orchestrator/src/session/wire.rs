@@ -240,6 +240,15 @@ pub enum Event {
         /// Whether it is muted.
         muted: bool,
     },
+    /// What of an own video anyone watches: the rest need not be sent.
+    LayersWanted {
+        /// Which.
+        track: TrackId,
+        /// The wanted layers of simulcast, lowest first; empty without simulcast.
+        layers: Vec<String>,
+        /// Whether nobody watches at all.
+        paused: bool,
+    },
     /// Who speaks, loudest first.
     ActiveSpeakers {
         /// Who.

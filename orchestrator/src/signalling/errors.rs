@@ -16,6 +16,14 @@ fn parts(refusal: &Refusal) -> (i32, &'static str, &'static str) {
         Refusal::NoMediaNode(_) => {
             (-32004, "no-media-node", "try again in a few seconds; data.considered says why each node was passed over")
         }
+        Refusal::TooDear { ceiling: None, .. } => {
+            (-32009, "price-limit", "the orchestrator has not heard from the chain yet: try again in a few seconds")
+        }
+        Refusal::TooDear { .. } => (
+            -32009,
+            "price-limit",
+            "the application fills its escrow (chroom escrow deposit) and lets this orchestrator agree to such a price (chroom escrow authorize)",
+        ),
         Refusal::NoSession(_) => (-32005, "no-session", "call session.join with a fresh token"),
         Refusal::MediaNodeFailed(_) => {
             (-32006, "media-node-failed", "wait for `moved` or `closed`, or negotiate again in a moment")
@@ -45,6 +53,12 @@ pub fn error_object(refusal: &Refusal) -> ErrorObjectOwned {
         Refusal::NoMediaNode(explanation) => {
             data.insert("considered".to_owned(), serde_json::to_value(explanation).unwrap_or(Value::Null));
         }
+        Refusal::TooDear { ceiling, cheapest, explanation } => {
+            // As texts: they are beyond what JavaScript's numbers hold.
+            data.insert("limit".to_owned(), json!(ceiling.map(|ceiling| ceiling.to_string())));
+            data.insert("cheapest".to_owned(), json!({ "node": cheapest.node, "price": cheapest.price.to_string() }));
+            data.insert("considered".to_owned(), serde_json::to_value(explanation).unwrap_or(Value::Null));
+        }
         _ => {}
     }
     ErrorObjectOwned::owned(code, refusal.to_string(), Some(data))
@@ -53,8 +67,8 @@ pub fn error_object(refusal: &Refusal) -> ErrorObjectOwned {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::allocation::{Considered, Explanation, Verdict};
-    use chroom_primitives::NodeId;
+    use crate::allocation::{Considered, Explanation, Offer, Verdict};
+    use chroom_primitives::{CHR, NodeId};
 
     #[test]
     fn errors_carry_what_the_contract_says() {
@@ -75,5 +89,13 @@ mod tests {
         let data: Value = serde_json::from_str(error.data().unwrap().get()).unwrap();
         assert_eq!(data["considered"][0]["reason"], "draining on the chain");
         assert_eq!(data["considered"][0]["node"], NodeId([1; 20]).to_hex());
+        let cheapest = Offer { node: NodeId([2; 20]), price: 3 * CHR };
+        let explanation = Box::new(Explanation::default());
+        let error = error_object(&Refusal::TooDear { ceiling: Some(CHR), cheapest, explanation });
+        let data: Value = serde_json::from_str(error.data().unwrap().get()).unwrap();
+        assert_eq!((error.code(), &data["reason"]), (-32009, &json!("price-limit")));
+        assert_eq!((&data["limit"], &data["cheapest"]["price"]), (&json!("1000000000000"), &json!("3000000000000")));
+        let message = error.message();
+        assert!(message.contains("the limit is 1 CHR") && message.contains(&NodeId([2; 20]).to_hex()), "{message}");
     }
 }

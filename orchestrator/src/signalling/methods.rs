@@ -25,10 +25,13 @@ use jsonrpsee::{
 use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
+
+/// Longest time that a join waits for the chain to say what its application can pay, after the start.
+const BUDGET_WAIT: Duration = Duration::from_secs(5);
 
 /// All that the methods work with.
 pub struct Service {
@@ -131,7 +134,7 @@ impl Service {
         encode(self.sessions.request(connection.id, request?).await?)
     }
 
-    fn join_request(&self, params: JoinParams) -> Result<Request, Refusal> {
+    async fn join_request(&self, params: JoinParams) -> Result<Request, Refusal> {
         let token = verify(&self.apps, &params.token, now_ms() / 1_000).map_err(|error| match error {
             TokenError::Invalid(why) => Refusal::TokenInvalid(why),
             late => Refusal::TokenExpired(late.to_string()),
@@ -142,6 +145,8 @@ impl Service {
             return Err(Refusal::NotPermitted { needs: "join" });
         }
         let app = self.apps.get(&token.application).ok_or(Refusal::Internal("the application vanished"))?;
+        // It was asked for when this orchestrator started: only who comes in that very moment waits. Deciding never does.
+        let _ = tokio::time::timeout(BUDGET_WAIT, self.index.budget_known(&token.application)).await;
         Ok(Request::Join(Box::new(Join {
             application: token.application,
             account: app.account.clone(),
@@ -202,7 +207,10 @@ impl Service {
                 Ok(connection) => connection,
                 Err(refusal) => return service.answer(Err(refusal)),
             };
-            let request = parse(&params).and_then(|params| service.join_request(params));
+            let request = match parse(&params) {
+                Ok(params) => service.join_request(params).await,
+                Err(refusal) => Err(refusal),
+            };
             service.enter(&connection, request).await
         })?;
         module.register_async_method("session.resume", |params, service, extensions| async move {

@@ -1,17 +1,21 @@
 use chroom_orchestrator::{
+    allocation::Budget,
     chain::{Chain, ChainError, ChainState},
     time::now_ms,
 };
 use chroom_primitives::{
-    Balance, CapacityClass, Hash, NodeId, NodeStatus, QosEpoch, Role, anchor::FinalSnapshot, epoch::EpochInfo,
-    merkle::Root, record::Registration,
+    AccountId, Balance, CapacityClass, Hash, NodeId, NodeStatus, QosEpoch, Role, anchor::FinalSnapshot,
+    epoch::EpochInfo, merkle::Root, record::Registration,
 };
+use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::watch;
 
 /// A chain that says what it is told.
 pub struct TestChain {
     state: watch::Sender<Arc<ChainState>>,
+    /// What every application can pay.
+    pub budget: Mutex<Budget>,
 }
 
 impl TestChain {
@@ -24,7 +28,9 @@ impl TestChain {
             submit_window: 4,
             committee_size: 3,
         };
-        Self { state: watch::Sender::new(Arc::new(ChainState { block: 60, epoch, nodes: BTreeMap::new() })) }
+        let state = ChainState { block: 60, epoch, nodes: BTreeMap::new() };
+        let budget = Mutex::new(Budget::Known { limit: 1, escrow: 1 });
+        Self { state: watch::Sender::new(Arc::new(state)), budget }
     }
 
     pub fn change(&self, change: impl FnOnce(&mut ChainState)) {
@@ -88,6 +94,10 @@ impl Chain for TestChain {
 
     async fn last_reward(&self, _node: NodeId) -> Result<Option<(QosEpoch, Balance)>, ChainError> {
         Ok(Some((QosEpoch(6), 1_234)))
+    }
+
+    async fn budget(&self, _: &AccountId, _: NodeId, _: QosEpoch) -> Result<Budget, ChainError> {
+        Ok(*self.budget.lock())
     }
 
     async fn latest_snapshot(&self) -> Result<Option<FinalSnapshot>, ChainError> {

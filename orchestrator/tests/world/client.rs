@@ -68,11 +68,29 @@ impl Client {
     }
 
     pub async fn call(&mut self, method: &str, params: Value) -> Result<Value, Failure> {
+        let answer = self.send(method, params).await;
+        Self::answered(answer).await
+    }
+
+    /// Asks the same so many times without waiting for answers in between.
+    pub async fn burst(&mut self, method: &str, count: usize) -> Vec<Result<Value, Failure>> {
+        let mut answers = Vec::new();
+        for _ in 0..count {
+            answers.push(self.send(method, json!({})).await);
+        }
+        futures::future::join_all(answers.into_iter().map(Self::answered)).await
+    }
+
+    async fn send(&mut self, method: &str, params: Value) -> oneshot::Receiver<Value> {
         self.next += 1;
         let (sender, answer) = oneshot::channel();
         self.waiting.lock().insert(self.next, sender);
         let request = json!({ "jsonrpc": "2.0", "id": self.next, "method": method, "params": params });
         self.sink.send(Message::text(request.to_string())).await.unwrap();
+        answer
+    }
+
+    async fn answered(answer: oneshot::Receiver<Value>) -> Result<Value, Failure> {
         let answer = tokio::time::timeout(Duration::from_secs(20), answer).await.expect("an answer in time");
         let answer = answer.expect("an answer before the connection ends");
         match answer.get("error") {

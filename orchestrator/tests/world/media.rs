@@ -242,4 +242,16 @@ impl Media for Service {
             .collect();
         Ok(Response::new(StatsResponse { session_stats, ..Default::default() }))
     }
+
+    async fn set_route(&self, _: Request<SetRouteRequest>) -> Result<Response<SetRouteResponse>, Status> {
+        Err(Status::unimplemented("this stand-in has no pipes"))
+    }
+
+    async fn clear_route(&self, _: Request<ClearRouteRequest>) -> Result<Response<ClearRouteResponse>, Status> {
+        Err(Status::unimplemented("this stand-in has no pipes"))
+    }
+
+    async fn pipes(&self, _: Request<PipesRequest>) -> Result<Response<PipesResponse>, Status> {
+        Err(Status::unimplemented("this stand-in has no pipes"))
+    }
 }

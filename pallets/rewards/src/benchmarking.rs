@@ -1,14 +1,15 @@
 //! What is measured for the weights: each call in its most expensive case.
 //!
-//! A claim's parts are measured each on its own: its members, the usage leaves that come to nothing, and the pairs of application and
-//! orchestrator that pay. The siblings of its proofs are measured by a single proof, since a hash is lost in the time of a claim.
+//! A claim's parts are measured each on its own, the others at their least, since what leaves cost grows with members and with pairs: its
+//! members, the usage leaves that come to nothing, and the pairs of application and orchestrator that pay. The siblings of its proofs are
+//! measured by a single proof, since a hash is lost in the time of a claim.
 
 // The macro writes public items that it gives no documentation.
 #![allow(missing_docs)]
 
 use crate::{
-    Accrued, Authorization, Call, Claims, Config, Escrow, Escrows, Ledgers, MAX_AUTHORIZATIONS, Pallet,
-    RewardParameters, Withdrawal, impls::CurrencyOf,
+    Accrued, Authorization, Call, Claims, CommitteeProofs, Config, Escrow, Escrows, Ledgers, MAX_AUTHORIZATIONS,
+    MAX_USAGE_LEAVES, Pallet, RewardParameters, Withdrawal, impls::CurrencyOf,
 };
 use alloc::{vec, vec::Vec};
 use chroom_primitives::{
@@ -183,6 +184,37 @@ fn prove(attestor: NodeId, leaves: &[Leaf]) -> Result<MemberProof, BenchmarkErro
     Ok(MemberProof { attestor, quality: quality.ok_or("the tree has the quality")?, usage })
 }
 
+/// Has an epoch attested by a committee of `members`, with `idle` usages that come to nothing and `paying` pairs of application and
+/// orchestrator that pay, and goes on until a stranger may claim. Gives the proofs.
+fn proofs_of<T: Config>(members: u32, idle: u32, paying: u32) -> Result<CommitteeProofs, BenchmarkError> {
+    set_up::<T>(members);
+    let orchestrators: Vec<NodeId> = (1..=paying).map(|index| id(1_000_000 + index)).collect();
+    register::<T>(Role::Orchestrator, &orchestrators);
+    list::<T>(&[]);
+    begin::<T>(EPOCH);
+    prepare_worst_case::<T>(EPOCH, T::MaxRegistries::get());
+    begin::<T>(EPOCH.next());
+    let applications = (0..).map(|index| account("application", index, 0));
+    let paying: Vec<(AccountId, NodeId)> = applications.zip(orchestrators).collect();
+    for (application, orchestrator) in &paying {
+        fill_escrow::<T>(application, *orchestrator);
+    }
+    let mut proofs = Vec::new();
+    for (attestor, leaves) in views(&Qos::<T>::committee(EPOCH, MEDIA), idle, &paying) {
+        let (origin, root) = (RawOrigin::Signed(attestor.account()).into(), Tree::new(&leaves).root());
+        Qos::<T>::submit_root(origin, EPOCH, root, Root::default()).map_err(|error| error.error)?;
+        proofs.push(prove(attestor, &leaves)?);
+    }
+    assert_eq!(proofs.len() as u32, members);
+    begin::<T>(QosEpoch(EPOCH.0 + T::EpochRing::get() / 2 + 1));
+    Ok(BoundedVec::truncate_from(proofs))
+}
+
+fn assert_claimed<T: Config>(paying: u32) {
+    assert!(Claims::<T>::get(MEDIA).is_some_and(|claims| claims.last.epoch == EPOCH && claims.last.amount > 0));
+    assert_eq!(Accrued::<T>::iter().count() as u32, paying);
+}
+
 #[benchmarks]
 mod benchmarks {
     use super::*;
@@ -221,41 +253,43 @@ mod benchmarks {
         assert_eq!(Pallet::<T>::escrow(application), before - CHR);
     }
 
-    /// A stranger's claim with the proofs of `m` members and, spread over them, `l` usage leaves that come to nothing; besides, `p`
-    /// pairs of an application and an orchestrator that pay, each with an escrow and an owner of its own, and just as many leaves as
-    /// it takes. The epoch has as many attestors as there may be, and all have earned something. The pay goes to the owner: what a pool
-    /// weighs more is measured by its own pallet.
+    /// A stranger's claim with the proofs of `m` members, without usage. The epoch has as many attestors as there may be, and all have
+    /// earned something. The pay goes to the owner: what a pool weighs more is measured by its own pallet.
     #[benchmark]
-    fn claim(m: Linear<1, MAX_COMMITTEE>, l: Linear<0, 96>, p: Linear<0, 32>) -> Result<(), BenchmarkError> {
-        set_up::<T>(m);
-        let orchestrators: Vec<NodeId> = (1..=p).map(|index| id(1_000_000 + index)).collect();
-        register::<T>(Role::Orchestrator, &orchestrators);
-        list::<T>(&[]);
-        begin::<T>(EPOCH);
-        prepare_worst_case::<T>(EPOCH, T::MaxRegistries::get());
-        begin::<T>(EPOCH.next());
-        let paying: Vec<(AccountId, NodeId)> = (0..)
-            .zip(orchestrators)
-            .map(|(index, orchestrator)| (account("application", index, 0), orchestrator))
-            .collect();
-        for (application, orchestrator) in &paying {
-            fill_escrow::<T>(application, *orchestrator);
-        }
-        let mut proofs = Vec::new();
-        for (attestor, leaves) in views(&Qos::<T>::committee(EPOCH, MEDIA), l, &paying) {
-            let (origin, root) = (RawOrigin::Signed(attestor.account()).into(), Tree::new(&leaves).root());
-            Qos::<T>::submit_root(origin, EPOCH, root, Root::default()).map_err(|error| error.error)?;
-            proofs.push(prove(attestor, &leaves)?);
-        }
-        assert_eq!(proofs.len() as u32, m);
-        begin::<T>(QosEpoch(EPOCH.0 + T::EpochRing::get() / 2 + 1));
+    fn claim(m: Linear<1, MAX_COMMITTEE>) -> Result<(), BenchmarkError> {
+        let proofs = proofs_of::<T>(m, 0, 0)?;
         let stranger: AccountId = account("stranger", 0, 0);
 
         #[extrinsic_call]
-        _(RawOrigin::Signed(stranger), EPOCH, MEDIA, BoundedVec::truncate_from(proofs));
+        claim(RawOrigin::Signed(stranger), EPOCH, MEDIA, proofs);
 
-        assert!(Claims::<T>::get(MEDIA).is_some_and(|claims| claims.last.epoch == EPOCH && claims.last.amount > 0));
-        assert_eq!(Accrued::<T>::iter().count() as u32, p);
+        assert_claimed::<T>(0);
+        Ok(())
+    }
+
+    /// The same by one member, with `l` usage leaves that come to nothing.
+    #[benchmark]
+    fn idle_usage(l: Linear<0, MAX_USAGE_LEAVES>) -> Result<(), BenchmarkError> {
+        let proofs = proofs_of::<T>(1, l, 0)?;
+        let stranger: AccountId = account("stranger", 0, 0);
+
+        #[extrinsic_call]
+        claim(RawOrigin::Signed(stranger), EPOCH, MEDIA, proofs);
+
+        assert_claimed::<T>(0);
+        Ok(())
+    }
+
+    /// The same by one member, with `p` pairs of an application and an orchestrator that pay, each with an escrow and an owner of its own.
+    #[benchmark]
+    fn paid_usage(p: Linear<0, 64>) -> Result<(), BenchmarkError> {
+        let proofs = proofs_of::<T>(1, 0, p)?;
+        let stranger: AccountId = account("stranger", 0, 0);
+
+        #[extrinsic_call]
+        claim(RawOrigin::Signed(stranger), EPOCH, MEDIA, proofs);
+
+        assert_claimed::<T>(p);
         Ok(())
     }
 

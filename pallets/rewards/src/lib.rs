@@ -280,7 +280,8 @@ pub mod pallet {
         AlreadyClaimed,
         /// Until half of the time for claims is over only the node's owner and the node itself may claim.
         ReservedForOwner,
-        /// Others than owner and node claim with the proofs of all members that sent their roots, so that nobody spoils a claim.
+        /// Others than owner and node claim with the proofs of all members that sent their roots, so that nobody spoils a claim; while
+        /// roots may still come in, owner and node too.
         ProofsMissing,
         /// There were no attestors in the epoch.
         NoCommittee,

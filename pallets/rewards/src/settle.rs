@@ -109,6 +109,9 @@ impl<T: Config> Pallet<T> {
         let measured = Self::verify(epoch, &node, &committee, proofs)?;
         let mut ledger = Ledgers::<T>::get(epoch).ok_or(Error::<T>::EpochNotClaimable)?;
         let complete = committee.iter().filter(|member| member.attestation.roots.is_some()).count() == proofs.len();
+        // Registries show their leaves when the window is closed: before, who has not got them all would spoil its claim.
+        let closed = state.is_closed(pallet_chroom_nodes::Pallet::<T>::now());
+        ensure!(complete || closed, Error::<T>::ProofsMissing);
 
         let used = measured.usage.iter().filter(|(_, bytes)| *bytes > 0).count() as u32;
         let fees = Self::fees(epoch, terms.price_per_gib, &ledger.terms, measured.usage)?;

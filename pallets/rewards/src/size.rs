@@ -43,10 +43,15 @@ impl ClaimSize {
     }
 
     fn weight<T: Config>(&self, pairs: u32) -> Weight {
-        // What makes a pair pay is measured with it.
-        let rest = self.leaves.saturating_sub(pairs.saturating_mul(self.majority()));
-        <T as Config>::WeightInfo::claim(self.members, rest, pairs)
-            .saturating_add(<T as Config>::WeightInfo::siblings(self.siblings))
+        Self::parts::<<T as Config>::WeightInfo>(self.members, self.leaves, pairs, self.siblings)
+    }
+
+    /// Leaves and pairs are measured as claims of one member, of which only what they add counts; a pair with one of its leaves.
+    fn parts<W: WeightInfo>(members: u32, leaves: u32, pairs: u32, siblings: u32) -> Weight {
+        W::claim(members)
+            .saturating_add(W::idle_usage(leaves.saturating_sub(pairs)).saturating_sub(W::idle_usage(0)))
+            .saturating_add(W::paid_usage(pairs).saturating_sub(W::paid_usage(0)))
+            .saturating_add(W::siblings(siblings))
     }
 }
 
@@ -71,7 +76,7 @@ mod tests {
     }
 
     fn claim_weight(members: u32, leaves: u32, pairs: u32, siblings: u32) -> Weight {
-        <()>::claim(members, leaves, pairs) + <()>::siblings(siblings)
+        ClaimSize::parts::<()>(members, leaves, pairs, siblings)
     }
 
     #[test]
@@ -83,8 +88,8 @@ mod tests {
             let siblings = ClaimSize::of(&proofs).siblings;
             let (declared, spent) = weights(proofs);
             // Three leaves of three members can be one pair, of two leaves; the third leaf is to spare.
-            assert_eq!(declared, claim_weight(3, 1, 1, siblings) + DEAREST_POOL);
-            assert_eq!(spent, claim_weight(3, 1, 1, siblings) + POOL);
+            assert_eq!(declared, claim_weight(3, 3, 1, siblings) + DEAREST_POOL);
+            assert_eq!(spent, claim_weight(3, 3, 1, siblings) + POOL);
         });
     }
 
@@ -95,7 +100,7 @@ mod tests {
             let proofs = round.proofs(id(SMALL));
             let siblings = ClaimSize::of(&proofs).siblings;
             let (declared, spent) = weights(proofs);
-            assert_eq!(declared, claim_weight(3, 0, 15, siblings) + DEAREST_POOL);
+            assert_eq!(declared, claim_weight(3, 30, 15, siblings) + DEAREST_POOL);
             assert_eq!(spent, claim_weight(3, 30, 0, siblings) + POOL);
             assert!(spent.all_lt(declared));
         });
@@ -107,7 +112,7 @@ mod tests {
             let round = attested(|_, _| usage(10, 1));
             let proofs = round.proofs(id(SMALL));
             let siblings = ClaimSize::of(&proofs).siblings;
-            assert_eq!(weights(proofs).1, claim_weight(3, 10, 10, siblings) + POOL);
+            assert_eq!(weights(proofs).1, claim_weight(3, 30, 10, siblings) + POOL);
         });
     }
 }

@@ -26,7 +26,7 @@ pub struct Sentence {
     pub until: SessionIndex,
     /// Slashes that it is for and that were not cancelled.
     pub offences: u32,
-    /// The greatest part of an exposure that one of its offences costs.
+    /// The greatest part of an exposure that one of its offences costs: what becomes known while the sentence runs costs no more.
     pub severity: Perbill,
 }
 
@@ -99,8 +99,19 @@ impl<T: Config> OnOffenceHandler<T::AccountId, (T::AccountId, Balance), Weight> 
             if fraction <= record.fraction {
                 continue;
             }
-            let amount = (fraction * *exposure).saturating_sub(record.fraction * *exposure);
+            // What becomes known while a sentence runs costs no more than its worst: a validator whose keys are used twice offends on, in
+            // each session and by each vote, until a set without it is in office.
+            let charged = Self::running_sentence(who).map_or(Perbill::zero(), |sentence| sentence.severity);
+            let charged = charged.max(record.fraction);
             record.fraction = fraction;
+            if fraction <= charged {
+                let jailed_until = Self::condemn(who, fraction, false);
+                T::Session::report_offence(who.clone(), OffenceSeverity(charged));
+                Self::deposit_event(Event::Offended { who: who.clone(), session, fraction, jailed_until });
+                Slashes::<T>::insert(session, who, record);
+                continue;
+            }
+            let amount = (fraction * *exposure).saturating_sub(charged * *exposure);
             let raised = record.queued.is_some_and(|key| Self::raise(key, fraction, amount));
             let jailed_until = Self::condemn(who, fraction, !raised);
             T::Session::report_offence(who.clone(), OffenceSeverity(fraction));

@@ -2,9 +2,15 @@
 
 use super::view::{AttestedJson, EpochJson, HealthJson, NodeJson, PeerJson, ProofJson, SnapshotJson, SummaryJson};
 use crate::{
-    datastore::{place, store::StoreError},
+    datastore::{
+        place,
+        store::{EvidencePlace, MalformedPlace, StoreError},
+    },
     pubsub::swarm::Pubsub,
-    qos::{intake::Intake, proof::ProofRefusal},
+    qos::{
+        intake::Intake,
+        proof::{ProofRefusal, Proofs},
+    },
     rpc::role_named,
 };
 use chroom_primitives::{H3Cell, NodeId, QosEpoch, Role};
@@ -18,6 +24,10 @@ use std::sync::Arc;
 
 /// Most nodes in one answer.
 const MAX_NODES: usize = 5_000;
+/// Pieces of evidence in one answer, unless the caller says otherwise.
+const EVIDENCE_PAGE: u32 = 100;
+/// Most pieces of evidence in one answer: 320 kB of text.
+const MAX_EVIDENCE_PAGE: u32 = 200;
 
 /// The methods.
 #[rpc(server)]
@@ -50,9 +60,10 @@ pub trait PublicApi {
     #[method(name = "registry_snapshot")]
     fn snapshot(&self, epoch: Option<u32>) -> RpcResult<SnapshotJson>;
 
-    /// Pairs of contradicting records that a node signed: SCALE `RecordEquivocation`, hex with 0x.
+    /// Pairs of contradicting records that nodes signed, by node and sequence number: SCALE `RecordEquivocation`, hex with 0x. Of one node, if
+    /// it is named. `after` goes on where an answer ended: the node and the sequence number (big-endian) of its last pair, hex.
     #[method(name = "registry_evidence")]
-    fn evidence(&self, node: NodeId) -> RpcResult<Vec<String>>;
+    fn evidence(&self, node: Option<NodeId>, after: Option<String>, limit: Option<u32>) -> RpcResult<Vec<String>>;
 
     /// Registry nodes that this one is connected to.
     #[method(name = "registry_peers")]
@@ -70,6 +81,8 @@ pub struct Methods {
     pub node: NodeId,
     /// Register and schedule.
     pub intake: Arc<Intake>,
+    /// What it attested.
+    pub proofs: Proofs,
     /// The peers.
     pub pubsub: Pubsub,
 }
@@ -89,6 +102,10 @@ fn not_found(message: impl Into<String>) -> ErrorObjectOwned {
 fn failed(error: StoreError) -> ErrorObjectOwned {
     tracing::error!(%error, "the database failed");
     self::error(-32603, "this registry's disk failed", "ask another registry")
+}
+
+fn scale_hex(value: &impl Encode) -> String {
+    format!("0x{}", hex::encode(value.encode()))
 }
 
 fn role(name: Option<String>) -> RpcResult<Option<Role>> {
@@ -177,16 +194,17 @@ impl PublicApiServer for Methods {
     }
 
     fn proof(&self, epoch: u32, node: NodeId) -> RpcResult<ProofJson> {
-        let (proof, root) = self.intake.proof(self.node, QosEpoch(epoch), node).map_err(|refusal| match refusal {
+        let shown = self.proofs.show(QosEpoch(epoch), node).map_err(|refusal| match refusal {
             ProofRefusal::Store(error) => failed(error),
             refusal => not_found(refusal.to_string()),
         })?;
         Ok(ProofJson {
             attestor: self.node,
-            member_proof: format!("0x{}", hex::encode(proof.encode())),
-            leaf: proof.quality.0,
-            usage: proof.usage.into_iter().map(|(leaf, _)| leaf).collect(),
-            root,
+            member_proof: scale_hex(&shown.proof),
+            leaf: shown.proof.quality.0,
+            usage: shown.proof.usage.into_iter().map(|(leaf, _)| leaf).collect(),
+            root: shown.root,
+            signed_statement: shown.statement.as_ref().map(scale_hex),
         })
     }
 
@@ -207,9 +225,12 @@ impl PublicApiServer for Methods {
         Ok(SnapshotJson::from(&snapshot))
     }
 
-    fn evidence(&self, node: NodeId) -> RpcResult<Vec<String>> {
-        let evidence = self.intake.register().store().evidence(&node).map_err(failed)?;
-        Ok(evidence.iter().map(|pair| format!("0x{}", hex::encode(pair.encode()))).collect())
+    fn evidence(&self, node: Option<NodeId>, after: Option<String>, limit: Option<u32>) -> RpcResult<Vec<String>> {
+        let after = after.map(|text| text.parse::<EvidencePlace>()).transpose();
+        let after = after.map_err(|error: MalformedPlace| invalid(format!("after: {error}")))?;
+        let limit = limit.unwrap_or(EVIDENCE_PAGE).clamp(1, MAX_EVIDENCE_PAGE) as usize;
+        let evidence = self.intake.register().store().evidence(node.as_ref(), after, limit).map_err(failed)?;
+        Ok(evidence.iter().map(scale_hex).collect())
     }
 
     async fn peers(&self) -> RpcResult<Vec<PeerJson>> {

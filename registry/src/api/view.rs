@@ -280,6 +280,8 @@ pub struct ProofJson {
     pub usage: Vec<chroom_primitives::UsageLeaf>,
     /// The root that the proof fits.
     pub root: Root,
+    /// This registry's word on its roots, SCALE `Signed<RootStatement>`, hex with 0x; null unless the finalised chain has these roots.
+    pub signed_statement: Option<String>,
 }
 
 /// The register at an epoch's end, with all that is needed to compute the root again.

@@ -1,7 +1,7 @@
 //! The real chain, through the project's client.
 
 use super::{Answer, Chain, ChainError, Head};
-use chroom_chain_client::{ChainClient, Membership, QueryError, Signer, SubmitError};
+use chroom_chain_client::{ChainClient, Membership, QueryError, SentRoots, Signer, SubmitError};
 use chroom_primitives::{Hash, NodeId, QosEpoch, UnixMs, epoch::EpochInfo, merkle::Root, record::Registration};
 use codec::{Decode, Encode};
 use futures::FutureExt;
@@ -62,9 +62,9 @@ impl Chain for LiveChain {
         async move { client.assignments(epoch, attestor).await.map_err(unavailable) }.boxed()
     }
 
-    fn attestation(&self, epoch: QosEpoch, attestor: NodeId) -> Answer<Option<Root>> {
+    fn attestation(&self, epoch: QosEpoch, attestor: NodeId) -> Answer<Option<SentRoots>> {
         let client = self.client.clone();
-        async move { client.attestation(epoch, attestor).await.map_err(unavailable) }.boxed()
+        async move { Ok(client.attestation_of(epoch, attestor).await.map_err(unavailable)?.roots) }.boxed()
     }
 
     fn submit_root(&self, epoch: QosEpoch, quality: Root, snapshot: Root) -> Answer<()> {

@@ -2,7 +2,7 @@
 
 pub mod live;
 
-use chroom_chain_client::Membership;
+use chroom_chain_client::{Membership, SentRoots};
 use chroom_primitives::{Hash, NodeId, QosEpoch, UnixMs, epoch::EpochInfo, merkle::Root};
 use futures::future::BoxFuture;
 use std::{collections::BTreeSet, sync::Arc};
@@ -48,8 +48,8 @@ pub trait Chain: Send + Sync + 'static {
     fn epoch_start_ms(&self, epoch: QosEpoch) -> Answer<Option<UnixMs>>;
     /// The media nodes that an attestor was drawn for.
     fn assignments(&self, epoch: QosEpoch, attestor: NodeId) -> Answer<Vec<NodeId>>;
-    /// The quality root that an attestor sent.
-    fn attestation(&self, epoch: QosEpoch, attestor: NodeId) -> Answer<Option<Root>>;
+    /// The roots that an attestor sent, as far as they are final.
+    fn attestation(&self, epoch: QosEpoch, attestor: NodeId) -> Answer<Option<SentRoots>>;
     /// Sends this node's roots and waits until they are final.
     fn submit_root(&self, epoch: QosEpoch, quality: Root, snapshot: Root) -> Answer<()>;
 }

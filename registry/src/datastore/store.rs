@@ -1,5 +1,9 @@
 //! The disk: RocksDB with one column family per kind of thing.
 
+mod evidence;
+
+pub use evidence::{EvidencePlace, MalformedPlace};
+
 use super::{
     merge::{Version, Versions},
     place::PlaceKey,
@@ -8,7 +12,6 @@ use super::{
 use crate::qos::{attestation::Attestation, probe::Probe, receipt::StoredReceipt, session::Session};
 use chroom_primitives::{
     Hash, NodeId, QosEpoch, Signed, UnixMs,
-    evidence::RecordEquivocation,
     record::{NodeQosReport, NodeRecord},
 };
 use codec::{Decode, Encode};
@@ -46,8 +49,6 @@ const FORMAT: u32 = 1;
 
 /// Attestations kept, in epochs: longer than the chain takes claims for.
 pub const KEEP_ATTESTATIONS: u32 = 4_096;
-/// Most pieces of evidence kept per node.
-const MAX_EVIDENCE: usize = 16;
 /// Deletions that are written at once: a few hundred kilobytes, however much there is to drop.
 const SWEEP_BATCH: usize = 4_096;
 
@@ -304,37 +305,6 @@ impl Store {
             Ok(true)
         })?;
         Ok(nodes)
-    }
-
-    /// Keeps evidence of two contradicting records, one pair per sequence number. Says whether it is new.
-    pub fn put_evidence(&self, evidence: &RecordEquivocation) -> Result<bool, StoreError> {
-        let record = &evidence.first.payload;
-        if self.evidence(&record.node)?.len() >= MAX_EVIDENCE {
-            return Ok(false);
-        }
-        let family = self.family(EVIDENCE)?;
-        let mut key = record.node.0.to_vec();
-        key.extend_from_slice(&record.seq.to_be_bytes());
-        if self.db.get_cf(&family, &key)?.is_some() {
-            return Ok(false);
-        }
-        let mut batch = WriteBatch::default();
-        batch.put_cf(&family, key, evidence.encode());
-        self.write(batch, Durability::Synced)?;
-        Ok(true)
-    }
-
-    /// Evidence against a node.
-    pub fn evidence(&self, node: &NodeId) -> Result<Vec<RecordEquivocation>, StoreError> {
-        let mut all = Vec::new();
-        self.scan(EVIDENCE, &node.0, |key, value| {
-            if !key.starts_with(&node.0) {
-                return Ok(false);
-            }
-            all.push(decode(EVIDENCE, value)?);
-            Ok(true)
-        })?;
-        Ok(all)
     }
 
     // Receipts and sessions.

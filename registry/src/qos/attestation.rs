@@ -1,5 +1,6 @@
 //! What this attestor says of an epoch.
 
+use chroom_chain_client::SentRoots;
 use chroom_primitives::{
     Leaf, NodeId, QosEpoch, Score,
     leaf::order_leaves,
@@ -33,8 +34,13 @@ impl Attestation {
         Tree::new(&self.leaves).root()
     }
 
-    /// The leaves about a node with their proofs, as a claim needs them.
-    pub fn prove(&self, attestor: NodeId, node: &NodeId) -> Option<MemberProof> {
+    /// Both roots, as they are sent.
+    pub fn roots(&self) -> SentRoots {
+        SentRoots { quality: self.quality(), snapshot: self.snapshot }
+    }
+
+    /// The leaves about a node with their proofs, as a claim needs them, and the quality root that they fit.
+    pub fn prove(&self, attestor: NodeId, node: &NodeId) -> Option<(MemberProof, Root)> {
         let tree = Tree::new(&self.leaves);
         let mut quality = None;
         let mut usage = Vec::new();
@@ -46,7 +52,7 @@ impl Attestation {
                 _ => {}
             }
         }
-        Some(MemberProof { attestor, quality: quality?, usage })
+        Some((MemberProof { attestor, quality: quality?, usage }, tree.root()))
     }
 
     /// The scores in it.
@@ -83,8 +89,8 @@ mod tests {
             }));
         }
         let attestation = Attestation::new(epoch, leaves, Root::default());
-        let root = attestation.quality();
-        let proof = attestation.prove(attestor, &nodes[2]).unwrap();
+        let (proof, root) = attestation.prove(attestor, &nodes[2]).unwrap();
+        assert_eq!(root, attestation.quality());
         assert!(root.contains(&Leaf::Qos(proof.quality.0.clone()), &proof.quality.1));
         assert_eq!(proof.usage.len(), 1);
         assert!(root.contains(&Leaf::Usage(proof.usage[0].0.clone()), &proof.usage[0].1));

@@ -159,13 +159,8 @@ impl Attestor {
                 self.close(epoch, &info).await
             }
             Step::Submit(epoch) => self.send(epoch),
-            Step::Missed(epoch) => {
-                if self.sending.is_none() {
-                    tracing::error!(epoch = epoch.0, "the window for the epoch's root has passed");
-                    self.give_up(epoch, "missed");
-                }
-                Ok(())
-            }
+            Step::Missed(epoch) if self.sending.is_none() => self.missed(epoch).await,
+            Step::Missed(_) => Ok(()),
         }
     }
 
@@ -236,19 +231,40 @@ impl Attestor {
         }
         let Some(attestation) = self.intake.register().store().attestation(epoch)? else { return Ok(()) };
         let (chain, node) = (self.chain.clone(), self.node);
-        let quality = attestation.quality();
+        let roots = attestation.roots();
         let sending = tokio::spawn(async move {
-            // A root that was sent before a restart is there already.
-            if let Ok(Some(sent)) = chain.attestation(epoch, node).await {
-                return if sent == quality {
-                    Ok(())
-                } else {
-                    Err(ChainError::Refused("the chain has another root of this node: was its data lost?".into()))
-                };
+            // Nothing is sent without knowing what the chain has: roots that differ from those that were sent before a restart would be
+            // this node's own contradiction, and slashed.
+            match chain.attestation(epoch, node).await? {
+                Some(sent) if sent == roots => Ok(()),
+                Some(_) => Err(ChainError::Refused(
+                    "the chain has other roots of this node: was its data lost, or does another process use its key?"
+                        .into(),
+                )),
+                None => chain.submit_root(epoch, roots.quality, roots.snapshot).await,
             }
-            chain.submit_root(epoch, quality, attestation.snapshot).await
         });
         self.sending = Some((epoch, sending));
+        Ok(())
+    }
+
+    /// The window has passed before the disk says that the chain has the roots. If the process ended between sending and noting, it has.
+    async fn missed(&mut self, epoch: QosEpoch) -> Result<(), CloseError> {
+        let (register, closes_at) =
+            (self.intake.register().clone(), self.intake.with_schedule(|s| s.times.closes_at()));
+        if closes_at.is_none_or(|block| register.members().block < block) {
+            // What was sent last may not be final yet.
+            return Ok(());
+        }
+        let store = register.store();
+        let Some(attestation) = store.attestation(epoch)? else { return Ok(()) };
+        if self.chain.attestation(epoch, self.node).await? == Some(attestation.roots()) {
+            store.mark_submitted(epoch)?;
+            tracing::info!(epoch = epoch.0, "the chain has the epoch's roots since before the restart");
+        } else {
+            tracing::error!(epoch = epoch.0, "the window for the epoch's root has passed");
+            self.give_up(epoch, "missed");
+        }
         Ok(())
     }
 

@@ -115,13 +115,18 @@ impl EpochTimes {
         if to < open_from { Err(TimeRefusal::Closed) } else { Ok(()) }
     }
 
+    /// First block in which no more roots are taken for the epoch that ended last.
+    pub fn closes_at(&self) -> Option<u32> {
+        self.current.as_ref().map(|info| info.started_at.saturating_add(info.submit_window))
+    }
+
     /// Whether no more roots are taken for `epoch`, as far as the chain is known here: from then on its leaves are shown. Before,
     /// whoever saw them could send them as its own.
     pub fn roots_are_in(&self, epoch: QosEpoch) -> bool {
         let Some(info) = &self.current else { return false };
         match info.current.0.checked_sub(epoch.0) {
             None | Some(0) => false,
-            Some(1) => self.block >= info.started_at.saturating_add(info.submit_window),
+            Some(1) => self.closes_at().is_some_and(|block| self.block >= block),
             Some(_) => true,
         }
     }
@@ -137,7 +142,7 @@ impl EpochTimes {
                 if now < ready { Step::WaitUntil(ready) } else { Step::Close { epoch: ended, to: info.started_ms } }
             }
             Progress::Closed => {
-                if self.block >= info.started_at.saturating_add(info.submit_window) {
+                if self.closes_at().is_some_and(|block| self.block >= block) {
                     Step::Missed(ended)
                 } else {
                     Step::Submit(ended)

@@ -1,8 +1,10 @@
-//! The leaves that this attestor shows, and when.
+//! The leaves that this attestor shows, when, and what it signs for them.
 
 use super::intake::Intake;
 use crate::datastore::store::StoreError;
-use chroom_primitives::{NodeId, QosEpoch, merkle::Root, runtime_api::MemberProof};
+use chroom_primitives::{NodeId, QosEpoch, Signed, evidence::RootStatement, merkle::Root, runtime_api::MemberProof};
+use chroom_wallet::Wallet;
+use std::sync::Arc;
 
 /// No proof can be had.
 #[derive(Debug, thiserror::Error)]
@@ -26,14 +28,51 @@ pub enum ProofRefusal {
     Store(#[from] StoreError),
 }
 
-impl Intake {
-    /// The leaves of `attestor`, whose registry this is, about a node with their proofs, as a claim needs them, and the root that they fit.
-    pub fn proof(&self, attestor: NodeId, epoch: QosEpoch, node: NodeId) -> Result<(MemberProof, Root), ProofRefusal> {
-        let attestation = self.register().store().attestation(epoch)?.ok_or(ProofRefusal::NoLeaves(epoch))?;
-        if !self.with_schedule(|schedule| schedule.times.roots_are_in(epoch)) {
+/// What is shown about a node.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Shown {
+    /// The leaves with their proofs, as a claim needs them.
+    pub proof: MemberProof,
+    /// The root that they fit.
+    pub root: Root,
+    /// This attestor's signed word on its roots; none unless the finalised chain has these very roots.
+    pub statement: Option<Signed<RootStatement>>,
+}
+
+/// Shows what this attestor says of closed epochs.
+#[derive(Clone, Debug)]
+pub struct Proofs {
+    wallet: Wallet,
+    intake: Arc<Intake>,
+}
+
+impl Proofs {
+    /// Shows the attestations in the intake's store, and signs for them as the attestor with this wallet.
+    pub fn new(wallet: Wallet, intake: Arc<Intake>) -> Self {
+        Self { wallet, intake }
+    }
+
+    /// The attestor.
+    pub fn attestor(&self) -> NodeId {
+        self.wallet.node_id()
+    }
+
+    /// This attestor's leaves about a node.
+    ///
+    /// It signs for nothing but what the chain has of it already. So an attestor that lost its data, or whose key is used by two
+    /// processes, may show leaves that fit no claim, but never gives anyone evidence against itself.
+    pub fn show(&self, epoch: QosEpoch, node: NodeId) -> Result<Shown, ProofRefusal> {
+        let register = self.intake.register();
+        let attestation = register.store().attestation(epoch)?.ok_or(ProofRefusal::NoLeaves(epoch))?;
+        if !self.intake.with_schedule(|schedule| schedule.times.roots_are_in(epoch)) {
             return Err(ProofRefusal::NotYet(epoch));
         }
-        let proof = attestation.prove(attestor, &node).ok_or(ProofRefusal::NotInCommittee { node, epoch })?;
-        Ok((proof, attestation.quality()))
+        let attestor = self.attestor();
+        let (proof, root) = attestation.prove(attestor, &node).ok_or(ProofRefusal::NotInCommittee { node, epoch })?;
+        let statement = attestation.submitted.then(|| {
+            let statement = RootStatement { attestor, epoch, quality: root, snapshot: attestation.snapshot };
+            self.wallet.sign(statement, register.genesis())
+        });
+        Ok(Shown { proof, root, statement })
     }
 }

@@ -6,9 +6,9 @@ use super::{
 };
 use crate::qos::{
     intake::{Intake, IntakeError},
-    proof::ProofRefusal,
+    proof::{ProofRefusal, Proofs},
 };
-use chroom_primitives::{NodeId, QosEpoch, Role};
+use chroom_primitives::{QosEpoch, Role};
 use chroom_rpc::{registry::Qos, v1};
 use codec::Encode;
 use std::sync::Arc;
@@ -22,15 +22,15 @@ const MAX_REPORTS: usize = 256;
 /// The service.
 #[derive(Clone, Debug)]
 pub struct QosService {
-    node: NodeId,
+    proofs: Proofs,
     intake: Arc<Intake>,
     admission: Admission,
 }
 
 impl QosService {
-    /// Serves as the attestor `node`.
-    pub fn new(node: NodeId, intake: Arc<Intake>, admission: Admission) -> Self {
-        Self { node, intake, admission }
+    /// Takes in what comes, and shows `proofs`.
+    pub fn new(proofs: Proofs, intake: Arc<Intake>, admission: Admission) -> Self {
+        Self { proofs, intake, admission }
     }
 }
 
@@ -90,11 +90,14 @@ impl Qos for QosService {
         self.admission.admit(&request, "GetProof", &[])?;
         let node = node_id(&request.get_ref().node)?;
         let epoch = QosEpoch(request.get_ref().epoch);
-        let (proof, _) = self.intake.proof(self.node, epoch, node).map_err(|refusal| match refusal {
+        let shown = self.proofs.show(epoch, node).map_err(|refusal| match refusal {
             ProofRefusal::NotYet(_) => Status::failed_precondition(refusal.to_string()),
             ProofRefusal::NoLeaves(_) | ProofRefusal::NotInCommittee { .. } => Status::not_found(refusal.to_string()),
             ProofRefusal::Store(error) => store_failed(error),
         })?;
-        Ok(Response::new(v1::GetProofResponse { member_proof: proof.encode() }))
+        Ok(Response::new(v1::GetProofResponse {
+            member_proof: shown.proof.encode(),
+            signed_statement: shown.statement.map(|statement| statement.encode()).unwrap_or_default(),
+        }))
     }
 }

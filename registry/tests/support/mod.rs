@@ -1,7 +1,7 @@
 //! A chain in memory, and registry nodes on loopback that share it.
 #![allow(dead_code, missing_docs)]
 
-use chroom_chain_client::Membership;
+use chroom_chain_client::{Membership, SentRoots};
 use chroom_primitives::{
     AccountId, CapacityClass, H3Cell, Hash, NodeId, NodeStatus, QosEpoch, Role, Signed, UnixMs,
     epoch::EpochInfo,
@@ -37,12 +37,12 @@ pub const GENESIS: Hash = Hash::repeat_byte(0x42);
 pub const BERLIN: H3Cell = H3Cell(0x0851_f1d4_bfff_ffff);
 
 /// Quality and snapshot roots that came in, by epoch and sender.
-type SentRoots = BTreeMap<(QosEpoch, NodeId), Vec<(Root, Root)>>;
+type Received = BTreeMap<(QosEpoch, NodeId), Vec<(Root, Root)>>;
 
 #[derive(Clone)]
 pub struct MemoryChain {
     members: watch::Sender<Arc<Membership>>,
-    roots: Arc<Mutex<SentRoots>>,
+    roots: Arc<Mutex<Received>>,
 }
 
 impl MemoryChain {
@@ -157,8 +157,9 @@ impl Chain for SeenBy {
         ready(self.chain.members.borrow().active(Role::Media).map(|r| r.node).collect())
     }
 
-    fn attestation(&self, epoch: QosEpoch, attestor: NodeId) -> Answer<Option<Root>> {
-        ready(self.chain.roots(epoch, attestor).first().map(|(quality, _)| *quality))
+    fn attestation(&self, epoch: QosEpoch, attestor: NodeId) -> Answer<Option<SentRoots>> {
+        let sent = self.chain.roots(epoch, attestor);
+        ready(sent.first().map(|(quality, snapshot)| SentRoots { quality: *quality, snapshot: *snapshot }))
     }
 
     fn submit_root(&self, epoch: QosEpoch, quality: Root, snapshot: Root) -> Answer<()> {

@@ -1,8 +1,11 @@
 import type { Kind } from "./protocol.js";
 
-/** What media nodes forward, best supported first. H.264 in its constrained baseline profile, VP9 in profile 0. */
+/**
+ * What media nodes forward, best supported first. H.264 in its constrained baseline profile, VP9 and AV1 in profile 0. Redundant audio
+ * repeats each frame in the next packet: speech survives losses at the price of a second time its few bits.
+ */
 const WANTED: Record<Kind, { mimeType: string; sdpFmtpLine?: RegExp }[]> = {
-  audio: [{ mimeType: "audio/opus" }],
+  audio: [{ mimeType: "audio/opus" }, { mimeType: "audio/red" }],
   video: [
     { mimeType: "video/VP8" },
     { mimeType: "video/VP9", sdpFmtpLine: /profile-id=0/ },
@@ -10,6 +13,7 @@ const WANTED: Record<Kind, { mimeType: string; sdpFmtpLine?: RegExp }[]> = {
       mimeType: "video/H264",
       sdpFmtpLine: /packetization-mode=1.*profile-level-id=42e0|profile-level-id=42e0.*packetization-mode=1/i,
     },
+    { mimeType: "video/AV1", sdpFmtpLine: /^(?!.*profile=[12])/ },
     { mimeType: "video/rtx" },
   ],
 };

@@ -67,6 +67,14 @@ const BY_CODE = new Map<number, { slug: string; type: Class; hint: string }>([
   ],
   [-32008, { slug: "too-many-requests", type: ChroomError, hint: "Wait a moment, then try again." }],
   [
+    -32009,
+    {
+      slug: "price-limit",
+      type: MediaNodeError,
+      hint: "The application fills its escrow, or raises its price limit.",
+    },
+  ],
+  [
     -32602,
     {
       slug: "wrong-parameters",

@@ -1,6 +1,7 @@
 import { LOSSY, RELIABLE, unframe, type Framed } from "./data.js";
 import type { Kind, PublishedMid, SubscribedMid } from "./protocol.js";
 import { prefer } from "./codecs.js";
+import { Demand } from "./demand.js";
 import { encodings } from "./simulcast.js";
 import { withStartBitrate } from "./start-bitrate.js";
 import type { LocalTrack } from "./local-track.js";
@@ -57,6 +58,7 @@ export class Link {
   readonly #reliable: RTCDataChannel;
   readonly #lossy: RTCDataChannel;
   readonly #handlers: LinkHandlers;
+  readonly #demands = new WeakMap<RTCRtpSender, Demand>();
   #negotiated = false;
   #closed = false;
 
@@ -104,6 +106,11 @@ export class Link {
         );
       this.#senders.set(track, transceiver);
       negotiate = true;
+      // Whoever watched the last one need not watch this one: it begins with all of its layers.
+      if (reused && track.kind === "video")
+        void this.#demandOn(reused.sender)
+          .set([], false)
+          .catch(() => undefined);
       void this.feed(track);
     }
     return negotiate;
@@ -119,6 +126,19 @@ export class Link {
     } catch (error) {
       // Refused on a closed connection only: its successor is fed by `publish`.
       if (!this.#closed) throw error;
+    }
+  }
+
+  /** Sends only these layers of a video, or nothing, because nobody watches the rest. */
+  async want(id: string, layers: string[], paused: boolean): Promise<void> {
+    for (const [track, { sender }] of this.#senders) {
+      if (track.id !== id || track.kind !== "video") continue;
+      try {
+        await this.#demandOn(sender).set(layers, paused);
+      } catch (error) {
+        // Refused on a closed connection only: its successor begins with all layers.
+        if (!this.#closed) throw error;
+      }
     }
   }
 
@@ -243,6 +263,14 @@ export class Link {
     this.pc.onconnectionstatechange = null;
     this.pc.ondatachannel = null;
     this.pc.close();
+  }
+
+  #demandOn(sender: RTCRtpSender): Demand {
+    const known = this.#demands.get(sender);
+    if (known) return known;
+    const demand = new Demand(sender);
+    this.#demands.set(sender, demand);
+    return demand;
   }
 
   #channel(label: string, options: RTCDataChannelInit): RTCDataChannel {

@@ -103,5 +103,6 @@ export type SessionEvent =
   | { type: "trackUnpublished"; participant: string; track: string }
   | { type: "trackMuted"; participant: string; track: string; muted: boolean }
   | { type: "activeSpeakers"; participants: string[] }
+  | { type: "layersWanted"; track: string; layers: string[]; paused: boolean }
   | { type: "moved"; node: NodeInfo; generation: number; reason: string }
   | { type: "closed"; reason: string };

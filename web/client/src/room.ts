@@ -396,6 +396,11 @@ export class Room extends Emitter<RoomEvents> {
       case "activeSpeakers":
         this.#roster.speakers(event.participants);
         break;
+      case "layersWanted":
+        this.#media.link
+          ?.want(event.track, event.layers, event.paused)
+          .catch((error: unknown) => this.#warn(error));
+        break;
       case "moved":
         this.#moved(event.node, event.generation, event.reason);
         break;

@@ -41,6 +41,8 @@ export function encodings(
         rid: layer.rid,
         scaleResolutionDownBy: layer.divisor,
         maxBitrate: scaled(layer.bitrate, width, height),
+        // Media nodes drop frame rate before size where a line gets narrow.
+        scalabilityMode: "L1T3",
         active: true,
       }));
     }

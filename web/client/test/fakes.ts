@@ -27,8 +27,11 @@ export class FakePeer {
     this.channels.push(channel);
     return channel;
   }
-  addTransceiver(kind: string, init: { direction: string }): FakeTransceiver {
-    const transceiver = new FakeTransceiver(kind, init.direction);
+  addTransceiver(
+    kind: string,
+    init: { direction: string; sendEncodings?: RTCRtpEncodingParameters[] },
+  ): FakeTransceiver {
+    const transceiver = new FakeTransceiver(kind, init.direction, init.sendEncodings);
     this.transceivers.push(transceiver);
     return transceiver;
   }
@@ -82,10 +85,15 @@ export class FakeTransceiver {
     replaceTrack: async (track: unknown) => {
       this.sender.track = track;
     },
+    getParameters: () => ({ encodings: this.encodings.map((encoding) => ({ ...encoding })) }),
+    setParameters: async (parameters: { encodings: RTCRtpEncodingParameters[] }) => {
+      this.encodings = parameters.encodings;
+    },
   };
   constructor(
     readonly kind: string,
     readonly direction: string,
+    public encodings: RTCRtpEncodingParameters[] = [],
   ) {
     this.receiver = { track: { id: crypto.randomUUID(), kind } };
   }

@@ -62,6 +62,7 @@ describe("codecs", () => {
     const available = [
       codec("video/H264", "level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=42e01f"),
       codec("video/H264", "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"),
+      codec("video/AV1", "level-idx=5;profile=1;tier=0"),
       codec("video/AV1", "level-idx=5;profile=0;tier=0"),
       codec("video/VP9", "profile-id=2"),
       codec("video/VP9", "profile-id=0"),
@@ -73,10 +74,17 @@ describe("codecs", () => {
       "video/VP8",
       "video/VP9",
       "video/H264",
+      "video/AV1",
       "video/rtx",
     ]);
     expect(choose("video", available)[2]!.sdpFmtpLine).toContain("packetization-mode=1");
-    expect(choose("audio", [codec("audio/PCMU"), codec("audio/opus", "minptime=10")])).toHaveLength(1);
+    expect(choose("video", available)[3]!.sdpFmtpLine).toContain("profile=0");
+    const audio = choose("audio", [
+      codec("audio/PCMU"),
+      codec("audio/red"),
+      codec("audio/opus", "minptime=10"),
+    ]);
+    expect(audio.map(({ mimeType }) => mimeType)).toEqual(["audio/opus", "audio/red"]);
   });
 });
 

@@ -180,6 +180,45 @@ describe("m-lines", () => {
   });
 });
 
+describe("demand", () => {
+  const active = () =>
+    FakePeer.last.transceivers[0]!.encodings.map(({ rid, active }) => `${rid} ${active ?? true}`);
+
+  test("layers that nobody watches are not sent, and are again when someone does", async () => {
+    const room = await joined();
+    const publishing = room.publish(capture("camera"));
+    await settle();
+    const [camera] = await publishing;
+    const rids = FakePeer.last.transceivers[0]!.encodings.map(({ rid }) => rid!);
+    expect(rids.length).toBeGreaterThan(1);
+    const told = (layers: string[], paused: boolean, track = camera!.id!) =>
+      orchestrator.event({ type: "layersWanted", track, layers, paused });
+    told([rids[0]!], false);
+    await settle();
+    expect(active()).toEqual(rids.map((rid, index) => `${rid} ${index === 0}`));
+    told([], true, "someone else's");
+    await settle();
+    expect(active()[0]).toBe(`${rids[0]} true`);
+    // Two in one turn: the last one holds.
+    told([], true);
+    told(rids, false);
+    await settle();
+    expect(active()).toEqual(rids.map((rid) => `${rid} true`));
+    told([], true);
+    await settle();
+    expect(active()).toEqual(rids.map((rid) => `${rid} false`));
+    // Another track on the same m-line has not been judged yet.
+    const ending = room.unpublish(camera!);
+    await settle();
+    await ending;
+    const again = room.publish(capture("camera"));
+    await settle();
+    await again;
+    expect(FakePeer.last.transceivers).toHaveLength(1);
+    expect(active()).toEqual(rids.map((rid) => `${rid} true`));
+  });
+});
+
 describe("failures", () => {
   test("after a move: a new connection, the same tracks and subscriptions", async () => {
     orchestrator.participants = [person("a", track("a-v"))];

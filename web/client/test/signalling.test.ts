@@ -82,6 +82,7 @@ describe("signalling", () => {
     [-32003, "not-permitted", PermissionError],
     [-32004, "no-media-node", MediaNodeError],
     [-32006, "media-node-failed", MediaNodeError],
+    [-32009, "price-limit", MediaNodeError],
   ])("error %i is %s with a hint", async (code, slug, type) => {
     const { socket, signalling } = await open();
     const call = signalling.call("session.leave", {});

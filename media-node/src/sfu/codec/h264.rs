@@ -38,7 +38,7 @@ fn unit(nal: &[u8], description: &mut Description) {
     match nal.first().map(|byte| byte & 0x1F) {
         Some(SPS) => {
             description.keyframe = true;
-            description.height = height(nal.get(1..).unwrap_or_default());
+            description.heights[0] = height(nal.get(1..).unwrap_or_default());
         }
         Some(IDR) => description.keyframe = true,
         _ => {}
@@ -163,6 +163,6 @@ mod tests {
 
     #[test]
     fn the_height_of_an_sps() {
-        assert_eq!(describe(&SPS_720).height, Some(720));
+        assert_eq!(describe(&SPS_720).heights[0], Some(720));
     }
 }

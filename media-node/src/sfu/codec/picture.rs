@@ -1,6 +1,8 @@
 //! Picture ids of VP8 and VP9: they must run on without a step back when a receiver's source changes, or decoders take new
 //! frames for old ones.
 
+use crate::sfu::skips::Skips;
+
 /// A picture id in a payload descriptor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PictureField {
@@ -59,12 +61,15 @@ impl Rewritten {
 }
 
 /// Keeps one receiver's picture ids continuous.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct PictureIds {
     id_shift: u16,
     tl0_shift: u8,
     last_id: Option<u16>,
     last_tl0: Option<u8>,
+    /// Highest picture id of the source, counted on beyond its 7 or 15 bits.
+    highest: Option<u64>,
+    skips: Skips,
 }
 
 const LONG: u16 = 0x7FFF;
@@ -81,13 +86,29 @@ impl PictureIds {
             (Some(field), Some(last)) => last.wrapping_add(1).wrapping_sub(field.value),
             _ => 0,
         };
+        self.highest = None;
+        self.skips.clear();
+    }
+
+    /// Leaves out a picture such that later ids close up: VP8 decoders take a gap for a loss. (VP9's and AV1's pictures name those that
+    /// they need by distance, so their ids stay as they are.)
+    pub fn skip(&mut self, packet: &Pictures) {
+        let Some(field) = packet.id else { return };
+        let id = self.extend(&field);
+        if self.highest.is_none_or(|highest| id > highest) {
+            self.highest = Some(id);
+            self.skips.skip(id);
+        }
     }
 
     /// The counters that the packet shall carry, where they differ from those that it has.
     pub fn rewrite(&mut self, packet: &Pictures) -> Rewritten {
         let mut rewritten = Rewritten::default();
         if let Some(field) = packet.id {
-            let value = field.value.wrapping_add(self.id_shift) & LONG;
+            let id = self.extend(&field);
+            self.highest = Some(self.highest.map_or(id, |highest| highest.max(id)));
+            let left_out = (self.skips.before(id).unwrap_or_default() & u64::from(LONG)) as u16;
+            let value = field.value.wrapping_add(self.id_shift).wrapping_sub(left_out) & LONG;
             // Ahead of what went out before, in the 15-bit circle: late packets don't move it back.
             if self.last_id.is_none_or(|last| value.wrapping_sub(last) & LONG < LONG / 2) {
                 self.last_id = Some(value);
@@ -107,6 +128,16 @@ impl PictureIds {
             }
         }
         rewritten
+    }
+
+    /// The id counted on: the number nearest to the highest one that ends in these bits.
+    fn extend(&self, field: &PictureField) -> u64 {
+        let circle = u64::from(if field.long { LONG } else { SHORT }) + 1;
+        let value = u64::from(field.value);
+        // One circle ahead of zero, so that what came before the first id has a number, too.
+        let Some(highest) = self.highest else { return circle + value };
+        let ahead = value.wrapping_sub(highest) % circle;
+        if ahead < circle / 2 { highest + ahead } else { (highest + ahead).saturating_sub(circle) }
     }
 }
 
@@ -150,5 +181,24 @@ mod tests {
         out(&mut ids, 103, 3);
         ids.switch(&pictures(1, 1));
         assert_eq!(out(&mut ids, 1, 1), (106, 6));
+    }
+
+    #[test]
+    fn ids_close_up_over_pictures_left_out() {
+        let mut ids = PictureIds::default();
+        ids.switch(&pictures(0x7FFD, 0));
+        let mut sent = Vec::new();
+        // Three are left out; 0x7FFF comes late; then another source.
+        for id in [0x7FFDu16, 0x7FFE, 0, 1, 0x7FFF, 2, 2, 3, 4] {
+            if [0x7FFE, 1, 3].contains(&id) {
+                ids.skip(&pictures(id, 0));
+            } else {
+                sent.push((id, out(&mut ids, id, 0).0));
+            }
+        }
+        let expected = [(0x7FFD, 0x7FFD), (0, 0x7FFF), (0x7FFF, 0x7FFE), (2, 0), (2, 0), (4, 1)];
+        assert_eq!(sent, expected);
+        ids.switch(&pictures(90, 0));
+        assert_eq!(out(&mut ids, 90, 0).0, 2);
     }
 }

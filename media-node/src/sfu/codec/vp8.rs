@@ -1,16 +1,18 @@
 //! VP8 payload descriptor (RFC 7741 §4.2) and key-frame header (RFC 6386 §9.1).
 
 use super::{
-    Description,
+    Description, Layers,
     picture::{PictureField, Pictures, Tl0Field},
+    targets::Target,
 };
 
-/// Reads the descriptor and, at a key frame's start, the picture's height.
+/// Reads the descriptor (picture id, temporal layer) and, at a key frame's start, the picture's height.
 pub fn describe(payload: &[u8]) -> Option<Description> {
     let first = *payload.first()?;
     let starts_first_partition = first & 0x10 != 0 && first & 0x07 == 0;
     let mut at = 1usize;
     let mut pictures = Pictures::default();
+    let mut layers = Layers { begins: starts_first_partition, ..Layers::default() };
     if first & 0x80 != 0 {
         let extension = *payload.get(at)?;
         at += 1;
@@ -30,11 +32,16 @@ pub fn describe(payload: &[u8]) -> Option<Description> {
             at += 1;
         }
         if extension & 0x30 != 0 {
-            payload.get(at)?;
+            let byte = *payload.get(at)?;
             at += 1;
+            if extension & 0x20 != 0 {
+                layers.target = Target { spatial: 0, temporal: byte >> 6 };
+                // Y: the frame needs frames of the lowest temporal layer only.
+                layers.raises = byte & 0x20 != 0;
+            }
         }
     }
-    let mut description = Description { pictures, ..Description::default() };
+    let mut description = Description { pictures, layers, ..Description::default() };
     // The P bit is 0 in the header of a key frame.
     if starts_first_partition && payload.get(at)? & 1 == 0 {
         description.keyframe = true;
@@ -42,7 +49,7 @@ pub fn describe(payload: &[u8]) -> Option<Description> {
         if payload.get(at + 3..at + 6) == Some(&[0x9D, 0x01, 0x2A])
             && let (Some(low), Some(high)) = (payload.get(at + 8), payload.get(at + 9))
         {
-            description.height = Some((u16::from(*high) << 8 | u16::from(*low)) & 0x3FFF);
+            description.heights[0] = Some((u16::from(*high) << 8 | u16::from(*low)) & 0x3FFF);
         }
     }
     Some(description)
@@ -57,9 +64,20 @@ mod tests {
         let payload = [0x90, 0xE0, 0x81, 0x02, 0x07, 0x20, 0x10, 0, 0, 0x9D, 0x01, 0x2A, 0x80, 0x02, 0xE0, 0x01];
         let description = describe(&payload).unwrap();
         assert!(description.keyframe);
-        assert_eq!(description.height, Some(480));
+        assert_eq!(description.heights[0], Some(480));
+        assert_eq!(description.layers.target, Target { spatial: 0, temporal: 0 });
         assert_eq!(description.pictures.id, Some(PictureField { at: 2, long: true, value: 0x102 }));
         assert_eq!(description.pictures.tl0, Some(Tl0Field { at: 4, value: 7 }));
+    }
+
+    #[test]
+    fn the_temporal_layer_and_whether_it_may_be_entered() {
+        // X; T only; TID 2, Y.
+        let layers = describe(&[0x90, 0x20, 0xA0, 0x01]).unwrap().layers;
+        assert_eq!((layers.target.temporal, layers.raises), (2, true));
+        // K only: the byte is there, but TID counts for nothing.
+        let layers = describe(&[0x90, 0x10, 0xA5, 0x01]).unwrap().layers;
+        assert_eq!((layers.target.temporal, layers.raises), (0, false));
     }
 
     #[test]

@@ -1,16 +1,19 @@
 //! VP9 payload descriptor (RFC 9628 §4.2).
 
 use super::{
-    Description,
+    Description, Layers, MAX_SPATIAL,
     picture::{PictureField, Pictures, Tl0Field},
+    targets::Target,
 };
 
-/// Reads the descriptor: picture ids, whether a key frame begins, and the height from the scalability structure.
+/// Reads the descriptor: picture ids, layers, whether a key frame begins, and the heights from the scalability structure.
 pub fn describe(payload: &[u8]) -> Option<Description> {
     let first = *payload.first()?;
     let (has_id, predicted, has_layers, flexible) =
         (first & 0x80 != 0, first & 0x40 != 0, first & 0x20 != 0, first & 0x10 != 0);
     let (begins, has_structure) = (first & 0x08 != 0, first & 0x02 != 0);
+    // E: the layer's frame ends; Z: no higher spatial layer of this picture needs it.
+    let (ends, apart) = (first & 0x04 != 0, first & 0x01 != 0);
     let mut at = 1usize;
     let mut pictures = Pictures::default();
     if has_id {
@@ -24,9 +27,12 @@ pub fn describe(payload: &[u8]) -> Option<Description> {
             at += 1;
         }
     }
-    let mut spatial = 0;
+    let mut layers = Layers { begins, ends, apart, predicted, ..Layers::default() };
     if has_layers {
-        spatial = payload.get(at)? >> 1 & 0x07;
+        let byte = *payload.get(at)?;
+        layers.target = Target { spatial: byte >> 1 & 0x07, temporal: byte >> 5 };
+        // U: from here on, frames of higher temporal layers need none of before.
+        layers.raises = byte & 0x10 != 0;
         at += 1;
         if !flexible {
             pictures.tl0 = Some(Tl0Field { at: at as u8, value: *payload.get(at)? });
@@ -43,20 +49,23 @@ pub fn describe(payload: &[u8]) -> Option<Description> {
             }
         }
     }
-    let mut height = None;
+    let mut heights = [None; MAX_SPATIAL];
     if has_structure {
         let head = *payload.get(at)?;
         at += 1;
+        layers.spatials = Some((head >> 5) + 1);
         if head & 0x10 != 0 {
-            for _ in 0..=(head >> 5) {
+            for layer in 0..=usize::from(head >> 5) {
                 let (high, low) = (*payload.get(at + 2)?, *payload.get(at + 3)?);
-                // The last is the highest spatial layer.
-                height = Some(u16::from(high) << 8 | u16::from(low));
+                if let Some(height) = heights.get_mut(layer) {
+                    *height = Some(u16::from(high) << 8 | u16::from(low));
+                }
                 at += 4;
             }
         }
     }
-    Some(Description { keyframe: begins && !predicted && spatial == 0, height, pictures })
+    let keyframe = begins && !predicted && layers.target.spatial == 0;
+    Some(Description { keyframe, heights, pictures, layers })
 }
 
 #[cfg(test)]
@@ -69,9 +78,25 @@ mod tests {
         let payload = [0xAA, 0x81, 0x05, 0x00, 0x04, 0x10, 0x02, 0x80, 0x01, 0x68];
         let description = describe(&payload).unwrap();
         assert!(description.keyframe);
-        assert_eq!(description.height, Some(360));
+        assert_eq!(description.heights[0], Some(360));
         assert_eq!(description.pictures.id.unwrap().value, 0x105);
         assert_eq!(description.pictures.tl0.unwrap().value, 4);
+    }
+
+    #[test]
+    fn layers_of_a_scalable_stream() {
+        // I, P, L, B, E, Z; picture id 5; TID 2, U, SID 1, D; TL0 9.
+        let layers = describe(&[0xED, 0x05, 0x53, 0x09, 0]).unwrap().layers;
+        assert_eq!(layers.target, Target { spatial: 1, temporal: 2 });
+        assert!(layers.raises && layers.begins && layers.ends && layers.apart && layers.predicted);
+        // Three spatial layers with their sizes: I, L, B, V; not flexible.
+        let mut key = vec![0xAA, 0x05, 0x00, 0x09, 0x50];
+        [[0x01, 0x40, 0x00, 0xB4], [0x02, 0x80, 0x01, 0x68], [0x05, 0x00, 0x02, 0xD0]]
+            .iter()
+            .for_each(|s| key.extend(s));
+        let description = describe(&key).unwrap();
+        assert_eq!(description.heights, [Some(180), Some(360), Some(720), None]);
+        assert_eq!(description.layers.spatials, Some(3));
     }
 
     #[test]

@@ -4,7 +4,9 @@
 //! congestion feedback, pacing, SCTP. [`peer`] wraps str0m; nothing outside this folder knows it, so that an egress of our
 //! own can come in its place. A connection does no I/O: datagrams and the time go in, [`Output`]s come out.
 
+mod descriptor;
 mod offer;
+mod opus;
 mod peer;
 
 pub use offer::{Line, LineKind, Offer, OfferError};
@@ -123,8 +125,11 @@ pub trait Connection {
     /// The payload type that the client expects for this format on its receiving m-line.
     fn payload_type(&self, mid: Mid, format: &Format) -> Option<u8>;
 
-    /// Sends a media packet.
+    /// Sends a media packet: it is sealed at once, and waits for [`Connection::flush`]. Nothing else of the connection changes.
     fn forward(&mut self, forward: Forward<'_>);
+
+    /// Hands out what was forwarded, with the address that it is for.
+    fn flush(&mut self, send: &mut dyn FnMut(SocketAddr, &[u8]));
 
     /// Asks the client for a key frame.
     fn request_keyframe(&mut self, mid: Mid, rid: Option<Rid>);

@@ -1,8 +1,9 @@
 //! The engine on str0m, in RTP mode: it decrypts, repairs and paces, and leaves packets as they are.
 
-use super::{AcceptError, Connection, Engine, Fault, Happening, Line, LineKind, Offer, Output, PathReport};
+use super::{AcceptError, Connection, Engine, Fault, Happening, Line, LineKind, Offer, Output, descriptor, opus};
 use crate::sfu::{
-    codec::{Codec, Format, Rewritten},
+    codec::{Codec, Format, dependency::RawDescriptor},
+    egress::{self, ExtensionIds, LineConfig, Sender},
     id::{Mid, Rid},
     limits,
     packet::{Channel, Forward, Kind, Packet},
@@ -11,11 +12,11 @@ use std::{
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 use str0m::{
     Candidate, Event, IceConnectionState, IceCreds, Input, Rtc, RtcConfig,
-    bwe::{Bitrate, BweKind},
+    bwe::Bitrate,
     change::SdpOffer,
     channel::ChannelId,
     config::{CryptoProvider, DtlsCert},
@@ -23,21 +24,13 @@ use str0m::{
     format::{Codec as EngineCodec, CodecSpec},
     media::KeyframeRequestKind,
     net::{Protocol, Receive},
-    rtp::{ExtensionValues, RtpPacket, RtpWrite, Ssrc, VideoOrientation, Vp8Descriptor},
-    stats::MediaEgressStats,
+    rtp::{Extension, RtpPacket, Ssrc, VideoOrientation},
 };
 
-/// Where the estimator begins, in kb/s: enough for sound and a few small pictures at once, little enough not to flood a slow line.
-const FIRST_ESTIMATE_KBPS: u64 = 1_500;
 /// Buffered data below which a full channel takes messages again, in bytes.
 const CHANNEL_LOW: usize = 32 * 1024;
-/// Packets kept per video m-line to answer NACKs.
-const VIDEO_CACHE: usize = 1_000;
-/// How long they are kept.
-const VIDEO_CACHE_AGE: Duration = Duration::from_secs(2);
-/// Share of a stream's bytes that may be resends. The engine's default of 0.15 gives up just when a line loses a tenth of its
-/// packets; this still bounds what a client can make the node send by asking.
-const MAX_RESENT: f32 = 0.4;
+/// Header extension id of the dependency descriptor, until a client's offer has another.
+const DESCRIPTOR_ID: u8 = 12;
 /// Turns of the engine without a datagram or event after which it must wait for the next wake-up.
 const MAX_IDLE_TURNS: usize = 200;
 
@@ -50,7 +43,7 @@ pub struct Str0m {
 impl Str0m {
     /// An engine with a fresh certificate, on AWS-LC.
     pub fn new() -> Self {
-        let crypto = from_feature_flags();
+        let crypto = egress::tapped(from_feature_flags());
         let certificate = crypto.dtls_provider.generate_certificate();
         Self { crypto: Arc::new(crypto), certificate }
     }
@@ -59,13 +52,13 @@ impl Str0m {
         let mut config = RtcConfig::new()
             .set_crypto_provider(self.crypto.clone())
             .clear_codecs()
-            .enable_opus(true, false)
+            .enable_opus(true, true)
             .enable_vp8(true)
             .enable_h264(true)
             .enable_vp9(true)
+            .enable_av1(true)
+            .set_extension(DESCRIPTOR_ID, descriptor::extension())
             .set_stats_interval(Some(Duration::from_secs(1)))
-            .enable_bwe(Some(Bitrate::kbps(FIRST_ESTIMATE_KBPS)))
-            .set_send_buffer_video(VIDEO_CACHE)
             .set_sctp_max_message_size(limits::MAX_MESSAGE as u32)
             .set_rtp_mode(true);
         if let Some(certificate) = &self.certificate {
@@ -89,6 +82,8 @@ impl Engine for Str0m {
         credentials.ufrag.insert_str(0, ufrag_prefix);
         let local_ufrag = credentials.ufrag.clone();
         let mut rtc = self.config().set_ice_lite(true).set_local_ice_credentials(credentials).build(now);
+        let keys = egress::take_slot().unwrap_or_default();
+        let sender = Sender::new(self.crypto.clone(), keys, now, SystemTime::now());
         if let Ok(candidate) = Candidate::host(local, "udp") {
             rtc.add_local_candidate(candidate);
         }
@@ -102,8 +97,9 @@ impl Engine for Str0m {
             formats: Box::new([None; 128]),
             sources: Vec::new(),
             channels: Vec::new(),
-            path: PathReport::default(),
-            has_twcc: false,
+            sender,
+            engine_at: None,
+            destination: None,
             faulty: false,
         }
     }
@@ -113,20 +109,10 @@ impl Engine for Str0m {
 struct Media {
     mid: Mid,
     engine_mid: str0m::media::Mid,
-    kind: Kind,
-    /// SSRC towards the client.
-    sender: Option<Ssrc>,
-    report: Report,
-}
-
-/// Sums of one sending m-line's receiver reports.
-#[derive(Default)]
-struct Report {
-    first: Option<u64>,
-    highest: u64,
-    lost: u64,
-    rtt: Option<Duration>,
-    jitter: Option<Duration>,
+    /// Whether the client receives on it.
+    sends: bool,
+    /// Whether the client knows redundant audio on it.
+    redundancy: bool,
 }
 
 /// A source of the client: cached, because packets name their m-line only until it is known.
@@ -150,8 +136,11 @@ pub struct Str0mConnection {
     formats: Box<[Option<Format>; 128]>,
     sources: Vec<Source>,
     channels: Vec<(ChannelId, Channel)>,
-    path: PathReport,
-    has_twcc: bool,
+    sender: Sender,
+    /// Until when the engine has nothing to do, unless something comes in.
+    engine_at: Option<Instant>,
+    /// Where media goes: where the engine sends what is no STUN.
+    destination: Option<SocketAddr>,
     faulty: bool,
 }
 
@@ -163,7 +152,7 @@ fn guard<T>(run: impl FnOnce() -> T) -> Result<T, Fault> {
 impl Connection for Str0mConnection {
     fn accept(&mut self, offer: &str) -> Result<(String, Vec<Line>), AcceptError> {
         let offer = Offer::parse(offer)?;
-        let rtc = &mut self.rtc;
+        let rtc = self.wake();
         let answer = guard(|| {
             let sdp = SdpOffer::from_sdp_string(&offer.sdp).map_err(|error| error.to_string())?;
             rtc.sdp_api().accept_offer(sdp).map(|answer| answer.to_sdp_string()).map_err(|error| error.to_string())
@@ -175,8 +164,12 @@ impl Connection for Str0mConnection {
                 return Err(AcceptError::Engine(fault.0));
             }
         };
-        let answer = self.keep_prefix(answer);
+        let answer = opus::keep_parameters(&offer.sdp, &self.keep_prefix(answer));
         self.learn(&offer.lines);
+        let redundancy = opus::with_redundancy(&offer.sdp);
+        for line in &mut self.lines {
+            line.redundancy = redundancy.contains(&line.mid.as_str());
+        }
         Ok((answer, offer.lines))
     }
 
@@ -191,9 +184,18 @@ impl Connection for Str0mConnection {
     fn receive(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) -> Result<(), Fault> {
         let local = self.local;
         let Ok(receive) = Receive::new(Protocol::Udp, source, local, datagram) else { return Ok(()) };
-        let rtc = &mut self.rtc;
+        if is_rtcp(datagram) {
+            // The engine reads it too: what publishers say of their own streams, and requests for key frames.
+            self.sender.receive(now, datagram);
+        }
+        let rtc = self.wake();
         match guard(|| rtc.handle_input(Input::Receive(now, receive)))? {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                if is_stun(datagram) && self.destination.is_some_and(|destination| destination != source) {
+                    self.look_for_destination();
+                }
+                Ok(())
+            }
             // A malformed datagram is the sender's problem, who may not be our client at all.
             Err(error) if self.rtc.is_alive() => {
                 tracing::debug!(%error, "datagram refused by the engine");
@@ -204,6 +206,11 @@ impl Connection for Str0mConnection {
     }
 
     fn tick(&mut self, now: Instant) -> Result<(), Fault> {
+        self.sender.tick(now);
+        if self.engine_at.is_some_and(|at| now < at) {
+            return Ok(());
+        }
+        self.engine_at = None;
         let rtc = &mut self.rtc;
         guard(|| rtc.handle_input(Input::Timeout(now)))?.map_err(|error| Fault(error.to_string()))
     }
@@ -212,13 +219,29 @@ impl Connection for Str0mConnection {
         if self.faulty {
             return Err(Fault("the engine failed".into()));
         }
+        if let Some(rate) = self.sender.take_estimate() {
+            return Ok(Output::Happening(Happening::Estimate(rate)));
+        }
+        if let Some(at) = self.engine_at {
+            return Ok(Output::Idle(at.min(self.sender.next_at()).max(now)));
+        }
         for _ in 0..MAX_IDLE_TURNS {
             let rtc = &mut self.rtc;
             match guard(|| rtc.poll_output())?.map_err(|error| Fault(error.to_string()))? {
                 str0m::Output::Timeout(at) if at <= now => self.tick(now)?,
-                str0m::Output::Timeout(at) => return Ok(Output::Idle(at)),
+                str0m::Output::Timeout(at) => {
+                    self.engine_at = Some(at);
+                    return Ok(Output::Idle(at.min(self.sender.next_at()).max(now)));
+                }
                 str0m::Output::Transmit(transmit) => {
-                    return Ok(Output::Transmit(transmit.destination, transmit.contents.into()));
+                    let (destination, datagram) = (transmit.destination, Vec::from(transmit.contents));
+                    if !is_stun(&datagram) {
+                        self.destination = Some(destination);
+                    }
+                    if !is_rtcp(&datagram) {
+                        return Ok(Output::Transmit(destination, datagram));
+                    }
+                    self.sender.take_over(&datagram);
                 }
                 str0m::Output::Event(event) => {
                     if let Some(happening) = self.happening(event) {
@@ -232,13 +255,18 @@ impl Connection for Str0mConnection {
 
     fn payload_type(&self, mid: Mid, format: &Format) -> Option<u8> {
         let line = self.lines.iter().find(|line| line.mid == mid)?;
-        line.sender?;
+        if !line.sends {
+            return None;
+        }
         let accepted = self.rtc.media(line.engine_mid)?.remote_pts();
-        self.rtc
-            .codec_config()
-            .params()
-            .iter()
-            .filter(|params| accepted.contains(&params.pt()))
+        let accepted = self.rtc.codec_config().params().iter().filter(|params| accepted.contains(&params.pt()));
+        if format.codec == Codec::Red {
+            if !line.redundancy {
+                return None;
+            }
+            return accepted.filter_map(|params| params.red()).next().map(|pt| *pt);
+        }
+        accepted
             .filter_map(|params| Some((fit(format, &format_of(&params.spec())?)?, *params.pt())))
             // The first of the best, as the client prefers.
             .fold(
@@ -249,58 +277,26 @@ impl Connection for Str0mConnection {
     }
 
     fn forward(&mut self, forward: Forward<'_>) {
-        let Some(line) = self.lines.iter_mut().find(|line| line.mid == forward.mid) else { return };
-        let Some(ssrc) = line.sender else { return };
-        let Forward { numbers, packet, .. } = forward;
-        line.report.first.get_or_insert(numbers.seq);
-        let extensions = ExtensionValues {
-            audio_level: packet.audio_level.map(|level| -(level.min(127) as i8)),
-            voice_activity: packet.voice,
-            video_orientation: packet.quarter_turns.map(orientation),
-            ..Default::default()
-        };
-        let pictures = &numbers.pictures;
-        let is_vp8 = packet.format.codec == Codec::Vp8;
-        let payload = if pictures.is_empty() || is_vp8 {
-            packet.payload.clone()
-        } else {
-            with_pictures(&packet.payload, pictures)
-        };
-        let mut write =
-            RtpWrite::new(forward.payload_type.into(), numbers.seq.into(), numbers.timestamp, packet.arrival, payload)
-                .marker(packet.marker)
-                .ext_vals(extensions)
-                .nackable(line.kind == Kind::Video);
-        if is_vp8
-            && !pictures.is_empty()
-            && let Ok(descriptor) = Vp8Descriptor::parse(&packet.payload)
-        {
-            let mut patch = descriptor.patch();
-            if let Some(id) = pictures.id {
-                patch = patch.picture_id(id.value);
-            }
-            if let Some(tl0) = pictures.tl0 {
-                patch = patch.tl0_pic_idx(tl0.value);
-            }
-            if let Ok(patch) = patch.build() {
-                write = write.vp8_patch(patch);
-            }
-        }
-        if let Some(stream) = self.rtc.direct_api().stream_tx(&ssrc) {
-            stream.write_rtp(write);
-        }
+        self.sender.forward(&forward);
+    }
+
+    fn flush(&mut self, send: &mut dyn FnMut(SocketAddr, &[u8])) {
+        let Some(destination) = self.destination else { return };
+        self.sender.drain(|datagram| send(destination, datagram));
     }
 
     fn request_keyframe(&mut self, mid: Mid, rid: Option<Rid>) {
         let Some(engine_mid) = self.engine_mid(mid) else { return };
-        if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(engine_mid, rid.map(|rid| rid.as_str().into())) {
+        if let Some(stream) = self.wake().direct_api().stream_rx_by_mid(engine_mid, rid.map(|rid| rid.as_str().into()))
+        {
             stream.request_keyframe(KeyframeRequestKind::Pli);
         }
     }
 
     fn limit_uplink(&mut self, mid: Mid, rid: Option<Rid>, kbps: u32) {
         let Some(engine_mid) = self.engine_mid(mid) else { return };
-        if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(engine_mid, rid.map(|rid| rid.as_str().into())) {
+        if let Some(stream) = self.wake().direct_api().stream_rx_by_mid(engine_mid, rid.map(|rid| rid.as_str().into()))
+        {
             stream.request_remb(Bitrate::kbps(kbps.into()));
         }
     }
@@ -308,7 +304,7 @@ impl Connection for Str0mConnection {
     fn send(&mut self, channel: Channel, message: &[u8]) -> Result<bool, Fault> {
         let Some((id, _)) = self.channels.iter().find(|(_, open)| *open == channel) else { return Ok(false) };
         let id = *id;
-        let rtc = &mut self.rtc;
+        let rtc = self.wake();
         match guard(|| rtc.channel(id).map(|mut channel| channel.write(true, message)))? {
             Some(Ok(written)) => Ok(written),
             Some(Err(error)) => {
@@ -320,11 +316,11 @@ impl Connection for Str0mConnection {
     }
 
     fn want_bitrate(&mut self, kbps: u32) {
-        self.rtc.bwe().set_bitrate(Bitrate::ZERO, Bitrate::kbps(kbps.into()));
+        self.sender.want(kbps);
     }
 
     fn close(&mut self) {
-        if let Err(error) = self.rtc.close() {
+        if let Err(error) = self.wake().close() {
             tracing::debug!(%error, "closing");
         }
     }
@@ -333,6 +329,12 @@ impl Connection for Str0mConnection {
 impl Str0mConnection {
     fn input<'a>(&self, now: Instant, source: SocketAddr, datagram: &'a [u8]) -> Option<Input<'a>> {
         Some(Input::Receive(now, Receive::new(Protocol::Udp, source, self.local, datagram).ok()?))
+    }
+
+    /// The engine, to be given something to do.
+    fn wake(&mut self) -> &mut Rtc {
+        self.engine_at = None;
+        &mut self.rtc
     }
 
     fn engine_mid(&self, mid: Mid) -> Option<str0m::media::Mid> {
@@ -365,31 +367,28 @@ impl Str0mConnection {
         self.local_ufrag = self.rtc.direct_api().local_ice_credentials().ufrag;
         self.formats.fill(None);
         for params in self.rtc.codec_config().params() {
+            let format = format_of(&params.spec());
             if let Some(slot) = self.formats.get_mut(usize::from(*params.pt())) {
-                *slot = format_of(&params.spec());
+                *slot = format;
+            }
+            if let Some(slot) = params.red().and_then(|pt| self.formats.get_mut(usize::from(*pt))) {
+                *slot = format.map(|format| Format { codec: Codec::Red, ..format });
             }
         }
+        let mut sending = Vec::new();
         for line in lines {
             let LineKind::Media(kind) = line.kind else { continue };
             let engine_mid = str0m::media::Mid::from(line.mid.as_str());
             let sends = self.rtc.media(engine_mid).is_some_and(|media| media.direction().is_sending());
-            let known = self.lines.iter().find(|known| known.mid == line.mid).and_then(|known| known.sender);
-            let mut api = self.rtc.direct_api();
-            let stream = if sends { api.stream_tx_by_mid(engine_mid, None) } else { None };
-            let sender = stream.map(|stream| {
-                if kind == Kind::Video && known != Some(stream.ssrc()) {
-                    stream.set_rtx_cache(VIDEO_CACHE, VIDEO_CACHE_AGE, Some(MAX_RESENT));
-                    // Publishers pace what they send; to pace it again would only hold it back, up to seconds where the estimate
-                    // lies below the lowest layer. The estimate chooses layers instead.
-                    stream.set_unpaced(true);
-                }
-                stream.ssrc()
-            });
+            let config = if sends { self.line_config(line.mid, engine_mid, kind) } else { None };
+            let sender = config.is_some();
+            sending.extend(config);
             match self.lines.iter_mut().find(|known| known.mid == line.mid) {
-                Some(known) => known.sender = sender,
-                None => self.lines.push(Media { mid: line.mid, engine_mid, kind, sender, report: Report::default() }),
+                Some(known) => known.sends = sender,
+                None => self.lines.push(Media { mid: line.mid, engine_mid, sends: sender, redundancy: false }),
             }
         }
+        self.sender.learn(sending);
         self.lines.retain(|known| lines.iter().any(|line| line.mid == known.mid));
     }
 
@@ -407,13 +406,6 @@ impl Str0mConnection {
                 .iter()
                 .find(|line| line.engine_mid == request.mid)
                 .map(|line| Happening::KeyframeWanted(line.mid)),
-            Event::EgressBitrateEstimate(BweKind::Twcc { estimate, .. }) => {
-                self.has_twcc = true;
-                Some(Happening::Estimate(kbps(estimate)))
-            }
-            Event::EgressBitrateEstimate(BweKind::Remb { estimate, .. }) if !self.has_twcc => {
-                Some(Happening::Estimate(kbps(estimate)))
-            }
             Event::ChannelOpen(id, label) => {
                 let channel = Channel::by_label(&label)?;
                 self.channels.retain(|(_, known)| *known != channel);
@@ -427,16 +419,7 @@ impl Str0mConnection {
             }
             Event::ChannelBufferedAmountLow(id) => self.channel(id).map(Happening::ChannelReady),
             Event::ChannelData(data) => self.channel(data.id).map(|channel| Happening::Message(channel, data.data)),
-            Event::MediaEgressStats(stats) => {
-                self.reported(&stats);
-                None
-            }
-            Event::PeerStats(stats) => {
-                if self.path.rtt.is_none() {
-                    self.path.rtt = stats.rtt;
-                }
-                Some(Happening::Path(self.path))
-            }
+            Event::PeerStats(_) => Some(Happening::Path(self.sender.path())),
             _ => None,
         }
     }
@@ -459,6 +442,7 @@ impl Str0mConnection {
             marker: header.marker,
             audio_level: extensions.audio_level.map(|level| level.unsigned_abs().min(127)),
             voice: extensions.voice_activity,
+            descriptor: extensions.user_values.get_arc::<RawDescriptor>(),
             quarter_turns: extensions.video_orientation.map(quarter_turns),
             arrival: packet.timestamp,
             payload: packet.payload,
@@ -481,48 +465,43 @@ impl Str0mConnection {
         Some((mid, rid))
     }
 
-    /// Takes in what the client's receiver reports say of one m-line.
-    fn reported(&mut self, stats: &MediaEgressStats) {
-        let Some(line) = self.lines.iter_mut().find(|line| line.engine_mid == stats.mid) else { return };
-        let clock = match line.kind {
-            Kind::Audio => 48_000.0,
-            Kind::Video => 90_000.0,
+    /// What was negotiated for an m-line that the client receives on.
+    fn line_config(&mut self, mid: Mid, engine_mid: str0m::media::Mid, kind: Kind) -> Option<LineConfig> {
+        let media = self.rtc.media(engine_mid)?;
+        let ids = media.remote_extmap();
+        let extensions = ExtensionIds {
+            transport_cc: ids.id_of(Extension::TransportSequenceNumber),
+            audio_level: ids.id_of(Extension::AudioLevel),
+            orientation: ids.id_of(Extension::VideoOrientation),
+            send_time: ids.id_of(Extension::AbsoluteSendTime),
+            mid: ids.id_of(Extension::RtpMid),
+            descriptor: ids.id_of(descriptor::extension()),
         };
-        let report = &mut line.report;
-        report.rtt = stats.rtt.or(report.rtt);
-        if let (Some(remote), Some(first)) = (&stats.remote, report.first) {
-            report.jitter = Some(Duration::from_secs_f64(f64::from(remote.jitter) / clock));
-            let highest = *remote.maximum_sequence_number;
-            if report.highest == 0 {
-                report.highest = first.saturating_sub(1);
-            }
-            if highest > report.highest {
-                self.path.expected += highest - report.highest;
-                report.highest = highest;
-            }
-            self.path.lost += remote.packets_lost.saturating_sub(report.lost);
-            report.lost = report.lost.max(remote.packets_lost);
-        }
-        let mean = |values: Vec<Duration>| {
-            let count = u32::try_from(values.len()).unwrap_or(1);
-            (count > 0).then(|| values.iter().sum::<Duration>() / count.max(1))
+        let cname = media.cname().to_owned();
+        let resends = self.rtc.codec_config().params();
+        let resends = resends.iter().filter_map(|params| Some((*params.pt(), *params.resend()?))).collect();
+        let mut api = self.rtc.direct_api();
+        let stream = api.stream_tx_by_mid(engine_mid, None)?;
+        let (ssrc, rtx) = (*stream.ssrc(), stream.rtx().map(|rtx| *rtx));
+        Some(LineConfig { mid, kind, ssrc, rtx, resends, extensions, cname })
+    }
+
+    /// Lets the engine send something to where it sends now, which it tells in no other way: a request to ourselves, of which nothing leaves.
+    fn look_for_destination(&mut self) {
+        let Some(ssrc) = self.lines.iter().find(|line| line.sends).and_then(|line| self.sender.ssrc(line.mid)) else {
+            return;
         };
-        self.path.rtt = mean(self.lines.iter().filter_map(|line| line.report.rtt).collect());
-        self.path.jitter = mean(self.lines.iter().filter_map(|line| line.report.jitter).collect());
+        self.wake().direct_api().send_pli_feedback(ssrc.into(), ssrc.into());
     }
 }
 
-fn kbps(rate: Bitrate) -> u32 {
-    u32::try_from(rate.as_u64() / 1_000).unwrap_or(u32::MAX)
+/// Whether a datagram is SRTCP (RFC 7983, RFC 5761 §4).
+fn is_rtcp(datagram: &[u8]) -> bool {
+    matches!(datagram, [128..=191, 192..=223, ..])
 }
 
-fn orientation(turns: u8) -> VideoOrientation {
-    match turns & 3 {
-        0 => VideoOrientation::Deg0,
-        1 => VideoOrientation::Deg90,
-        2 => VideoOrientation::Deg180,
-        _ => VideoOrientation::Deg270,
-    }
+fn is_stun(datagram: &[u8]) -> bool {
+    matches!(datagram, [0..=3, ..])
 }
 
 fn quarter_turns(orientation: VideoOrientation) -> u8 {
@@ -541,6 +520,7 @@ fn format_of(spec: &CodecSpec) -> Option<Format> {
         EngineCodec::Vp8 => Codec::Vp8,
         EngineCodec::Vp9 => Codec::Vp9,
         EngineCodec::H264 => Codec::H264,
+        EngineCodec::Av1 => Codec::Av1,
         _ => return None,
     };
     Some(Format {
@@ -549,7 +529,11 @@ fn format_of(spec: &CodecSpec) -> Option<Format> {
         channels: spec.channels,
         packetization_mode: (codec == Codec::H264).then(|| spec.format.packetization_mode.unwrap_or(0)),
         profile_level_id: if codec == Codec::H264 { spec.format.profile_level_id } else { None },
-        profile_id: (codec == Codec::Vp9).then(|| spec.format.profile_id.unwrap_or(0)),
+        profile_id: match codec {
+            Codec::Vp9 => Some(spec.format.profile_id.unwrap_or(0)),
+            Codec::Av1 => Some(spec.format.profile.unwrap_or(0).into()),
+            _ => None,
+        },
     })
 }
 
@@ -571,23 +555,6 @@ fn fit(sent: &Format, expected: &Format) -> Option<u8> {
     } else {
         0
     })
-}
-
-/// A copy of a VP9 payload with other picture ids; only after a switch of source, since the first one's pass unchanged.
-fn with_pictures(payload: &Arc<[u8]>, pictures: &Rewritten) -> Arc<[u8]> {
-    let mut copy = payload.to_vec();
-    if let Some(id) = pictures.id {
-        let at = usize::from(id.at);
-        let [high, low] = id.value.to_be_bytes();
-        let bytes: &[u8] = if id.long { &[high | 0x80, low] } else { &[low & 0x7F] };
-        copy.iter_mut().skip(at).zip(bytes).for_each(|(to, from)| *to = *from);
-    }
-    if let Some(tl0) = pictures.tl0
-        && let Some(byte) = copy.get_mut(usize::from(tl0.at))
-    {
-        *byte = tl0.value;
-    }
-    copy.into()
 }
 
 /// The receiver's part of a STUN message's USERNAME.

@@ -23,53 +23,129 @@ impl Router {
 
     /// Chooses the layers of one client's videos.
     pub(super) fn choose(&mut self, now: Instant, key: SessionKey, out: &mut impl Outbox) {
-        let Self { sessions, tracks, .. } = self;
-        let Some(session) = sessions.get_mut(key.0) else { return };
-        session.stale_choice = false;
-        let mut lines = Vec::new();
+        let Self { sessions, tracks, rooms, .. } = self;
+        let Some(session) = sessions.get(key.0) else { return };
+        let dominant = rooms.get(session.room).and_then(|room| room.speakers.dominant());
+        let mut lines: Vec<(usize, Vec<Rung>)> = Vec::new();
         let mut wants = Vec::new();
-        let mut audio = 0;
+        let mut audio_kbps = 0;
         for (index, down) in &session.down {
             let Some(track) = down.track.and_then(|track| tracks.get_mut(track.0)) else { continue };
             if track.kind == Kind::Audio {
-                audio += 1;
+                // What is muted, or not among the voices that are heard, takes nothing.
+                if let Some(layer) = track.layers.first_mut().filter(|layer| track.heard && layer.stream.alive(now)) {
+                    audio_kbps += layer.stream.kbps(now).max(AUDIO_KBPS);
+                }
                 continue;
             }
-            let layers = track
-                .layers
-                .iter_mut()
-                .map(|layer| layer::Offered {
-                    kbps: layer.meter.kbps(now),
-                    height: layer.height,
-                    alive: layer.alive(now),
-                })
-                .collect();
-            lines.push(index);
+            let priority = if track.source == "screen" {
+                2
+            } else {
+                let owner = sessions.get(track.owner.0).map(|owner| &owner.participant);
+                u8::from(dominant.is_some() && dominant == owner)
+            };
+            let rungs = rungs(now, track);
             wants.push(layer::Want {
-                layers,
+                layers: rungs.iter().map(|rung| rung.offered).collect(),
                 max_height: down.wanted.as_ref().map_or(0, |(_, height)| *height),
-                current: down.current,
+                current: down.current.and_then(|current| position(track, &rungs, current, &down.selector)),
+                priority,
             });
+            lines.push((index, rungs));
         }
-        let budget = session.estimate.map(|estimate| estimate.saturating_sub(audio * AUDIO_KBPS));
+        let Some(session) = sessions.get_mut(key.0) else { return };
+        session.stale_choice = false;
+        let budget = session.estimate.map(|estimate| estimate.saturating_sub(audio_kbps));
         let choice = layer::choose(&wants, budget);
-        let desired = choice.desired_kbps + audio * AUDIO_KBPS;
+        let desired = choice.desired_kbps.saturating_add(audio_kbps);
         if desired.abs_diff(session.desired) > session.desired / 10 {
             session.desired = desired;
             out.want_bitrate(key, desired);
         }
         let mut ask = Vec::new();
-        for (index, target) in lines.into_iter().zip(choice.layers) {
-            let (Some(down), Some(target)) = (session.down.get_mut(index), target) else { continue };
-            down.target = Some(target);
-            if down.current != Some(target)
-                && let Some(track) = down.track
-            {
-                ask.push((track, target));
+        for ((index, rungs), chosen) in lines.into_iter().zip(choice.layers) {
+            let (Some(down), Some(chosen)) = (session.down.get_mut(index), chosen) else { continue };
+            let Some(track_key) = down.track else { continue };
+            let (Some(track), Some(rung)) = (tracks.get(track_key.0), rungs.get(chosen)) else { continue };
+            down.target = Some(rung.layer);
+            down.quality = wanted(&rungs, chosen, down);
+            let Some(stream) = track.layers.get(rung.layer).map(|layer| &layer.stream) else { continue };
+            match down.current {
+                Some(current) if current == rung.layer => {
+                    down.selector.want(down.quality);
+                    if down.selector.needs_keyframe(stream) {
+                        ask.push((track_key, rung.layer));
+                    }
+                }
+                current => {
+                    // Until the smaller layer's key frame comes, the present one can give up frame rate at once.
+                    if current.is_some_and(|current| rung.layer < current) {
+                        down.selector.want(Target { temporal: 0, ..down.selector.wanted() });
+                    }
+                    ask.push((track_key, rung.layer));
+                }
             }
         }
         for (track, layer) in ask {
             self.request_keyframe(now, track, layer, out);
         }
     }
+}
+
+/// One quality of a track: a layer of simulcast, and layers inside of it.
+struct Rung {
+    layer: usize,
+    target: Target,
+    offered: layer::Offered,
+}
+
+/// The qualities of a track, lowest first.
+fn rungs(now: Instant, track: &mut Track) -> Vec<Rung> {
+    let mut rungs: Vec<Rung> = Vec::new();
+    let mut size = 0;
+    for (index, layer) in track.layers.iter_mut().enumerate() {
+        let qualities = layer.qualities(now);
+        let rates = qualities.iter().map(|quality| quality.target.temporal).max().unwrap_or(0);
+        for quality in qualities {
+            if let Some(last) = rungs.last()
+                && (last.layer, last.target.spatial) != (index, quality.target.spatial)
+            {
+                size += 1;
+            }
+            // A quarter of the frame rate is worse than a smaller picture, unless it shows a text.
+            let jerky = quality.target.temporal == 0 && rates >= 2 && size > 0 && track.source != "screen";
+            if !jerky {
+                let Quality { kbps, height, alive, .. } = quality;
+                let offered = layer::Offered { kbps, height, size, alive };
+                rungs.push(Rung { layer: index, target: quality.target, offered });
+            }
+        }
+    }
+    rungs
+}
+
+/// Which of the rungs is forwarded now.
+fn position(track: &Track, rungs: &[Rung], current: usize, selector: &Selector) -> Option<usize> {
+    let layout = track.layers.get(current)?.stream.layout();
+    let target = layout.get(layout.best(selector.current()));
+    rungs.iter().rposition(|rung| rung.layer == current && rung.target <= target)
+}
+
+/// What the selector shall want for a chosen rung.
+fn wanted(rungs: &[Rung], chosen: usize, down: &Down) -> Target {
+    let Some(rung) = rungs.get(chosen) else { return Target::ALL };
+    let mut above = rungs.iter().skip(chosen + 1).filter(|other| other.layer == rung.layer).peekable();
+    if above.peek().is_none() {
+        // What is added to the stream belongs to it, until it is chosen anew.
+        return Target::ALL;
+    }
+    let present = down.selector.current();
+    if down.current == Some(rung.layer)
+        && present.spatial > rung.target.spatial
+        && !above.any(|other| other.offered.alive)
+    {
+        // Taller pictures stopped coming: to go on being ready for them costs nothing, and to be let in again a key frame.
+        return Target { spatial: present.spatial, ..rung.target };
+    }
+    rung.target
 }

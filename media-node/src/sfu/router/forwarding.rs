@@ -8,7 +8,7 @@ impl Router {
         if self.sessions.get(from.0).is_some_and(|session| !session.ready) {
             self.ready(now, from, out);
         }
-        let Self { sessions, tracks, rooms, .. } = self;
+        let Self { sessions, tracks, rooms, empty, .. } = self;
         let Some(sender) = sessions.get_mut(from.0) else { return };
         let size = packet.payload.len();
         sender.received_packets += 1;
@@ -19,24 +19,11 @@ impl Router {
         }
         let Some(track) = tracks.get_mut(track_key.0) else { return };
         let Some(index) = track.layers.iter().position(|layer| layer.rid == packet.rid) else { return };
-        let Some(layer) = track.layers.get_mut(index) else { return };
-        layer.meter.add(now, size);
-        let description = match track.kind {
-            Kind::Audio => {
-                if let Some(level) = packet.audio_level {
-                    track.level.update(now, level, packet.voice);
-                }
-                Description::default()
-            }
-            Kind::Video => codec::describe(packet.format.codec, &packet.payload),
-        };
-        if description.keyframe {
-            layer.gate.satisfied();
-        }
-        layer.height = description.height.or(layer.height);
         if !track.started {
             track.started = true;
-            if let Some(room) = rooms.get(sender.room) {
+            if !sender.remote
+                && let Some(room) = rooms.get(sender.room)
+            {
                 let occurrence = Occurrence::TrackStarted {
                     track: track.id.clone(),
                     kind: track.kind,
@@ -45,41 +32,14 @@ impl Router {
                 out.event(Event { room: room.id.clone(), session: Some(sender.id), occurrence });
             }
         }
-        let source = Source {
-            seq: packet.seq,
-            timestamp: packet.timestamp,
-            arrival: packet.arrival,
-            pictures: description.pictures,
-        };
-        let starts = track.kind == Kind::Audio || description.keyframe;
-        for (receiver, line) in &track.receivers {
-            let Some(session) = sessions.get_mut(receiver.0) else { continue };
-            if !session.ready {
-                continue;
-            }
-            let Some(down) = session.down.get_mut(*line) else { continue };
-            if down.current != Some(index) {
-                if down.target != Some(index) || !starts {
-                    continue;
+        match track.kind {
+            Kind::Audio => {
+                if let Some(room) = rooms.get_mut(sender.room) {
+                    let key = *track_key;
+                    sound::forward(now, sessions, room, (key, track), packet, out);
                 }
-                down.current = Some(index);
-                down.rewriter.switch(&source);
             }
-            let payload_type = match down.payload_type {
-                Some((format, payload_type)) if format == packet.format => payload_type,
-                _ => {
-                    let payload_type = out.payload_type(*receiver, down.mid, &packet.format);
-                    down.payload_type = Some((packet.format, payload_type));
-                    if payload_type.is_none() {
-                        tracing::debug!(track = %track.id, mid = %down.mid, format = ?packet.format, "receiver lacks the codec");
-                    }
-                    payload_type
-                }
-            };
-            let (Some(payload_type), Some(numbers)) = (payload_type, down.rewriter.rewrite(&source)) else { continue };
-            session.sent_packets += 1;
-            session.sent_bytes += size as u64;
-            out.forward(*receiver, Forward { mid: down.mid, payload_type, numbers, packet });
+            Kind::Video => picture::forward(now, sessions, track, index, packet, empty, out),
         }
     }
 
@@ -91,12 +51,55 @@ impl Router {
         self.request_keyframe(now, track, layer, out);
     }
 
-    pub(super) fn request_keyframe(&mut self, now: Instant, track: TrackKey, layer: usize, out: &mut impl Outbox) {
+    pub(super) fn request_keyframe(&mut self, now: Instant, track: TrackKey, index: usize, out: &mut impl Outbox) {
         let Some(track) = self.tracks.get_mut(track.0) else { return };
-        if let Some(layer) = track.layers.get_mut(layer)
+        if let Some(layer) = track.layers.get_mut(index)
             && layer.gate.request(now)
         {
-            out.request_keyframe(track.owner, track.mid, layer.rid);
+            track.ask(index, out);
         }
     }
+}
+
+pub(super) fn source(packet: &Packet, frame: Option<&Frame>) -> Source {
+    Source {
+        seq: packet.seq,
+        timestamp: packet.timestamp,
+        arrival: packet.arrival,
+        pictures: frame.map(|frame| frame.pictures).unwrap_or_default(),
+    }
+}
+
+/// How a packet's format goes to a receiver; `None` if its client can't take it.
+pub(super) fn wire(
+    to: SessionKey,
+    down: &mut Down,
+    track: &TrackId,
+    packet: &Packet,
+    out: &impl Outbox,
+) -> Option<Wire> {
+    if let Some((format, wire)) = down.wire
+        && format == packet.format
+    {
+        return wire;
+    }
+    let format = packet.format;
+    let direct = out.payload_type(to, down.mid, &format);
+    let wire = if format.codec == Codec::Red {
+        let sent = red::primary(&packet.payload)?.payload_type;
+        let plain = out.payload_type(to, down.mid, &Format { codec: Codec::Opus, ..format });
+        // The blocks inside name the codec by the publisher's number.
+        match (direct, plain) {
+            (Some(payload_type), Some(plain)) if plain == sent => Some(Wire { payload_type, primary: false }),
+            (_, Some(payload_type)) => Some(Wire { payload_type, primary: true }),
+            (_, None) => None,
+        }
+    } else {
+        direct.map(|payload_type| Wire { payload_type, primary: false })
+    };
+    if wire.is_none() {
+        tracing::debug!(%track, mid = %down.mid, ?format, "receiver lacks the codec");
+    }
+    down.wire = Some((format, wire));
+    wire
 }

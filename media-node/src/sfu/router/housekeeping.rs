@@ -40,12 +40,14 @@ impl Router {
                 self.choose(now, key, out);
             }
         }
+        if all {
+            self.tell_all_demand(now, out);
+        }
         // Requests that fell into a gate's interval and are still open.
         for (_, track) in &mut self.tracks {
-            let (owner, mid) = (track.owner, track.mid);
-            for layer in &mut track.layers {
-                if layer.gate.due(now) {
-                    out.request_keyframe(owner, mid, layer.rid);
+            for index in 0..track.layers.len() {
+                if track.layers.get_mut(index).is_some_and(|layer| layer.gate.due(now)) {
+                    track.ask(index, out);
                 }
             }
         }

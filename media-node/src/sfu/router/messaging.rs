@@ -38,15 +38,32 @@ impl Router {
             tracing::debug!(session = %sender.id, bytes, "data message dropped: no right, too large or too many");
             return Vec::new();
         }
-        let name = sender.participant.as_str().as_bytes();
+        let (room, participant) = (sender.room, sender.participant.clone());
+        if let Some(told) = self.bridged_message(room, &participant, channel, data) {
+            out.cascade(told);
+        }
+        self.deliver(room, Some(from), &participant, channel, data, out)
+    }
+
+    /// Gives a message to everyone in the room who isn't its sender.
+    pub(super) fn deliver(
+        &mut self,
+        room: usize,
+        from: Option<SessionKey>,
+        participant: &ParticipantId,
+        channel: Channel,
+        data: &[u8],
+        out: &mut impl Outbox,
+    ) -> Vec<SessionKey> {
+        let name = participant.as_str().as_bytes();
         let mut framed = Vec::with_capacity(1 + name.len() + data.len());
         framed.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
         framed.extend_from_slice(name);
         framed.extend_from_slice(data);
         let framed: Arc<[u8]> = framed.into();
-        let Some(room) = self.rooms.get(sender.room) else { return Vec::new() };
+        let Some(room) = self.rooms.get(room) else { return Vec::new() };
         let mut slow = Vec::new();
-        for to in room.sessions.iter().filter(|to| **to != from) {
+        for to in room.sessions.iter().filter(|to| Some(**to) != from) {
             let Some(session) = self.sessions.get_mut(to.0) else { continue };
             let listens = session.subscribe && session.channels.has(channel);
             match channel {

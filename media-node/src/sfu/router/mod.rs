@@ -4,26 +4,36 @@
 //! lives in one router, which one thread owns, so there are no locks.
 
 mod choosing;
+mod demanding;
 mod forwarding;
 mod housekeeping;
 mod messaging;
+mod picture;
 mod publishing;
+mod remote;
 mod session;
+mod sound;
 mod subscribing;
 
 use super::{
+    audible::Audible,
     backlog::Backlog,
-    codec::{self, Description, Format},
+    codec::{Codec, Format, dependency::Numbering, red, targets::Target},
+    demand::Demand,
     engine::{Line, LineKind, PathReport},
     event::{CloseReason, Event, Occurrence},
     id::{Mid, ParticipantId, Rid, RoomId, SessionId, TrackId},
     keyframe, layer, limits,
-    meter::{Bucket, Meter},
+    meter::Bucket,
     packet::{Channel, Forward, Kind, Packet},
     rewrite::{Rewriter, Source},
+    selector::{Selector, Verdict},
     speakers::{Level, Speakers},
     stats::{self, SessionStats, Totals},
+    stream::{Frame, Quality, Stream},
+    waiting::Waiting,
 };
+use crate::cascade::{control::LayerInfo, hub::Handle, link::FromRoom};
 use slab::Slab;
 use std::{
     collections::{HashMap, VecDeque},
@@ -55,6 +65,8 @@ pub trait Outbox {
     fn want_bitrate(&mut self, to: SessionKey, kbps: u32);
     /// Tells the orchestrator.
     fn event(&mut self, event: Event);
+    /// Tells the cascade; only rooms that span nodes do.
+    fn cascade(&mut self, _told: FromRoom) {}
 }
 
 /// A session to be opened.
@@ -153,22 +165,25 @@ struct Room {
     sessions: Vec<SessionKey>,
     tracks: HashMap<TrackId, TrackKey>,
     speakers: Speakers<ParticipantId>,
+    /// How many microphones compete for the places below.
+    voices: usize,
+    audible: Audible<TrackKey>,
 }
 
+/// A stream of a track: its only one, or a layer of simulcast.
 struct Layer {
     rid: Option<Rid>,
-    meter: Meter,
-    height: Option<u16>,
+    stream: Stream,
     gate: keyframe::Gate,
+    waiting: Waiting,
+    /// Of a remote track: what its node says of the layer, which need not come here.
+    told: Option<LayerInfo>,
 }
 
 impl Layer {
     fn new(rid: Option<Rid>, now: Instant) -> Self {
-        Self { rid, meter: Meter::new(now), height: None, gate: keyframe::Gate::default() }
-    }
-
-    fn alive(&self, now: Instant) -> bool {
-        self.meter.last().is_some_and(|last| now.saturating_duration_since(last) < LAYER_ALIVE)
+        let (stream, gate, waiting) = (Stream::new(now), keyframe::Gate::default(), Waiting::default());
+        Self { rid, stream, gate, waiting, told: None }
     }
 }
 
@@ -181,8 +196,34 @@ struct Track {
     layers: Vec<Layer>,
     /// Receivers: session and m-line key.
     receivers: Vec<(SessionKey, usize)>,
+    /// For the cascade: the track's handle, and the layers that go over pipes.
+    tap: Option<(Handle, u8)>,
+    /// Whether the cascade was told of this publication.
+    told: bool,
+    /// Its handle, if it comes over a pipe.
+    remote: Option<Handle>,
     level: Level,
+    /// Its place among the voices that are heard.
+    place: Option<usize>,
+    /// Whether its last packet was forwarded.
+    heard: bool,
+    demand: Demand,
     started: bool,
+}
+
+impl Track {
+    /// Whether it competes with others for being heard: screens' sound is there to be listened to.
+    fn is_voice(&self) -> bool {
+        self.kind == Kind::Audio && self.source != "screen-audio"
+    }
+}
+
+/// How packets of one format go to a client.
+#[derive(Clone, Copy)]
+struct Wire {
+    payload_type: u8,
+    /// Whether redundant audio is taken out, because the client doesn't know it.
+    primary: bool,
 }
 
 /// A receiving m-line of a client.
@@ -195,8 +236,15 @@ struct Down {
     current: Option<usize>,
     /// The layer that shall be.
     target: Option<usize>,
+    /// The packet with which the present layer began.
+    began: Option<u64>,
+    /// The quality inside that layer.
+    quality: Target,
+    selector: Selector,
     rewriter: Rewriter,
-    payload_type: Option<(Format, Option<u8>)>,
+    numbering: Numbering,
+    /// How the last format that came goes to the client.
+    wire: Option<(Format, Option<Wire>)>,
     /// Whether the client still receives on it.
     open: bool,
 }
@@ -205,6 +253,8 @@ struct Session {
     id: SessionId,
     room: usize,
     participant: ParticipantId,
+    /// Whether it stands for a participant of another node.
+    remote: bool,
     publish: bool,
     subscribe: bool,
     uplink_kbps: u32,
@@ -235,15 +285,13 @@ struct Session {
     history: VecDeque<(u64, u64)>,
 }
 
-/// A layer is dead when nothing came for this long: the publisher paused it.
-const LAYER_ALIVE: Duration = Duration::from_millis(1_500);
 /// How long media waits, after the handshake's end here, for a sign that it has ended at the client: what came sooner would be lost there.
 const READY_WAIT: Duration = Duration::from_secs(1);
 /// How often layers are chosen anew without cause.
 const CHOICE_INTERVAL: Duration = Duration::from_millis(500);
 /// How often publishers are told their limit.
 const LIMIT_INTERVAL: Duration = Duration::from_secs(1);
-/// Share of the estimate that is left for sound and data, in kb/s per forwarded audio track.
+/// Share of the estimate that is left for sound and data, in kb/s per forwarded audio track; more if it takes more.
 const AUDIO_KBPS: u32 = 40;
 /// Seconds of reports that the shown loss covers.
 const LOSS_SECONDS: usize = 10;
@@ -257,9 +305,14 @@ pub struct Router {
     sessions: Slab<Session>,
     by_session: HashMap<SessionId, SessionKey>,
     tracks: Slab<Track>,
+    bridges: remote::Bridges,
     random: u64,
     chosen: Option<Instant>,
     limited: Option<Instant>,
+    /// Tracks for which the demand may have changed.
+    demanded: Vec<TrackKey>,
+    /// What is sent in the place of a late packet that a receiver shall not get.
+    empty: Arc<[u8]>,
 }
 
 impl Router {
@@ -271,9 +324,12 @@ impl Router {
             sessions: Slab::new(),
             by_session: HashMap::new(),
             tracks: Slab::new(),
+            bridges: remote::Bridges::default(),
             random: seed,
             chosen: None,
             limited: None,
+            demanded: Vec::new(),
+            empty: Arc::from([]),
         }
     }
 
@@ -282,7 +338,7 @@ impl Router {
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Totals {
             rooms: count(self.rooms.len()),
-            sessions: count(self.sessions.len()),
+            sessions: count(self.sessions.len().saturating_sub(self.bridges.sessions())),
             tracks: count(self.tracks.len()),
         }
     }
@@ -297,20 +353,24 @@ impl Router {
         self.sessions.get(key.0).map(|session| session.id)
     }
 
-    /// The sessions of a room.
+    /// The sessions of a room's clients here.
     pub fn room_sessions(&self, room: &RoomId) -> Vec<SessionKey> {
         self.by_room
             .get(room)
             .and_then(|room| self.rooms.get(*room))
-            .map(|room| room.sessions.clone())
+            .map(|room| room.sessions.as_slice())
             .unwrap_or_default()
+            .iter()
+            .filter(|key| self.sessions.get(key.0).is_some_and(|session| !session.remote))
+            .copied()
+            .collect()
     }
 
     /// Figures of one session or of all.
     pub fn stats(&self, only: Option<&SessionId>) -> Vec<SessionStats> {
         self.sessions
             .iter()
-            .filter(|(_, session)| only.is_none_or(|only| session.id == *only))
+            .filter(|(_, session)| !session.remote && only.is_none_or(|only| session.id == *only))
             .filter_map(|(_, session)| {
                 let room = self.rooms.get(session.room)?;
                 let (expected, lost) = session.history.front().copied().unwrap_or_default();

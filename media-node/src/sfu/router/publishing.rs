@@ -28,7 +28,9 @@ impl Router {
             }
             let owner =
                 room.tracks.get(&wish.track).and_then(|track| self.tracks.get(track.0)).map(|track| track.owner);
-            if owner.is_some_and(|owner| owner != key) {
+            // A participant that comes from another node brings its names along.
+            let remote = |owner: SessionKey| self.sessions.get(owner.0).is_some_and(|session| session.remote);
+            if owner.is_some_and(|owner| owner != key && !remote(owner)) {
                 return Err(RouteError::TrackTaken(wish.track.clone()));
             }
         }
@@ -49,7 +51,7 @@ impl Router {
         session.lines = lines;
         // Payload types may have changed.
         for (_, down) in &mut session.down {
-            down.payload_type = None;
+            down.wire = None;
         }
         let still_sends = |mid: &Mid| session.lines.iter().any(|line| line.mid == *mid && line.client_sends);
         let named = |mid: &Mid| publish.iter().find(|wish| wish.mid == *mid).map(|wish| &wish.track);
@@ -104,17 +106,25 @@ impl Router {
         } else {
             rids.into_iter().map(|rid| Layer::new(Some(rid), now)).collect()
         };
-        let track_key = TrackKey(self.tracks.insert(Track {
+        let track = Track {
             id: wish.track.clone(),
             owner: key,
             mid: wish.mid,
             kind,
             source: wish.source.clone(),
+            demand: Demand::new(layers.len()),
             layers,
             receivers: Vec::new(),
+            tap: None,
+            told: false,
+            remote: None,
             level: Level::default(),
+            place: None,
+            heard: true,
             started: false,
-        }));
+        };
+        room.voices += usize::from(track.is_voice());
+        let track_key = TrackKey(self.tracks.insert(track));
         session.up.push((wish.mid, track_key));
         room.tracks.insert(wish.track.clone(), track_key);
         let members = room.sessions.clone();
@@ -143,7 +153,7 @@ impl Router {
         let Some(track) = self.tracks.get(key.0) else { return };
         let (id, owner, started) = (track.id.clone(), track.owner, track.started);
         let Some(session) = self.sessions.get(owner.0) else { return };
-        let session_id = session.id;
+        let (session_id, started) = (session.id, started && !session.remote);
         if let Some(room) = self.rooms.get_mut(session.room) {
             if room.tracks.get(&id) == Some(&key) {
                 room.tracks.remove(&id);
@@ -163,6 +173,12 @@ impl Router {
         let Some(track) = self.tracks.try_remove(key.0) else { return };
         if let Some(session) = self.sessions.get_mut(track.owner.0) {
             session.up.retain(|(_, up)| *up != key);
+            if track.is_voice()
+                && let Some(room) = self.rooms.get_mut(session.room)
+            {
+                room.voices = room.voices.saturating_sub(1);
+                room.audible.remove(key);
+            }
         }
         for (receiver, index) in track.receivers {
             let Some(session) = self.sessions.get_mut(receiver.0) else { continue };

@@ -14,60 +14,35 @@ impl Router {
             });
             return if same { Ok((key, false)) } else { Err(RouteError::SessionTaken) };
         }
-        let room_key = match self.by_room.get(&opening.room) {
-            Some(key) => *key,
-            None => {
-                let room = Room {
-                    id: opening.room.clone(),
-                    sessions: Vec::new(),
-                    tracks: HashMap::new(),
-                    speakers: Speakers::default(),
-                };
-                let key = self.rooms.insert(room);
-                self.by_room.insert(opening.room, key);
-                key
-            }
-        };
+        let room_key = self.room(&opening.room);
         let Some(room) = self.rooms.get_mut(room_key) else { return Err(RouteError::NoSession) };
-        if room.sessions.len() >= limits::MAX_ROOM_SESSIONS {
+        let local = |key: &&SessionKey| self.sessions.get(key.0).is_some_and(|session| !session.remote);
+        if room.sessions.iter().filter(local).count() >= limits::MAX_ROOM_SESSIONS {
             return Err(RouteError::RoomFull);
         }
-        let uplink_kbps = if opening.uplink_kbps == 0 { limits::DEFAULT_UPLINK_KBPS } else { opening.uplink_kbps };
-        // A quarter above the limit: the client's own controller settles around it, and repairs come on top.
-        let bytes = uplink_kbps.saturating_mul(125).saturating_add(uplink_kbps.saturating_mul(125) / 4);
-        let key = SessionKey(self.sessions.insert(Session {
-            id: opening.session,
-            room: room_key,
-            participant: opening.participant,
-            publish: opening.publish,
-            subscribe: opening.subscribe,
-            uplink_kbps,
-            uplink_told: opening.uplink_kbps != 0,
-            opened: now,
-            connected: None,
-            ready: false,
-            lost_at: None,
-            up: Vec::new(),
-            down: Slab::new(),
-            lines: Vec::new(),
-            uplink: Bucket::new(bytes, bytes, now),
-            messages: Bucket::new(limits::MESSAGES_PER_SECOND, limits::MESSAGES_PER_SECOND * 2, now),
-            message_bytes: Bucket::new(limits::MESSAGE_BYTES_PER_SECOND, limits::MESSAGE_BYTES_BURST, now),
-            channels: Channels::default(),
-            backlog: Backlog::default(),
-            estimate: None,
-            desired: 0,
-            stale_choice: false,
-            sent_packets: 0,
-            sent_bytes: 0,
-            received_packets: 0,
-            received_bytes: 0,
-            path: PathReport::default(),
-            history: VecDeque::from([(0, 0)]),
-        }));
+        let id = opening.session;
+        let key = SessionKey(self.sessions.insert(session(now, room_key, opening)));
         room.sessions.push(key);
-        self.by_session.insert(opening.session, key);
+        self.by_session.insert(id, key);
         Ok((key, true))
+    }
+
+    /// The room's place, made if need be.
+    pub(super) fn room(&mut self, id: &RoomId) -> usize {
+        if let Some(key) = self.by_room.get(id) {
+            return *key;
+        }
+        let room = Room {
+            id: id.clone(),
+            sessions: Vec::new(),
+            tracks: HashMap::new(),
+            speakers: Speakers::default(),
+            voices: 0,
+            audible: Audible::new(limits::AUDIBLE),
+        };
+        let key = self.rooms.insert(room);
+        self.by_room.insert(id.clone(), key);
+        key
     }
 
     /// Ends a session and says so.
@@ -78,10 +53,15 @@ impl Router {
         tracks.into_iter().for_each(|track| self.unpublish(track, out));
         downs.into_iter().for_each(|index| self.unbind(key, index));
         let Some(session) = self.sessions.try_remove(key.0) else { return };
-        self.by_session.remove(&session.id);
+        if !session.remote {
+            self.by_session.remove(&session.id);
+        }
         let Some(room) = self.rooms.get_mut(session.room) else { return };
         room.sessions.retain(|member| *member != key);
-        out.event(Event { room: room.id.clone(), session: Some(session.id), occurrence: Occurrence::Closed(reason) });
+        if !session.remote {
+            let occurrence = Occurrence::Closed(reason);
+            out.event(Event { room: room.id.clone(), session: Some(session.id), occurrence });
+        }
         if room.sessions.is_empty() {
             let room = self.rooms.remove(session.room);
             self.by_room.remove(&room.id);
@@ -114,5 +94,43 @@ impl Router {
         if let Some(session) = self.sessions.get_mut(key.0) {
             session.lost_at = if has { None } else { session.lost_at.or(Some(now)) };
         }
+    }
+}
+
+/// A session that begins now.
+pub(super) fn session(now: Instant, room: usize, opening: Opening) -> Session {
+    let uplink_kbps = if opening.uplink_kbps == 0 { limits::DEFAULT_UPLINK_KBPS } else { opening.uplink_kbps };
+    // A quarter above the limit: the client's own controller settles around it, and repairs come on top.
+    let bytes = uplink_kbps.saturating_mul(125).saturating_add(uplink_kbps.saturating_mul(125) / 4);
+    Session {
+        id: opening.session,
+        room,
+        participant: opening.participant,
+        remote: false,
+        publish: opening.publish,
+        subscribe: opening.subscribe,
+        uplink_kbps,
+        uplink_told: opening.uplink_kbps != 0,
+        opened: now,
+        connected: None,
+        ready: false,
+        lost_at: None,
+        up: Vec::new(),
+        down: Slab::new(),
+        lines: Vec::new(),
+        uplink: Bucket::new(bytes, bytes, now),
+        messages: Bucket::new(limits::MESSAGES_PER_SECOND, limits::MESSAGES_PER_SECOND * 2, now),
+        message_bytes: Bucket::new(limits::MESSAGE_BYTES_PER_SECOND, limits::MESSAGE_BYTES_BURST, now),
+        channels: Channels::default(),
+        backlog: Backlog::default(),
+        estimate: None,
+        desired: 0,
+        stale_choice: false,
+        sent_packets: 0,
+        sent_bytes: 0,
+        received_packets: 0,
+        received_bytes: 0,
+        path: PathReport::default(),
+        history: VecDeque::from([(0, 0)]),
     }
 }

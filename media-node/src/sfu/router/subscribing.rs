@@ -39,8 +39,12 @@ impl Router {
                         track: None,
                         current: None,
                         target: None,
+                        began: None,
+                        quality: Target::ALL,
+                        selector: Selector::default(),
                         rewriter: Rewriter::new(clock_rate, random),
-                        payload_type: None,
+                        numbering: Numbering::default(),
+                        wire: None,
                         open: true,
                     })
                 }
@@ -56,9 +60,12 @@ impl Router {
             if !same || down.track.is_none() {
                 self.unbind(key, index);
                 self.bind(now, key, index, out);
+            } else {
+                self.demanded.extend(down.track);
             }
         }
         self.choose(now, key, out);
+        self.tell_demand(now, out);
     }
 
     /// Joins a receiving m-line to the track that it wants, if that is there.
@@ -75,29 +82,32 @@ impl Router {
         }
         track.receivers.push((key, index));
         down.track = Some(track_key);
+        self.demanded.push(track_key);
         match track.kind {
             Kind::Audio => down.target = Some(0),
             Kind::Video => {
                 // Until the choice is made: the lowest layer.
                 down.target = (!track.layers.is_empty()).then_some(0);
+                down.quality = Target::ALL;
                 session.stale_choice = true;
             }
         }
         if let (Kind::Video, Some(layer)) = (track.kind, track.layers.first_mut())
             && layer.gate.request(now)
         {
-            out.request_keyframe(track.owner, track.mid, layer.rid);
+            track.ask(0, out);
         }
     }
 
     pub(super) fn unbind(&mut self, key: SessionKey, index: usize) {
         let Some(down) = self.sessions.get_mut(key.0).and_then(|session| session.down.get_mut(index)) else { return };
+        self.demanded.extend(down.track);
         if let Some(track) = down.track.take().and_then(|track| self.tracks.get_mut(track.0)) {
             track.receivers.retain(|receiver| *receiver != (key, index));
         }
         down.current = None;
         down.target = None;
-        down.payload_type = None;
+        down.wire = None;
         down.rewriter.pause();
     }
 }

@@ -1,24 +1,57 @@
 use super::*;
-use crate::sfu::codec::Codec;
+use crate::sfu::codec::dependency::RawDescriptor;
 use proptest::prelude::*;
+
+mod scalable;
+mod sound;
+mod wanted;
+
+/// A packet as it went out.
+struct Sent {
+    to: SessionKey,
+    payload_type: u8,
+    seq: u64,
+    timestamp: u32,
+    marker: bool,
+    payload: Arc<[u8]>,
+    descriptor: Option<RawDescriptor>,
+}
 
 /// Remembers what went out.
 #[derive(Default)]
 struct Recorder {
     sent: Vec<(SessionKey, Mid, u64, u32, Option<Rid>)>,
+    packets: Vec<Sent>,
+    /// Who knows redundant audio, and by which number each knows Opus, if not by 111.
+    red: Vec<SessionKey>,
+    opus: HashMap<SessionKey, u8>,
     requests: Vec<(SessionKey, Option<Rid>)>,
     messages: Vec<(SessionKey, Channel, Vec<u8>)>,
+    wanted: Vec<(SessionKey, u32)>,
     events: Vec<Occurrence>,
     full: bool,
 }
 
 impl Outbox for Recorder {
-    fn payload_type(&self, _: SessionKey, _: Mid, format: &Format) -> Option<u8> {
-        Some(if format.codec == Codec::Opus { 111 } else { 96 })
+    fn payload_type(&self, to: SessionKey, _: Mid, format: &Format) -> Option<u8> {
+        match format.codec {
+            Codec::Opus => Some(self.opus.get(&to).copied().unwrap_or(111)),
+            Codec::Red => self.red.contains(&to).then_some(63),
+            _ => Some(96),
+        }
     }
     fn forward(&mut self, to: SessionKey, forward: Forward<'_>) {
-        let Forward { mid, numbers, packet, .. } = forward;
+        let Forward { mid, payload_type, numbers, marker, payload, descriptor, packet } = forward;
         self.sent.push((to, mid, numbers.seq, numbers.timestamp, packet.rid));
+        self.packets.push(Sent {
+            to,
+            payload_type,
+            seq: numbers.seq,
+            timestamp: numbers.timestamp,
+            marker,
+            payload: payload.clone(),
+            descriptor: descriptor.map(|raw| **raw),
+        });
     }
     fn request_keyframe(&mut self, of: SessionKey, _: Mid, rid: Option<Rid>) {
         self.requests.push((of, rid));
@@ -30,7 +63,9 @@ impl Outbox for Recorder {
         }
         !self.full
     }
-    fn want_bitrate(&mut self, _: SessionKey, _: u32) {}
+    fn want_bitrate(&mut self, to: SessionKey, kbps: u32) {
+        self.wanted.push((to, kbps));
+    }
     fn event(&mut self, event: Event) {
         self.events.push(event.occurrence);
     }
@@ -124,6 +159,7 @@ impl Fixture {
             payload: payload.into(),
             audio_level: None,
             voice: None,
+            descriptor: None,
             quarter_turns: None,
             arrival: self.now,
         };
@@ -141,6 +177,7 @@ impl Fixture {
             payload: vec![1; 80].into(),
             audio_level: Some(level),
             voice: None,
+            descriptor: None,
             quarter_turns: None,
             arrival: self.now,
         };
@@ -157,6 +194,13 @@ impl Fixture {
         let (mine, others) = std::mem::take(&mut self.out.sent).into_iter().partition(|sent| sent.0 == key);
         self.out.sent = others;
         mine.into_iter().map(|(_, _, seq, _, layer)| (seq, layer)).collect()
+    }
+
+    /// The packets that one session received since last asked.
+    fn packets(&mut self, key: SessionKey) -> Vec<Sent> {
+        let (mine, others) = std::mem::take(&mut self.out.packets).into_iter().partition(|sent| sent.to == key);
+        self.out.packets = others;
+        mine
     }
 }
 

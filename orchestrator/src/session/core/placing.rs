@@ -8,7 +8,7 @@ use super::{
     },
     AVOID_MS, Core, Leftover, Turn,
 };
-use crate::allocation::{self, Explanation, Search};
+use crate::allocation::{self, Search};
 use chroom_primitives::{NodeId, UnixMs};
 use std::collections::{BTreeMap, BTreeSet};
 use tracing::{info, warn};
@@ -37,11 +37,12 @@ impl Core {
         let mut avoid: BTreeMap<NodeId, String> =
             self.avoid.iter().map(|(node, (_, reason))| (*node, reason.clone())).collect();
         avoid.extend(room.tried.iter().map(|(node, reason)| (*node, reason.clone())));
-        let search =
-            Search { cell: room.cell, constraints: rules.profile.constraints(&room.name, rules.constraints), avoid };
+        let budget = t.nodes.budget(&room.application);
+        let constraints = rules.profile.constraints(&room.name, rules.constraints);
+        let search = Search { cell: room.cell, constraints, budget, avoid };
         let decision = allocation::allocate(&search, &t.nodes.media_nodes(), &self.reservations, t.now, t.rng);
         let Some(node) = decision.node else {
-            self.no_place(t, id, &decision.explanation);
+            self.no_place(t, id, &Refusal::of(&decision, budget));
             return;
         };
         let fence = self.next_fence(t.now);
@@ -72,8 +73,10 @@ impl Core {
         }
     }
 
-    pub(super) fn no_place(&mut self, t: &mut Turn<'_>, id: &RoomId, explanation: &Explanation) {
-        warn!(room = %id, considered = %explanation.summary(), "no media node can take the room");
+    fn no_place(&mut self, t: &mut Turn<'_>, id: &RoomId, refusal: &Refusal) {
+        if let Refusal::NoMediaNode(explanation) | Refusal::TooDear { explanation, .. } = refusal {
+            warn!(room = %id, because = %refusal, considered = %explanation.summary(), "no media node can take the room");
+        }
         let Some(room) = self.rooms.get_mut(id) else { return };
         room.tried.clear();
         if room.node.is_none() {
@@ -88,7 +91,7 @@ impl Core {
             room.sessions.iter().copied().filter(|session| self.joins.contains_key(session)).collect();
         for session in waiting {
             if let Some(join) = self.joins.remove(&session) {
-                t.reply(join.call, Err(Refusal::NoMediaNode(Box::new(explanation.clone()))));
+                t.reply(join.call, Err(refusal.clone()));
             }
             self.end(t, session, "no media node", None);
         }

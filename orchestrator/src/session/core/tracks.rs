@@ -55,6 +55,12 @@ impl Core {
                 self.announce(t, id, &track);
                 self.connect_withheld(t, &room, &BTreeSet::from([track]));
             }
+            MediaEvent::LayersWanted { track, layers, paused } => {
+                // Its publisher's business alone.
+                if session.tracks.contains_key(&track) {
+                    t.notify(session.connection, Event::LayersWanted { track, layers, paused });
+                }
+            }
             MediaEvent::TrackStopped(track) => {
                 let Some(entry) = session.tracks.get_mut(&track) else { return };
                 entry.live_in = None;

@@ -127,6 +127,7 @@ fn withholding_harms_who_withholds_alone() {
         // One sends it, and serves no leaves.
         let round = attested(|_, _| View::score(9_000));
         let committee = Qos::committee(QosEpoch(0), id(SMALL));
+        run_to(closed(0));
         let proofs = vec![round.proof(committee[0], id(SMALL)), round.proof(committee[2], id(SMALL))];
         assert_ok!(claim(0, id(SMALL), proofs));
         assert_eq!(Rewards::last_reward(id(SMALL)), Some((QosEpoch(0), 18 * CHR)));
@@ -144,7 +145,8 @@ fn copying_anothers_root_earns_nothing() {
         round.submit_but(copier);
         let root = round.tree(copied).root();
         assert_ok!(Qos::submit_root(signed(copier.account()), QosEpoch(0), root, Root::default()));
-        // The leaves are served by now, to whoever asks: they say whose they are.
+        // The leaves are served now, to whoever asks: they say whose they are.
+        run_to(closed(0));
         let mut stolen = round.proof(copied, id(SMALL));
         stolen.attestor = copier;
         let proofs = |other| vec![round.proof(copied, id(SMALL)), other, round.proof(committee[2], id(SMALL))];

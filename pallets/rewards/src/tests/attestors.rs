@@ -124,6 +124,7 @@ fn who_contradicts_itself_before_the_claim_earns_nothing_by_it() {
         let committee = Qos::committee(QosEpoch(0), id(SMALL));
         let attestor = committee[0];
         assert_ok!(Qos::submit_root(signed(attestor.account()), QosEpoch(0), Root::default(), Root::default()));
+        run_to(closed(0));
         // Its proof counts for the node, as the first root did.
         let proofs = vec![round.proof(attestor, id(SMALL)), round.proof(committee[1], id(SMALL))];
         assert_ok!(claim(0, id(SMALL), proofs));

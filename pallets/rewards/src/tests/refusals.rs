@@ -122,9 +122,27 @@ fn a_second_registration_does_not_claim_the_first_ones_epochs() {
 }
 
 #[test]
+fn nobody_spoils_a_claim_before_the_leaves_are_shown() {
+    run(|| {
+        let round = attested(|_, _| View::score(9_000));
+        let all = round.proofs(id(SMALL));
+        // All roots are in, and registries show their leaves from the window's end on: until then, all proofs or none.
+        for proofs in [vec![], all[..2].to_vec()] {
+            assert_noop!(claim(0, id(SMALL), proofs.clone()), Error::<Test>::ProofsMissing);
+            assert!(Rewards::preview_claim(QosEpoch(0), id(SMALL), proofs).is_err());
+        }
+        run_to(closed(0) - 1);
+        assert_noop!(claim(0, id(SMALL), all[..2].to_vec()), Error::<Test>::ProofsMissing);
+        run_to(closed(0));
+        assert_ok!(claim(0, id(SMALL), all[..2].to_vec()));
+    });
+}
+
+#[test]
 fn a_stranger_cannot_spoil_a_claim() {
     run(|| {
         let round = attested(|_, _| View::score(9_000));
+        run_to(closed(0));
         assert_noop!(claim_by(STRANGER, 0, id(SMALL), vec![]), Error::<Test>::ReservedForOwner);
         run_to(first(4) - 1);
         assert_noop!(claim_by(STRANGER, 0, id(SMALL), vec![]), Error::<Test>::ReservedForOwner);

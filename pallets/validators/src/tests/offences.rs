@@ -117,12 +117,35 @@ fn another_offence_prolongs_a_sentence_and_one_that_is_over_begins_anew() {
         offend(&[(1, 500)], &[], 40, 0);
         reach_session(2);
         offend(&[(1, 500)], &[], 5, 1);
-        let sentence = Sentence { until: 8, offences: 2, severity: Perbill::from_percent(40) };
+        let sentence = Sentence { until: 8, offences: 1, severity: Perbill::from_percent(40) };
         assert_eq!(Sentences::<Test>::get(1), Some(sentence));
         reach_session(8);
         offend(&[(1, 500)], &[], 5, 2);
         let sentence = Sentence { until: 14, offences: 1, severity: Perbill::from_percent(5) };
         assert_eq!(Sentences::<Test>::get(1), Some(sentence));
+    });
+}
+
+#[test]
+fn offences_of_one_sentence_cost_no_more_than_the_worst_of_them() {
+    run_with(at_once(), || {
+        offend(&[(1, 500)], &[7], 20, 0);
+        reach_session(1);
+        // It goes on until a set without it is in office.
+        offend(&[(1, 500)], &[7], 20, 1);
+        offend(&[(1, 500)], &[7], 15, 2);
+        assert_eq!((held(1), Balances::free_balance(7)), (400, ENDOWMENT + 20));
+        assert_eq!(Sentences::<Test>::get(1).map(|sentence| (sentence.until, sentence.offences)), Some((7, 1)));
+        System::assert_has_event(
+            Event::Offended { who: 1, session: 2, fraction: Perbill::from_percent(15), jailed_until: 7 }.into(),
+        );
+        // A worse one costs the difference, in whichever session it was.
+        offend(&[(1, 500)], &[], 30, 1);
+        assert_eq!(held(1), 350);
+        // Once it has sat out, all begins anew.
+        reach_session(8);
+        offend(&[(1, 350)], &[], 20, 8);
+        assert_eq!(held(1), 280);
     });
 }
 

@@ -81,7 +81,7 @@ fn a_sentence_ends_with_the_last_of_its_slashes_only() {
     run(|| {
         offend(&[(1, 500)], &[], 20, 0);
         reach_session(1);
-        offend(&[(1, 500)], &[], 20, 1);
+        offend(&[(1, 500)], &[], 30, 1);
         assert_ok!(Validators::cancel_slash(signed(COUNCIL), 2, ids(&[0])));
         assert_noop!(Validators::join(signed(1), 0), Error::<Test>::Jailed);
         assert_ok!(Validators::cancel_slash(signed(COUNCIL), 2, ids(&[1])));
@@ -143,8 +143,8 @@ fn what_slashes_may_take_is_kept_back() {
 #[test]
 fn a_slash_takes_no_more_than_there_is() {
     run(|| {
-        offend(&[(3, 300)], &[], 100, 0);
-        offend(&[(3, 300)], &[], 100, 1);
+        offend(&[(3, 600)], &[], 50, 0);
+        offend(&[(3, 600)], &[], 100, 1);
         assert_eq!(PendingSlashes::<Test>::get(3), 600);
         reach_session(4);
         next_block(None);
@@ -176,7 +176,7 @@ fn many_slashes_take_several_blocks() {
 fn a_full_queue_lets_no_offence_go() {
     run(|| {
         offend(&[(1, 500), (2, 400), (3, 300)], &[], 20, 0);
-        offend(&[(1, 500)], &[], 10, 1);
+        offend(&[(1, 500)], &[], 30, 1);
         assert_eq!(UnappliedCount::<Test>::get(), 3);
         assert_eq!(held(1), 450, "taken at once");
     });

@@ -48,7 +48,7 @@ fn slashes_and_sentences_are_shown_by_account() {
         assert_eq!(Validators::sentence(1), None);
         offend(&[(1, 500), (2, 400)], &[], 20, 0);
         reach_session(1);
-        offend(&[(1, 500)], &[], 10, 1);
+        offend(&[(1, 500)], &[], 30, 1);
         let mut slashes: Vec<_> =
             Validators::pending_slashes(1).into_iter().map(|(era, id, slash)| (era, id, slash.amount)).collect();
         slashes.sort();

@@ -1,0 +1,220 @@
+//! Packets that were sent, to be sent again when a receiver asks for them (RFC 4585 NACK, RFC 4588 RTX).
+
+use crate::sfu::codec::{Rewritten, dependency::RawDescriptor};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Places to begin with: few streams are ever asked for anything.
+const FIRST_PLACES: usize = 64;
+/// Most packets that are kept per stream: a second at 9 Mb/s.
+const MOST_PLACES: usize = 1_024;
+/// How long a packet is worth asking for. A receiver's jitter buffer has given it up by then.
+const AGE: Duration = Duration::from_secs(2);
+/// Share of a stream's bytes that may be resends, in percent. At 10 % loss, where lost resends are asked for again, 15 % are not enough;
+/// this still bounds what a client can make the node send.
+const SHARE_PERCENT: u64 = 40;
+/// Bytes that may be resent at once, whatever was sent before.
+const BURST: u64 = 64 * 1024;
+/// A packet is resent at most once in so long if the round-trip time is not known.
+const DEFAULT_SPACING: Duration = Duration::from_millis(30);
+
+/// A packet as it was sent.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// Extended sequence number.
+    pub seq: u64,
+    /// Timestamp.
+    pub timestamp: u32,
+    /// Payload type.
+    pub payload_type: u8,
+    /// Marker bit.
+    pub marker: bool,
+    /// The publisher's payload.
+    pub payload: Arc<[u8]>,
+    /// What this receiver has otherwise in it.
+    pub pictures: Rewritten,
+    /// How the picture is to be turned, in quarter turns clockwise.
+    pub turns: Option<u8>,
+    /// The dependency descriptor that this receiver has.
+    pub descriptor: Option<Arc<RawDescriptor>>,
+    /// When it was sent first.
+    pub sent: Instant,
+}
+
+#[derive(Debug)]
+struct Place {
+    kept: Kept,
+    resent: Option<Instant>,
+}
+
+/// The packets of one stream.
+#[derive(Debug, Default)]
+pub struct History {
+    places: Vec<Option<Place>>,
+    highest: Option<u64>,
+    budget: u64,
+}
+
+impl History {
+    fn slot(&self, seq: u64) -> Option<usize> {
+        // A power of two, or nothing.
+        self.places.len().checked_sub(1).map(|mask| seq as usize & mask)
+    }
+
+    /// Keeps a packet that is being sent.
+    pub fn keep(&mut self, kept: Kept) {
+        let bytes = kept.payload.len() as u64;
+        self.budget = (self.budget + bytes * SHARE_PERCENT / 100).min(BURST);
+        if self.places.is_empty() {
+            self.places.resize_with(FIRST_PLACES, || None);
+            self.budget = BURST;
+        }
+        while self.places.len() < MOST_PLACES && self.is_needed(&kept) {
+            self.grow();
+        }
+        self.highest = Some(self.highest.map_or(kept.seq, |highest| highest.max(kept.seq)));
+        let slot = self.slot(kept.seq);
+        if let Some(place) = slot.and_then(|slot| self.places.get_mut(slot)) {
+            *place = Some(Place { kept, resent: None });
+        }
+    }
+
+    /// Whether the place of a new packet has one that may still be asked for.
+    fn is_needed(&self, new: &Kept) -> bool {
+        let place = self.slot(new.seq).and_then(|slot| self.places.get(slot)?.as_ref());
+        place
+            .is_some_and(|place| place.kept.seq != new.seq && new.sent.saturating_duration_since(place.kept.sent) < AGE)
+    }
+
+    fn grow(&mut self) {
+        let mut larger = Vec::new();
+        larger.resize_with((self.places.len() * 2).max(FIRST_PLACES), || None);
+        let old = std::mem::replace(&mut self.places, larger);
+        for place in old.into_iter().flatten() {
+            if let Some(slot) = self.slot(place.kept.seq).and_then(|slot| self.places.get_mut(slot)) {
+                *slot = Some(place);
+            }
+        }
+    }
+
+    /// The packet to send again for a NACK of `seq`: if it is kept, not too old, not on its way already, within the stream's share, and
+    /// `allow` lets its bytes pass.
+    pub fn ask(
+        &mut self,
+        now: Instant,
+        seq: u16,
+        rtt: Option<Duration>,
+        allow: impl FnOnce(u16) -> bool,
+    ) -> Option<&Kept> {
+        let highest = self.highest?;
+        let behind = (highest as u16).wrapping_sub(seq);
+        let seq = highest.checked_sub(behind.into())?;
+        let slot = self.slot(seq)?;
+        let place = self.places.get_mut(slot)?.as_mut()?;
+        let bytes = place.kept.payload.len() as u64;
+        if place.kept.seq != seq || now.saturating_duration_since(place.kept.sent) > AGE || bytes > self.budget {
+            return None;
+        }
+        let spacing = rtt.unwrap_or(DEFAULT_SPACING);
+        if place.resent.is_some_and(|resent| now.saturating_duration_since(resent) < spacing) {
+            return None;
+        }
+        if !allow(u16::try_from(bytes).unwrap_or(u16::MAX)) {
+            return None;
+        }
+        place.resent = Some(now);
+        self.budget -= bytes;
+        Some(&place.kept)
+    }
+
+    /// The newest packet, to be sent again as padding that may be of use.
+    pub fn newest(&self) -> Option<&Kept> {
+        let slot = self.slot(self.highest?)?;
+        self.places.get(slot)?.as_ref().map(|place| &place.kept)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(seq: u64, sent: Instant) -> Kept {
+        Kept {
+            seq,
+            timestamp: 0,
+            payload_type: 96,
+            marker: false,
+            payload: vec![seq as u8; 1_000].into(),
+            pictures: Rewritten::default(),
+            turns: None,
+            descriptor: None,
+            sent,
+        }
+    }
+
+    #[test]
+    fn a_packet_is_found_by_its_short_number_over_wraparounds() {
+        let now = Instant::now();
+        let mut history = History::default();
+        for seq in 65_500..65_600 {
+            history.keep(kept(seq, now));
+        }
+        for seq in [65_500u64, 65_535, 65_536, 65_599] {
+            assert_eq!(history.ask(now, seq as u16, None, |_| true).map(|kept| kept.seq), Some(seq));
+        }
+        assert!(history.ask(now, 65_600u64 as u16, None, |_| true).is_none(), "not sent yet");
+        assert!(history.ask(now, 65_499, None, |_| true).is_none(), "never kept");
+    }
+
+    #[test]
+    fn it_grows_to_what_two_seconds_take_and_no_further() {
+        let start = Instant::now();
+        let mut history = History::default();
+        for seq in 0..300 {
+            history.keep(kept(seq, start));
+        }
+        assert!(history.ask(start, 0, None, |_| true).is_some());
+        for seq in 300..5_000 {
+            history.keep(kept(seq, start));
+        }
+        assert_eq!(history.places.len(), MOST_PLACES);
+        assert!(history.ask(start, 5_000 - 1_025, None, |_| true).is_none());
+        assert!(history.ask(start, 5_000 - 1_024, None, |_| true).is_some());
+        let mut slow = History::default();
+        for seq in 0..5_000u64 {
+            slow.keep(kept(seq, start + Duration::from_millis(50 * seq)));
+        }
+        assert_eq!(slow.places.len(), FIRST_PLACES, "those before are too old to be asked for");
+    }
+
+    #[test]
+    fn the_same_packet_goes_once_in_a_round_trip_and_not_after_two_seconds() {
+        let start = Instant::now();
+        let mut history = History::default();
+        history.keep(kept(7, start));
+        let rtt = Some(Duration::from_millis(100));
+        let at = |ms| start + Duration::from_millis(ms);
+        assert!(history.ask(at(10), 7, rtt, |_| true).is_some());
+        assert!(history.ask(at(100), 7, rtt, |_| true).is_none());
+        assert!(history.ask(at(110), 7, rtt, |_| true).is_some());
+        assert!(history.ask(at(2_001), 7, rtt, |_| true).is_none());
+    }
+
+    #[test]
+    fn resends_are_a_share_of_what_was_sent() {
+        let now = Instant::now();
+        let mut history = History::default();
+        for seq in 0..1_000 {
+            history.keep(kept(seq, now));
+        }
+        let granted = (0..1_000).filter(|seq| history.ask(now, *seq, None, |_| true).is_some()).count();
+        assert_eq!(granted, BURST as usize / 1_000, "what had gathered");
+        for seq in 1_000..1_010 {
+            history.keep(kept(seq, now));
+        }
+        let granted = (500..1_010).filter(|seq| history.ask(now, *seq, None, |_| true).is_some()).count();
+        assert_eq!(granted, 4, "40 % of ten more");
+    }
+}

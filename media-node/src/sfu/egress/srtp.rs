@@ -1,0 +1,437 @@
+//! SRTP and SRTCP of one connection: what leaves is sealed, reports that come are opened (RFC 3711, RFC 7714).
+//!
+//! Each pair of key and nonce is used once: a packet's nonce is made of its SSRC and extended sequence number, and the SSRCs that this side
+//! sends are drawn here and nowhere else; all SRTCP of this side, the engine's too, takes its index from one counter.
+
+use super::keys::Keys;
+use str0m::crypto::{
+    AeadAes128Gcm, AeadAes128GcmCipher, AeadAes256Gcm, AeadAes256GcmCipher, Aes128CmSha1_80, Aes128CmSha1_80Cipher,
+    CryptoProvider, Sha1HmacProvider, SrtpProvider, dtls::SrtpProfile,
+};
+
+/// Bytes of an SRTCP packet that stay in clear: header and first SSRC.
+const RTCP_CLEAR: usize = 8;
+/// Bytes of the SRTCP index.
+const RTCP_INDEX: usize = 4;
+/// The bit that says that an SRTCP packet is encrypted.
+const ENCRYPTED: u32 = 1 << 31;
+/// What the engine's counter mode wants behind its output, in bytes.
+const COUNTER_SLACK: usize = 15;
+/// Length of the tags of both GCM profiles, in bytes.
+const GCM_TAG: usize = 16;
+
+/// A packet cannot be sealed or opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SrtpError {
+    /// The keying material is not of the profile's length.
+    #[error("keying material of the wrong length")]
+    Material,
+    /// The profile is unknown here.
+    #[error("an unknown protection profile")]
+    Profile,
+    /// Too short to be what it should be.
+    #[error("too short")]
+    Short,
+    /// The cipher refused it, or it was not made with this key.
+    #[error("not authentic")]
+    Cipher,
+    /// As many SRTCP packets were sent as one key allows.
+    #[error("the key is used up")]
+    Exhausted,
+}
+
+/// Labels of the key derivation (RFC 3711 §4.3.2).
+#[derive(Clone, Copy)]
+enum Label {
+    RtpCipher = 0,
+    RtpTag = 1,
+    RtpSalt = 2,
+    RtcpCipher = 3,
+    RtcpTag = 4,
+    RtcpSalt = 5,
+}
+
+/// One side's master key and salt.
+struct Master<'a> {
+    key: &'a [u8],
+    salt: &'a [u8],
+    provider: &'a dyn SrtpProvider,
+}
+
+impl Master<'_> {
+    /// AES in counter mode over label and salt (RFC 3711 §4.3.3; RFC 6188 §3.1 for keys of 256 bits).
+    fn derive<const N: usize>(&self, label: Label) -> [u8; N] {
+        let mut input = [0u8; 16];
+        for (to, from) in input.iter_mut().zip(self.salt) {
+            *to = *from;
+        }
+        if let Some(byte) = input.get_mut(7) {
+            *byte ^= label as u8;
+        }
+        let mut out = [0u8; N];
+        for (round, part) in out.chunks_mut(16).enumerate() {
+            let [.., high, low] = &mut input;
+            [*high, *low] = (round as u16).to_be_bytes();
+            // The engine's block functions want room for a second block.
+            let mut block = [0u8; 32];
+            if self.key.len() == 32 {
+                self.provider.srtp_aes_256_ecb_round(self.key, &input, &mut block);
+            } else {
+                self.provider.srtp_aes_128_ecb_round(self.key, &input, &mut block);
+            }
+            for (to, from) in part.iter_mut().zip(block) {
+                *to = from;
+            }
+        }
+        out
+    }
+}
+
+/// A session key with its salt.
+#[derive(Debug)]
+enum Cipher {
+    Gcm128 { salt: [u8; 12], cipher: Box<dyn AeadAes128GcmCipher> },
+    Gcm256 { salt: [u8; 12], cipher: Box<dyn AeadAes256GcmCipher> },
+    Counter { salt: [u8; 14], tag_key: [u8; 20], cipher: Box<dyn Aes128CmSha1_80Cipher> },
+}
+
+impl Cipher {
+    fn new(master: &Master<'_>, profile: SrtpProfile, rtp: bool, encrypt: bool) -> Result<Self, SrtpError> {
+        let (cipher, tag, salt) = if rtp {
+            (Label::RtpCipher, Label::RtpTag, Label::RtpSalt)
+        } else {
+            (Label::RtcpCipher, Label::RtcpTag, Label::RtcpSalt)
+        };
+        let provider = master.provider;
+        Ok(match profile {
+            SrtpProfile::AEAD_AES_128_GCM => Self::Gcm128 {
+                salt: master.derive(salt),
+                cipher: provider.aead_aes_128_gcm().create_cipher(master.derive(cipher), encrypt),
+            },
+            SrtpProfile::AEAD_AES_256_GCM => Self::Gcm256 {
+                salt: master.derive(salt),
+                cipher: provider.aead_aes_256_gcm().create_cipher(master.derive(cipher), encrypt),
+            },
+            SrtpProfile::AES128_CM_SHA1_80 => Self::Counter {
+                salt: master.derive(salt),
+                tag_key: master.derive(tag),
+                cipher: provider.aes_128_cm_sha1_80().create_cipher(master.derive(cipher), encrypt),
+            },
+            _ => return Err(SrtpError::Profile),
+        })
+    }
+
+    /// Bytes that it adds.
+    fn tag_len(&self) -> usize {
+        match self {
+            Self::Gcm128 { .. } | Self::Gcm256 { .. } => GCM_TAG,
+            Self::Counter { .. } => Aes128CmSha1_80::HMAC_TAG_LEN,
+        }
+    }
+}
+
+/// The protection of one connection.
+#[derive(Debug)]
+pub struct Srtp {
+    rtp_out: Cipher,
+    rtcp_out: Cipher,
+    rtcp_in: Cipher,
+    /// This side's own reports, as the engine sealed them.
+    rtcp_own: Cipher,
+    rtcp_index: u32,
+    sha1: &'static dyn Sha1HmacProvider,
+}
+
+impl Srtp {
+    /// The protection that a handshake agreed on.
+    pub fn new(provider: &CryptoProvider, keys: &Keys) -> Result<Self, SrtpError> {
+        let (key, salt) = match keys.profile {
+            SrtpProfile::AES128_CM_SHA1_80 => (Aes128CmSha1_80::KEY_LEN, Aes128CmSha1_80::SALT_LEN),
+            SrtpProfile::AEAD_AES_128_GCM => (AeadAes128Gcm::KEY_LEN, AeadAes128Gcm::SALT_LEN),
+            SrtpProfile::AEAD_AES_256_GCM => (AeadAes256Gcm::KEY_LEN, AeadAes256Gcm::SALT_LEN),
+            _ => return Err(SrtpError::Profile),
+        };
+        let (client_key, rest) = keys.material.split_at_checked(key).ok_or(SrtpError::Material)?;
+        let (server_key, salts) = rest.split_at_checked(key).ok_or(SrtpError::Material)?;
+        let (client_salt, server_salt) = salts.split_at_checked(salt).ok_or(SrtpError::Material)?;
+        if server_salt.len() != salt {
+            return Err(SrtpError::Material);
+        }
+        let srtp_provider = provider.srtp_provider;
+        let client = Master { key: client_key, salt: client_salt, provider: srtp_provider };
+        let server = Master { key: server_key, salt: server_salt, provider: srtp_provider };
+        let (own, other) = if keys.active { (client, server) } else { (server, client) };
+        Ok(Self {
+            rtp_out: Cipher::new(&own, keys.profile, true, true)?,
+            rtcp_out: Cipher::new(&own, keys.profile, false, true)?,
+            rtcp_in: Cipher::new(&other, keys.profile, false, false)?,
+            rtcp_own: Cipher::new(&own, keys.profile, false, false)?,
+            rtcp_index: 0,
+            sha1: provider.sha1_hmac_provider,
+        })
+    }
+
+    /// Appends the packet to `out`, sealed. `header` is the RTP header with its extensions, of an SSRC of this side; `index` its
+    /// extended sequence number, used for no other packet of that SSRC, or again for the very same bytes.
+    pub fn seal_rtp(
+        &mut self,
+        header: &[u8],
+        payload: &[u8],
+        ssrc: u32,
+        index: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SrtpError> {
+        let start = out.len();
+        let end = start + header.len() + payload.len();
+        out.extend_from_slice(header);
+        out.resize(end + self.rtp_out.tag_len().max(COUNTER_SLACK), 0);
+        let body = out.get_mut(start + header.len()..).ok_or(SrtpError::Short)?;
+        let (roc, seq) = ((index >> 16) as u32, index as u16);
+        let sealed = match &mut self.rtp_out {
+            Cipher::Gcm128 { salt, cipher } => {
+                cipher.encrypt(&AeadAes128Gcm::rtp_iv(*salt, ssrc, roc, seq), header, payload, body)
+            }
+            Cipher::Gcm256 { salt, cipher } => {
+                cipher.encrypt(&AeadAes256Gcm::rtp_iv(*salt, ssrc, roc, seq), header, payload, body)
+            }
+            Cipher::Counter { salt, cipher, .. } => {
+                cipher.encrypt(&Aes128CmSha1_80::rtp_iv(*salt, ssrc, index), payload, body)
+            }
+        };
+        if sealed.is_err() {
+            out.truncate(start);
+            return Err(SrtpError::Cipher);
+        }
+        out.truncate(end + self.rtp_out.tag_len());
+        if let Cipher::Counter { tag_key, .. } = &self.rtp_out
+            && let Some(packet) = out.get_mut(start..)
+        {
+            let (sha1, length) = (self.sha1, end - start);
+            Aes128CmSha1_80::rtp_hmac(|key, parts| sha1.sha1_hmac(key, parts), tag_key, packet, index, length);
+        }
+        Ok(())
+    }
+
+    /// Seals reports of this side: a compound packet as RFC 3550 §6.1 has it.
+    pub fn seal_rtcp(&mut self, reports: &[u8], out: &mut Vec<u8>) -> Result<(), SrtpError> {
+        let ssrc = reports.get(4..8).and_then(|bytes| bytes.try_into().ok()).ok_or(SrtpError::Short)?;
+        let ssrc = u32::from_be_bytes(ssrc);
+        let index = self.rtcp_index;
+        if index >= ENCRYPTED {
+            return Err(SrtpError::Exhausted);
+        }
+        self.rtcp_index += 1;
+        let marked = (index | ENCRYPTED).to_be_bytes();
+        let (clear, input) = reports.split_at_checked(RTCP_CLEAR).ok_or(SrtpError::Short)?;
+        let start = out.len();
+        out.extend_from_slice(clear);
+        out.resize(start + reports.len() + GCM_TAG.max(COUNTER_SLACK), 0);
+        let body = out.get_mut(start + RTCP_CLEAR..).ok_or(SrtpError::Short)?;
+        let mut aad = [0u8; AeadAes128Gcm::RTCP_AAD_LEN];
+        for (to, from) in aad.iter_mut().zip(clear.iter().chain(&marked)) {
+            *to = *from;
+        }
+        let sealed = match &mut self.rtcp_out {
+            Cipher::Gcm128 { salt, cipher } => {
+                cipher.encrypt(&AeadAes128Gcm::rtcp_iv(*salt, ssrc, index), &aad, input, body)
+            }
+            Cipher::Gcm256 { salt, cipher } => {
+                cipher.encrypt(&AeadAes256Gcm::rtcp_iv(*salt, ssrc, index), &aad, input, body)
+            }
+            Cipher::Counter { salt, cipher, .. } => {
+                cipher.encrypt(&Aes128CmSha1_80::rtp_iv(*salt, ssrc, index.into()), input, body)
+            }
+        };
+        if sealed.is_err() {
+            out.truncate(start);
+            return Err(SrtpError::Cipher);
+        }
+        match &self.rtcp_out {
+            Cipher::Gcm128 { .. } | Cipher::Gcm256 { .. } => {
+                out.truncate(start + reports.len() + GCM_TAG);
+                out.extend_from_slice(&marked);
+            }
+            Cipher::Counter { tag_key, .. } => {
+                out.truncate(start + reports.len());
+                out.extend_from_slice(&marked);
+                let length = out.len() - start;
+                out.resize(start + length + Aes128CmSha1_80::HMAC_TAG_LEN, 0);
+                let sha1 = self.sha1;
+                if let Some(packet) = out.get_mut(start..) {
+                    Aes128CmSha1_80::rtcp_hmac(|key, parts| sha1.sha1_hmac(key, parts), tag_key, packet, length);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens the other side's reports into `out`, whose contents it replaces. They may be repeated by whoever can listen: what they cause
+    /// must not add up.
+    pub fn open_rtcp(&mut self, packet: &[u8], out: &mut Vec<u8>) -> Result<(), SrtpError> {
+        open_rtcp(&mut self.rtcp_in, self.sha1, packet, out)
+    }
+
+    /// Opens reports that the engine sealed with this side's key.
+    pub fn open_own_rtcp(&mut self, packet: &[u8], out: &mut Vec<u8>) -> Result<(), SrtpError> {
+        open_rtcp(&mut self.rtcp_own, self.sha1, packet, out)
+    }
+}
+
+fn open_rtcp(
+    cipher: &mut Cipher,
+    sha1: &dyn Sha1HmacProvider,
+    packet: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), SrtpError> {
+    out.clear();
+    let (clear, rest) = packet.split_at_checked(RTCP_CLEAR).ok_or(SrtpError::Short)?;
+    let ssrc = clear.get(4..).and_then(|bytes| bytes.try_into().ok()).ok_or(SrtpError::Short)?;
+    let ssrc = u32::from_be_bytes(ssrc);
+    let (body, marked) = match cipher {
+        Cipher::Gcm128 { .. } | Cipher::Gcm256 { .. } => {
+            let at = rest.len().checked_sub(RTCP_INDEX).filter(|at| *at >= GCM_TAG).ok_or(SrtpError::Short)?;
+            rest.split_at(at)
+        }
+        Cipher::Counter { tag_key, .. } => {
+            let tail = Aes128CmSha1_80::HMAC_TAG_LEN + RTCP_INDEX;
+            let at = rest.len().checked_sub(tail).ok_or(SrtpError::Short)?;
+            let (signed, tag) =
+                packet.split_at_checked(packet.len() - Aes128CmSha1_80::HMAC_TAG_LEN).ok_or(SrtpError::Short)?;
+            if !Aes128CmSha1_80::rtcp_verify(|key, parts| sha1.sha1_hmac(key, parts), tag_key, signed, tag) {
+                return Err(SrtpError::Cipher);
+            }
+            let (body, tail) = rest.split_at(at);
+            (body, tail.get(..RTCP_INDEX).unwrap_or_default())
+        }
+    };
+    let marked: [u8; RTCP_INDEX] = marked.try_into().map_err(|_| SrtpError::Short)?;
+    let word = u32::from_be_bytes(marked);
+    let index = word & !ENCRYPTED;
+    // What is not encrypted was not asked for: RFC 5764 profiles encrypt.
+    if word & ENCRYPTED == 0 {
+        return Err(SrtpError::Cipher);
+    }
+    let mut aad = [0u8; AeadAes128Gcm::RTCP_AAD_LEN];
+    for (to, from) in aad.iter_mut().zip(clear.iter().chain(&marked)) {
+        *to = *from;
+    }
+    out.extend_from_slice(clear);
+    out.resize(RTCP_CLEAR + body.len() + COUNTER_SLACK, 0);
+    let plain = out.get_mut(RTCP_CLEAR..).ok_or(SrtpError::Short)?;
+    let opened = match cipher {
+        Cipher::Gcm128 { salt, cipher } => {
+            cipher.decrypt(&AeadAes128Gcm::rtcp_iv(*salt, ssrc, index), &[&aad], body, plain)
+        }
+        Cipher::Gcm256 { salt, cipher } => {
+            cipher.decrypt(&AeadAes256Gcm::rtcp_iv(*salt, ssrc, index), &[&aad], body, plain)
+        }
+        Cipher::Counter { salt, cipher, .. } => {
+            cipher.decrypt(&Aes128CmSha1_80::rtp_iv(*salt, ssrc, index.into()), body, plain).map(|()| body.len())
+        }
+    };
+    match opened {
+        Ok(length) => {
+            out.truncate(RTCP_CLEAR + length);
+            Ok(())
+        }
+        Err(_) => {
+            out.clear();
+            Err(SrtpError::Cipher)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use str0m::{config::KeyingMaterial, crypto::from_feature_flags};
+
+    const PROFILES: [SrtpProfile; 3] =
+        [SrtpProfile::AES128_CM_SHA1_80, SrtpProfile::AEAD_AES_128_GCM, SrtpProfile::AEAD_AES_256_GCM];
+
+    fn pair(profile: SrtpProfile) -> (Srtp, Srtp) {
+        let provider = from_feature_flags();
+        let material: Vec<u8> = (0..profile.keying_material_len()).map(|byte| byte as u8).collect();
+        let side = |active| {
+            let keys = Keys { profile, material: KeyingMaterial::new(&material), active };
+            Srtp::new(&provider, &keys).unwrap()
+        };
+        (side(true), side(false))
+    }
+
+    /// RFC 3711 appendix B.3.
+    #[test]
+    fn session_keys_are_the_rfcs() {
+        let provider = from_feature_flags();
+        let key = hex::decode("E1F97A0D3E018BE0D64FA32C06DE4139").unwrap();
+        let salt = hex::decode("0EC675AD498AFEEBB6960B3AABE6").unwrap();
+        let master = Master { key: &key, salt: &salt, provider: provider.srtp_provider };
+        assert_eq!(hex::encode_upper(master.derive::<16>(Label::RtpCipher)), "C61E7A93744F39EE10734AFE3FF7A087");
+        assert_eq!(hex::encode_upper(master.derive::<14>(Label::RtpSalt)), "30CBBC08863D8C85D49DB34A9AE1");
+        assert_eq!(hex::encode_upper(master.derive::<20>(Label::RtpTag)), "CEBE321F6FF7716B6FD4AB49AF256A156D38BAA4");
+    }
+
+    #[test]
+    fn reports_are_opened_by_the_other_side_alone() {
+        for profile in PROFILES {
+            let (mut client, mut server) = pair(profile);
+            let reports: Vec<u8> = [0x80, 201, 0, 1, 1, 2, 3, 4].into_iter().chain([7; 24]).collect();
+            let (mut sealed, mut opened) = (vec![9; 3], Vec::new());
+            client.seal_rtcp(&reports, &mut sealed).unwrap();
+            assert_eq!(sealed[..3], [9; 3], "appended");
+            server.open_rtcp(&sealed[3..], &mut opened).unwrap();
+            assert_eq!(opened, reports);
+            client.open_own_rtcp(&sealed[3..], &mut opened).unwrap();
+            assert_eq!(opened, reports);
+            assert_eq!(client.open_rtcp(&sealed[3..], &mut opened), Err(SrtpError::Cipher));
+            let mut again = Vec::new();
+            client.seal_rtcp(&reports, &mut again).unwrap();
+            assert_ne!(again, sealed[3..], "another index");
+        }
+    }
+
+    #[test]
+    fn changed_or_cut_reports_are_refused() {
+        for profile in PROFILES {
+            let (mut client, mut server) = pair(profile);
+            let reports: Vec<u8> = [0x80, 201, 0, 1, 1, 2, 3, 4].into_iter().chain([7; 12]).collect();
+            let (mut sealed, mut opened) = (Vec::new(), Vec::new());
+            client.seal_rtcp(&reports, &mut sealed).unwrap();
+            for at in 0..sealed.len() {
+                let mut changed = sealed.clone();
+                changed[at] ^= 1;
+                assert!(server.open_rtcp(&changed, &mut opened).is_err(), "{profile:?} {at}");
+                assert!(server.open_rtcp(&sealed[..at], &mut opened).is_err(), "{profile:?} {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_sealed_packet_keeps_its_header_and_hides_its_payload() {
+        for profile in PROFILES {
+            let (mut client, _) = pair(profile);
+            let header = [0x80, 96, 0, 5, 0, 0, 0, 9, 0, 0, 0, 7];
+            let mut out = Vec::new();
+            client.seal_rtp(&header, &[1; 100], 7, 65_541, &mut out).unwrap();
+            assert_eq!(out[..12], header);
+            assert!(!out[12..].windows(8).any(|window| window == [1; 8]));
+            assert!(out.len() > 112 && out.len() <= 112 + GCM_TAG);
+            let mut same = Vec::new();
+            client.seal_rtp(&header, &[1; 100], 7, 65_541, &mut same).unwrap();
+            assert_eq!(out, same);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_comes_makes_it_panic(packet in proptest::collection::vec(any::<u8>(), 0..200)) {
+            for profile in PROFILES {
+                let (mut client, _) = pair(profile);
+                let mut out = Vec::new();
+                prop_assert!(client.open_rtcp(&packet, &mut out).is_err());
+                prop_assert!(client.seal_rtcp(&packet, &mut out).is_ok() || packet.len() < 8);
+            }
+        }
+    }
+}
