@@ -14,10 +14,10 @@ pub struct Process {
     child: Child,
 }
 
-/// A command that runs a program on one core, so that all its threads share it.
+/// A command that runs a program on one core, so that all its threads share it, and that ends when this process does, however that ends.
 pub fn pinned(core: usize, program: &str) -> Command {
-    let mut command = Command::new("taskset");
-    command.args(["--cpu-list", &core.to_string(), program]);
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "TERM", "taskset", "--cpu-list", &core.to_string(), program]);
     command
 }
 
@@ -29,7 +29,7 @@ impl Process {
         Ok(Self { child: child.map_err(|error| SfuError::Program(name(), error))? })
     }
 
-    /// Its number: `taskset` becomes the program.
+    /// Its number: `setpriv` becomes `taskset`, and that the program.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
