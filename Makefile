@@ -14,7 +14,7 @@ BENCH ?=
 ECONOMICS ?=
 NETWORKS ?=
 
-.PHONY: help setup setup-test build web up clean-net test lint audit bench-chain weights economics zombienet metadata
+.PHONY: help setup setup-test build web up clean-net test lint audit bench-chain bench-media weights economics zombienet metadata
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -47,6 +47,10 @@ metadata: setup ## regenerate the chain client's metadata from the runtime
 bench-chain: setup ## load a real node with transfers, roots and claims on both databases; optimised build (BENCH="--media 1000" adds arguments)
 	@$(ENV) cargo build --release --locked --package chroom-node --package chroom-bench-chain
 	@$(CARGO_TARGET_DIR)/release/chroom-bench-chain --node $(CARGO_TARGET_DIR)/release/chroom-node $(BENCH)
+
+bench-media: setup ## load Chroom's SFU beside Debian's janus (if installed) with synthetic WebRTC clients; optimised build (BENCH="--server chroom" adds arguments)
+	@$(ENV) cargo build --release --locked --package chroom-bench-media
+	@$(CARGO_TARGET_DIR)/release/chroom-bench-media $(BENCH)
 
 weights: setup ## measure the runtime's weights on this machine and write them into the tree
 	@$(ENV) scripts/weights.sh

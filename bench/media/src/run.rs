@@ -1,0 +1,187 @@
+//! All runs: each scenario on each server in turn, and the bare loop beside them.
+
+use crate::{
+    bare::Sent,
+    client::address::Subnet,
+    generator::{Generator, Setup},
+    lab::{Cores, Lab},
+    machine,
+    options::{Options, Server},
+    profile,
+    report::{Bare, JoinTimes, Run},
+    scenario::Scenario,
+    search::Search,
+    sfu::{
+        Sfu,
+        chroom::Chroom,
+        janus::{Configuration, Janus},
+        participant::Staff,
+        process::pinned,
+    },
+    sockets::Sockets,
+    window::Window,
+    wire::srtp::Profile,
+};
+use anyhow::{Context, Result, bail};
+use std::{
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// Sockets of the generator.
+const SOCKETS: usize = 8;
+/// Receivers of the bare loop at most.
+const BARE_RECEIVERS: u32 = 500;
+/// Seconds that the bare loop runs.
+pub const BARE_TIME: Duration = Duration::from_secs(3);
+
+/// Puts this program on its core; threads and children that come later inherit it.
+pub fn pin(core: usize) -> Result<()> {
+    let pid = std::process::id().to_string();
+    let done =
+        Command::new("taskset").args(["--cpu-list", "--pid", &core.to_string(), &pid]).stdout(Stdio::null()).status();
+    if !done.context("taskset (of util-linux) is needed")?.success() {
+        bail!("core {core} can't be used");
+    }
+    Ok(())
+}
+
+/// Runs a scenario on a server.
+pub fn run(options: &Options, server: Server, scenario: Scenario, round: u8) -> Result<Run> {
+    let shape = options.load.shape();
+    let setup = Setup {
+        subnet: Subnet::NAMESPACE,
+        sockets: SOCKETS,
+        batches: options.load.uplink_batches,
+        uplink: options.load.uplink(),
+        seed: options.load.seed,
+    };
+    let generator = Generator::start(&setup)?;
+    let staff = Staff::new(&generator, options.load.downlink());
+    let sfu: Box<dyn Sfu> = match server {
+        Server::Chroom => Box::new(Chroom::start(&sfu_program(options)?, options.core)?),
+        Server::Janus => {
+            let configuration = Configuration { event_loops: options.janus_loops };
+            Box::new(Janus::start(options.core, generator.identity(), &configuration)?)
+        }
+    };
+    let cores = Cores { sfu: options.core, generator: options.generator_core };
+    let mut lab = Lab::new(sfu, &generator, staff, scenario, shape, cores);
+    let rss_empty_mib = lab.rss_mib();
+    let mut windows = Vec::new();
+    let note = |window: &Window| {
+        eprintln!(
+            "{} {}: size {}, {:.0} of {:.0} packets/s, loss {:.2} %, p99 {:.2} ms, CPU {:.0} %, generator {:.0} %, {}",
+            scenario.name(),
+            server_name(server),
+            window.size,
+            window.forwarded,
+            window.due,
+            window.loss * 100.0,
+            window.delay_p99_ms,
+            window.sfu_cpu * 100.0,
+            window.generator_cpu * 100.0,
+            if window.is_good() { "good" } else { "too much" },
+        );
+    };
+    let (start, most) = scenario.sizes();
+    let fixed = options.size.or((scenario == Scenario::Joins).then_some(start));
+    let mut search = Search::new(fixed.unwrap_or(start), options.growth, fixed.unwrap_or(most));
+    while let Some(size) = search.next() {
+        lab.resize(size)?;
+        std::thread::sleep(Duration::from_secs(options.settle));
+        let mut is_good = false;
+        for _ in 0..options.tries {
+            let window = lab.measure(size, options.window())?;
+            note(&window);
+            is_good = window.is_good();
+            windows.push(window);
+            if is_good {
+                break;
+            }
+        }
+        if fixed.is_some() {
+            break;
+        }
+        search.tell(is_good);
+    }
+    // At a size that was asked for, the figures are what is wanted, good or not.
+    let good = windows.iter().filter(|window| window.is_good()).max_by(|a, b| a.forwarded.total_cmp(&b.forwarded));
+    let best = if fixed.is_some() { windows.last() } else { good }.copied();
+    let mut stages = Vec::new();
+    if options.profile
+        && let Some(best) = &best
+    {
+        lab.resize(best.size)?;
+        std::thread::sleep(Duration::from_secs(options.settle));
+        let folder = tempfile::tempdir()?;
+        match profile::profile(lab.sfu().pid(), options.window(), folder.path()) {
+            Ok(found) => stages = found,
+            Err(error) => eprintln!("no profile: {error}"),
+        }
+    }
+    let (counts, _) = generator.counts()?;
+    let is_generators = windows.iter().any(|window| !window.is_good() && window.is_generators_limit());
+    let is_end = best.is_some_and(|best| best.size == most && fixed.is_none());
+    Ok(Run {
+        scenario,
+        server: lab.sfu().version().to_owned(),
+        round,
+        protection: counts.profile.map_or("none", Profile::name),
+        generators_limit: is_generators || is_end,
+        rss_empty_mib,
+        rss_per_session_kib: best
+            .map_or(0.0, |best| (best.rss_mib - rss_empty_mib) * 1_024.0 / best.sessions.max(1) as f64),
+        best,
+        windows,
+        joins: JoinTimes::new(&lab.joined),
+        profile: stages,
+    })
+}
+
+fn server_name(server: Server) -> &'static str {
+    match server {
+        Server::Chroom => "chroom",
+        Server::Janus => "janus",
+    }
+}
+
+fn sfu_program(options: &Options) -> Result<PathBuf> {
+    let beside = || Ok::<_, std::io::Error>(std::env::current_exe()?.with_file_name("chroom-bench-sfu"));
+    let program = options.sfu_program.clone().map_or_else(beside, Ok)?;
+    if !program.is_file() {
+        bail!(
+            "there is no {}: build it with cargo build --package chroom-bench-media, or name it with --sfu-program",
+            program.display()
+        );
+    }
+    Ok(program)
+}
+
+/// Runs the bare loop on the server's core, with a sink here.
+pub fn bare(options: &Options, scenario: Scenario, round: u8, protection: &str, receivers: u32) -> Result<Bare> {
+    let mut sockets = Sockets::open(SOCKETS, Subnet::NAMESPACE, Instant::now(), Default::default(), options.load.seed)?;
+    let ports: Vec<String> = sockets.ports()?.iter().map(u16::to_string).collect();
+    let program = std::env::current_exe()?;
+    let key_bits = if protection == Profile::Gcm128.name() { "128" } else { "256" };
+    let receivers = receivers.clamp(1, BARE_RECEIVERS).to_string();
+    let mut command = pinned(options.core, &program.to_string_lossy());
+    command.args(options.load.words());
+    command.args(["bare", "--ports", &ports.join(","), "--of", scenario.name()]);
+    command.args(["--receivers", &receivers, "--key-bits", key_bits]);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+    let mut ended = None;
+    let arrived = crate::bare::sink(&mut sockets, || {
+        // Two more rounds, so that nothing is left in the buffers.
+        match child.try_wait() {
+            Ok(None) => true,
+            _ => ended.get_or_insert_with(Instant::now).elapsed() < Duration::from_millis(10),
+        }
+    })?;
+    let output = child.wait_with_output()?;
+    let sent: Sent = serde_json::from_slice(&output.stdout).context("the bare loop failed")?;
+    let per_second = sent.packets as f64 / sent.seconds;
+    eprintln!("{} bare loop: {per_second:.0} packets/s, {arrived} of {} arrived", scenario.name(), sent.packets);
+    Ok(Bare { scenario, round, sent, arrived, per_second, load: machine::load() })
+}
