@@ -203,6 +203,8 @@ impl Sender {
         let Self { srtp: Some(srtp), lines, header, payload, ready, ends, transport_seq, controller, probing, .. } =
             self
         else {
+            // There is nothing to fill it with yet.
+            self.probing = None;
             return;
         };
         let line = lines.iter_mut().find(|line| line.config.extensions.transport_cc.is_some() && line.can_pad());
@@ -215,7 +217,10 @@ impl Sender {
             match probing {
                 Some(probe) if probe.is_over(now) => *probing = None,
                 Some(probe) if probe.next_at() <= now => {
-                    let Some(written) = line.pad() else { return };
+                    let Some(written) = line.pad() else {
+                        *probing = None;
+                        return;
+                    };
                     let mut seal =
                         Seal { srtp, header, payload, ready, ends, transport_seq, controller, probing, now, ntp };
                     seal.packet(&written, &ids, None);
@@ -270,8 +275,12 @@ impl Sender {
         }
     }
 
-    /// Seals the reports that the engine wrote anew, with one count for all. `false`: it is not to be sent at all.
+    /// Seals the reports that the engine wrote anew, with one count for all.
     pub fn take_over(&mut self, datagram: &[u8]) {
+        // They may be the first that leaves: a client that only sends is asked for a key frame before anything is sent to it.
+        if !self.is_keyed() {
+            return;
+        }
         let Self { srtp: Some(srtp), lines, ready, ends, report, payload, .. } = self else { return };
         if let Err(error) = srtp.open_own_rtcp(datagram, payload) {
             tracing::warn!(%error, "reports of the engine's that cannot be read");
@@ -370,5 +379,74 @@ fn seal_report(srtp: &mut Srtp, report: &[u8], ready: &mut Vec<u8>, ends: &mut V
     match srtp.seal_rtcp(report, ready) {
         Ok(()) => ends.push(ready.len()),
         Err(error) => tracing::debug!(%error, "a report is not sent"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sfu::{egress::keys::Keys, packet::Kind};
+    use str0m::{
+        config::KeyingMaterial,
+        crypto::{dtls::SrtpProfile, from_feature_flags},
+    };
+
+    fn keys() -> Keys {
+        let profile = SrtpProfile::AEAD_AES_128_GCM;
+        let material: Vec<u8> = (0..profile.keying_material_len()).map(|byte| byte as u8).collect();
+        Keys { profile, material: KeyingMaterial::new(&material), active: false }
+    }
+
+    fn sender(now: Instant) -> (Sender, KeySlot) {
+        let slot = KeySlot::default();
+        (Sender::new(Arc::new(from_feature_flags()), slot.clone(), now, UNIX_EPOCH), slot)
+    }
+
+    fn drained(sender: &mut Sender) -> Vec<Vec<u8>> {
+        let mut all = Vec::new();
+        sender.drain(|datagram| all.push(datagram.to_vec()));
+        all
+    }
+
+    fn video() -> LineConfig {
+        let extensions = crate::sfu::egress::ExtensionIds { transport_cc: Some(3), ..Default::default() };
+        let mid = Mid::parse("v").unwrap();
+        let resends = vec![(96, 97)];
+        LineConfig { mid, kind: Kind::Video, ssrc: 5, rtx: Some(6), resends, extensions, cname: "c".into() }
+    }
+
+    #[test]
+    fn who_only_sends_is_asked_for_key_frames_before_anything_was_sent_to_it() {
+        let (mut sender, slot) = sender(Instant::now());
+        slot.set(keys()).unwrap();
+        let provider = from_feature_flags();
+        // The engine asks for a key frame of stream 77.
+        let request = [0x81, 206, 0, 2, 0, 0, 0, 9, 0, 0, 0, 77];
+        let mut sealed = Vec::new();
+        Srtp::new(&provider, &keys()).unwrap().seal_rtcp(&request, &mut sealed).unwrap();
+        sender.take_over(&sealed);
+        let mut client = Srtp::new(&provider, &Keys { active: true, ..keys() }).unwrap();
+        let mut opened = Vec::new();
+        client.open_rtcp(&drained(&mut sender)[0], &mut opened).unwrap();
+        assert_eq!(opened, request);
+    }
+
+    #[test]
+    fn a_probe_that_nothing_fills_is_given_up() {
+        let now = Instant::now();
+        for keyed in [false, true] {
+            let (mut sender, slot) = sender(now);
+            if keyed {
+                slot.set(keys()).unwrap();
+                assert!(sender.is_keyed());
+            }
+            sender.learn(vec![video()]);
+            sender.want(5_000);
+            sender.look(now);
+            assert!(sender.probing.is_some(), "more is wanted than is known to pass");
+            sender.tick(now);
+            assert!(sender.probing.is_none());
+            assert!(sender.next_at() > now, "no turn after turn without time passing");
+        }
     }
 }

@@ -31,6 +31,8 @@ use str0m::{
 const CHANNEL_LOW: usize = 32 * 1024;
 /// Header extension id of the dependency descriptor, until a client's offer has another.
 const DESCRIPTOR_ID: u8 = 12;
+/// Timers that are due at once wait so long: a probe's packets leave a few at a time, and never keep a thread to themselves.
+const SENDER_STEP: Duration = Duration::from_micros(500);
 /// Turns of the engine without a datagram or event after which it must wait for the next wake-up.
 const MAX_IDLE_TURNS: usize = 200;
 
@@ -223,7 +225,7 @@ impl Connection for Str0mConnection {
             return Ok(Output::Happening(Happening::Estimate(rate)));
         }
         if let Some(at) = self.engine_at {
-            return Ok(Output::Idle(at.min(self.sender.next_at()).max(now)));
+            return Ok(Output::Idle(at.min(self.sender.next_at().max(now + SENDER_STEP)).max(now)));
         }
         for _ in 0..MAX_IDLE_TURNS {
             let rtc = &mut self.rtc;
@@ -231,7 +233,7 @@ impl Connection for Str0mConnection {
                 str0m::Output::Timeout(at) if at <= now => self.tick(now)?,
                 str0m::Output::Timeout(at) => {
                     self.engine_at = Some(at);
-                    return Ok(Output::Idle(at.min(self.sender.next_at()).max(now)));
+                    return Ok(Output::Idle(at.min(self.sender.next_at().max(now + SENDER_STEP)).max(now)));
                 }
                 str0m::Output::Transmit(transmit) => {
                     let (destination, datagram) = (transmit.destination, Vec::from(transmit.contents));
