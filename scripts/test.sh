@@ -47,8 +47,20 @@ summary_cargo() {
 summary_tail() { tail -n 24 "$1" | sed 's/^/   /'; }
 
 run_build() { cargo build --workspace --bins --locked && npm --prefix web run build; }
-# The same selection of packages as the other stages, so that nothing is compiled with other features.
-run_live() { CHROOM_TEST_NODE="$CARGO_TARGET_DIR/debug/chroom-node" cargo test --workspace --locked --test live -- --ignored; }
+# The same selection of packages as the other stages, so that nothing is compiled with other features. The tests mostly wait for blocks of
+# nodes of their own: all crates' run at the same time.
+run_live() {
+    local programs program pid pids=() failed=0
+    programs=$(cargo test --workspace --locked --test live --no-run --message-format json-render-diagnostics |
+        node -e 'let t="";process.stdin.on("data",d=>t+=d).on("end",()=>{for(const l of t.split("\n").filter(Boolean)){const m=JSON.parse(l);if(m.target?.name==="live"&&m.executable)console.log(m.executable)}})') || return 1
+    [ -n "$programs" ] || return 1
+    for program in $programs; do
+        CHROOM_TEST_NODE="$CARGO_TARGET_DIR/debug/chroom-node" "$program" --ignored &
+        pids+=($!)
+    done
+    for pid in "${pids[@]}"; do wait "$pid" || failed=1; done
+    return $failed
+}
 run_web() { npm --prefix web run lint && npm --prefix web test; }
 run_e2e() { CHROOM_BIN_DIR="$CARGO_TARGET_DIR/debug" npm --prefix e2e test; }
 
