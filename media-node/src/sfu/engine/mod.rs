@@ -1,8 +1,8 @@
 //! The port to the WebRTC engine.
 //!
-//! The engine is everything of one peer connection that isn't routing: ICE, DTLS, SRTP, RTP reception with NACK, RTX,
-//! congestion feedback, pacing, SCTP. [`peer`] wraps str0m; nothing outside this folder knows it, so that an egress of our
-//! own can come in its place. A connection does no I/O: datagrams and the time go in, [`Output`]s come out.
+//! The engine is everything of one peer connection that isn't routing: ICE, DTLS, SRTP, RTP reception with NACK, RTX and congestion
+//! feedback, SCTP; and, from the egress beside it ([`super::egress`]), what leaves. [`peer`] joins str0m and the egress; nothing outside this
+//! folder knows str0m. A connection does no I/O: datagrams and the time go in, [`Output`]s come out.
 
 mod descriptor;
 mod offer;

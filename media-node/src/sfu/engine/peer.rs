@@ -1,4 +1,4 @@
-//! The engine on str0m, in RTP mode: it decrypts, repairs and paces, and leaves packets as they are.
+//! The engine on str0m, in RTP mode: it decrypts and repairs what comes in; what goes out over SRTP is the egress's.
 
 use super::{AcceptError, Connection, Engine, Fault, Happening, Line, LineKind, Offer, Output, descriptor, opus};
 use crate::sfu::{
