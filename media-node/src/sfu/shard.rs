@@ -36,6 +36,8 @@ use tokio::sync::broadcast;
 
 const SOCKET: Token = Token(0);
 const WAKE: Token = Token(1);
+/// Datagrams that are taken in before what they cause leaves, as long as more are there.
+const UNSENT: usize = 64;
 /// Batches that are read before timers get their turn.
 const BATCHES_PER_TURN: usize = 8;
 /// Datagrams of other shards' sockets that are taken in before timers get their turn.
@@ -368,19 +370,25 @@ impl<E: Engine> Shard<E> {
 
     /// Reads what the socket has. Whether there may be more.
     fn receive(&mut self) -> bool {
+        let mut unsent = 0;
         for _ in 0..BATCHES_PER_TURN {
             match self.socket.receive() {
                 Ok(Some(received)) => {
                     let now = Instant::now();
                     for (source, datagram) in received.datagrams() {
+                        unsent += 1;
                         self.socket.traffic.received += 1;
                         self.socket.traffic.received_bytes += datagram.len() as u64;
                         self.datagram(now, source, datagram, None);
                     }
                     self.socket.recycle(received);
-                    self.drain_dirty(now);
-                    self.socket.flush();
-                    self.wake_cascade();
+                    // A frame's packets follow each other: what is for one client leaves together.
+                    if unsent >= UNSENT {
+                        unsent = 0;
+                        self.drain_dirty(now);
+                        self.socket.flush();
+                        self.wake_cascade();
+                    }
                 }
                 Ok(None) => return false,
                 Err(error) => {
@@ -625,8 +633,7 @@ impl<E: Engine> Shard<E> {
                 Ok(Output::Idle(_)) | Err(_) => break,
             }
         }
-        let socket = &mut self.socket;
-        slot.connection.flush(&mut |to, datagram| socket.send(to, datagram));
+        slot.connection.flush(now, &mut self.socket);
     }
 
     /// Lets connections send what others gave them, until none has anything left.
@@ -635,7 +642,7 @@ impl<E: Engine> Shard<E> {
             let Self { connections, socket, .. } = self;
             if let Some(slot) = connections.get_mut(key) {
                 slot.has_media = false;
-                slot.connection.flush(&mut |to, datagram| socket.send(to, datagram));
+                slot.connection.flush(now, socket);
             }
         }
         while let Some(key) = self.connections.dirty.pop() {
@@ -654,7 +661,7 @@ impl<E: Engine> Shard<E> {
                 Ok(Output::Happening(happening)) => self.happened(now, key, happening),
                 Ok(Output::Idle(at)) => {
                     let socket = &mut self.socket;
-                    slot.connection.flush(&mut |to, datagram| socket.send(to, datagram));
+                    slot.connection.flush(now, socket);
                     slot.deadline = at;
                     // One live timer per connection: a later deadline waits until the earlier timer fires.
                     if slot.scheduled.is_none_or(|scheduled| at < scheduled) {
@@ -676,6 +683,7 @@ impl<E: Engine> Shard<E> {
         match happening {
             Happening::Packet(packet) => router.packet(now, key, &packet, out),
             Happening::Connected => router.connected(now, key, out),
+            Happening::Ready => router.ready(now, key, out),
             Happening::Lost => router.consent(now, key, false),
             Happening::Regained => router.consent(now, key, true),
             Happening::Closed => self.close(now, key, CloseReason::ClientClosed),

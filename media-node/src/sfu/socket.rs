@@ -1,6 +1,6 @@
 //! The UDP socket of a shard: datagrams in and out in batches, by the kernel's segmentation offloads where it has them.
 
-use super::fault::EgressLoss;
+use super::{engine::Exit, fault::EgressLoss};
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::{
@@ -10,8 +10,8 @@ use std::{
 
 /// Socket buffers, in bytes: 50 ms of a gigabit.
 const SOCKET_BUFFER: usize = 6 * 1024 * 1024;
-/// Largest UDP payload.
-const MAX_SEND: usize = 65_000;
+/// Most bytes of a batch: the largest UDP payload, less a datagram.
+const MAX_SEND: usize = 63_500;
 
 /// Opens a shard's socket; several may share the address.
 pub fn bind(address: SocketAddr, shared: bool) -> io::Result<std::net::UdpSocket> {
@@ -49,6 +49,8 @@ pub struct BatchSocket {
     segments: usize,
     out: Vec<u8>,
     out_to: Option<SocketAddr>,
+    /// Where the datagram begins that is being written.
+    out_begin: usize,
     out_segment: usize,
     out_count: usize,
     /// A shorter datagram ends a batch.
@@ -83,6 +85,7 @@ impl BatchSocket {
             segments,
             out: Vec::with_capacity(MAX_SEND),
             out_to: None,
+            out_begin: 0,
             out_segment: 0,
             out_count: 0,
             out_ended: false,
@@ -129,61 +132,88 @@ impl BatchSocket {
 
     /// Sends a datagram, at the latest on [`BatchSocket::flush`].
     pub fn send(&mut self, to: SocketAddr, datagram: &[u8]) {
-        if self.loss.as_mut().is_some_and(|loss| loss.drops(datagram)) {
-            self.traffic.injected += 1;
-            return;
-        }
-        let joins = self.out_to == Some(to)
-            && !self.out_ended
-            && datagram.len() <= self.out_segment
-            && self.out_count < self.segments
-            && self.out.len() + datagram.len() <= MAX_SEND;
-        if !joins {
-            self.flush();
-            self.out_to = Some(to);
-            self.out_segment = datagram.len();
-        }
-        self.out_ended = datagram.len() < self.out_segment;
-        self.out.extend_from_slice(datagram);
-        self.out_count += 1;
+        self.begin(to).extend_from_slice(datagram);
+        self.end();
     }
 
     /// Hands what is batched to the kernel.
     pub fn flush(&mut self) {
-        let Some(destination) = self.out_to.take() else { return };
-        let transmit = Transmit {
-            destination,
-            ecn: None,
-            contents: &self.out,
-            segment_size: (self.out_count > 1).then_some(self.out_segment),
-            src_ip: None,
-        };
+        let whole = self.out.len();
+        self.transmit(whole);
+        self.out.clear();
+        self.out_to = None;
+    }
+
+    /// Hands the first `length` bytes to the kernel: the datagrams that are counted.
+    fn transmit(&mut self, length: usize) {
+        let count = std::mem::take(&mut self.out_count);
+        self.out_ended = false;
+        let (Some(destination), Some(contents)) = (self.out_to, self.out.get(..length)) else { return };
+        if count == 0 {
+            return;
+        }
+        let segment_size = (count > 1).then_some(self.out_segment);
+        let transmit = Transmit { destination, ecn: None, contents, segment_size, src_ip: None };
         match self.state.try_send(UdpSockRef::from(&self.socket), &transmit) {
             Ok(()) => {
-                self.traffic.sent += self.out_count as u64;
-                self.traffic.sent_bytes += self.out.len() as u64;
+                self.traffic.sent += count as u64;
+                self.traffic.sent_bytes += length as u64;
             }
             // Some devices cannot segment; quinn-udp notes it, and the batch goes out one by one.
-            Err(_) if self.out_count > self.state.max_gso_segments() => {
+            Err(_) if count > self.state.max_gso_segments() => {
                 self.segments = self.state.max_gso_segments();
-                self.send_singly(destination);
+                self.send_singly(destination, length);
             }
             Err(error) => {
-                self.traffic.refused += self.out_count as u64;
+                self.traffic.refused += count as u64;
                 if error.kind() != io::ErrorKind::WouldBlock {
                     tracing::debug!(%error, "datagrams refused by the kernel");
                 }
             }
         }
-        self.out.clear();
-        self.out_count = 0;
-        self.out_ended = false;
+    }
+}
+
+impl Exit for BatchSocket {
+    fn begin(&mut self, to: SocketAddr) -> &mut Vec<u8> {
+        let joins =
+            self.out_to == Some(to) && !self.out_ended && self.out_count < self.segments && self.out.len() <= MAX_SEND;
+        if !joins {
+            self.flush();
+            self.out_to = Some(to);
+        }
+        self.out_begin = self.out.len();
+        &mut self.out
+    }
+
+    fn end(&mut self) {
+        let begin = self.out_begin;
+        let datagram = self.out.get(begin..).unwrap_or_default();
+        let length = datagram.len();
+        if length == 0 {
+            return;
+        }
+        if self.loss.as_mut().is_some_and(|loss| loss.drops(datagram)) {
+            self.traffic.injected += 1;
+            self.out.truncate(begin);
+            return;
+        }
+        if self.out_count > 0 && length > self.out_segment {
+            // Segments of one send are of one size: those before leave first.
+            self.transmit(begin);
+            self.out.drain(..begin);
+        }
+        if self.out_count == 0 {
+            self.out_segment = length;
+        }
+        self.out_ended = length < self.out_segment;
+        self.out_count += 1;
     }
 }
 
 impl BatchSocket {
-    fn send_singly(&mut self, destination: SocketAddr) {
-        for datagram in self.out.chunks(self.out_segment.max(1)) {
+    fn send_singly(&mut self, destination: SocketAddr, length: usize) {
+        for datagram in self.out.get(..length).unwrap_or_default().chunks(self.out_segment.max(1)) {
             let transmit = Transmit { destination, ecn: None, contents: datagram, segment_size: None, src_ip: None };
             match self.state.try_send(UdpSockRef::from(&self.socket), &transmit) {
                 Ok(()) => {
@@ -227,7 +257,7 @@ mod tests {
         let (from, to) = (a.local_addr().unwrap(), b.local_addr().unwrap());
         let mut sender = BatchSocket::new(a, None).unwrap();
         let mut receiver = BatchSocket::new(b, None).unwrap();
-        let sizes = [1_000, 1_000, 1_000, 700, 900, 900, 20];
+        let sizes = [1_000, 1_000, 1_000, 700, 900, 900, 20, 30, 40];
         for (index, size) in sizes.iter().enumerate() {
             sender.send(to, &vec![index as u8; *size]);
         }
@@ -244,6 +274,6 @@ mod tests {
         }
         let expected: Vec<_> = sizes.iter().enumerate().map(|(index, size)| (index as u8, *size)).collect();
         assert_eq!(got, expected);
-        assert_eq!(sender.traffic.sent, 7);
+        assert_eq!(sender.traffic.sent, 9);
     }
 }

@@ -3,14 +3,11 @@
 use super::{
     header::Header,
     once::Once,
+    outgoing::Outgoing,
     resend::{History, Kept},
     rtcp::{ReportBlock, SenderInfo},
 };
-use crate::sfu::{
-    codec::Rewritten,
-    id::Mid,
-    packet::{Forward, Kind},
-};
+use crate::sfu::{codec::Rewritten, id::Mid, packet::Kind};
 use std::time::{Duration, Instant};
 
 /// Packets that name their m-line: a client that demultiplexes by it (RFC 9143) has learnt the SSRC by then.
@@ -124,48 +121,40 @@ impl Line {
     }
 
     /// Takes a packet to be sent; `None` if its number was used before.
-    pub fn take<'a>(&mut self, forward: &Forward<'a>) -> Option<Written<'a>> {
-        let Forward { payload_type, numbers, marker, payload, descriptor, packet, .. } = *forward;
-        if !self.once.take(numbers.seq) {
+    pub fn take<'a>(&mut self, now: Instant, packet: &'a Outgoing) -> Option<Written<'a>> {
+        if !self.once.take(packet.seq) {
             return None;
         }
-        self.first.get_or_insert(numbers.seq);
+        self.first.get_or_insert(packet.seq);
         self.packets = self.packets.wrapping_add(1);
-        self.octets = self.octets.wrapping_add(payload.len() as u32);
-        self.mark =
-            Some(Mark { at: packet.arrival, timestamp: numbers.timestamp, clock_rate: packet.format.clock_rate });
-        if self.config.kind == Kind::Video && self.config.rtx.is_some() {
-            self.history.keep(Kept {
-                seq: numbers.seq,
-                timestamp: numbers.timestamp,
-                payload_type,
-                marker,
-                payload: payload.clone(),
-                pictures: numbers.pictures,
-                turns: packet.quarter_turns,
-                descriptor: descriptor.cloned(),
-                sent: packet.arrival,
-            });
-        }
+        self.octets = self.octets.wrapping_add(packet.payload.len() as u32);
+        self.mark = Some(Mark { at: now, timestamp: packet.timestamp, clock_rate: packet.clock_rate });
         let header = Header {
-            payload_type,
-            marker,
+            payload_type: packet.payload_type,
+            marker: packet.marker,
             padding: false,
-            seq: numbers.seq as u16,
-            timestamp: numbers.timestamp,
+            seq: packet.seq as u16,
+            timestamp: packet.timestamp,
             ssrc: self.config.ssrc,
         };
         Some(Written {
             ssrc: self.config.ssrc,
-            index: numbers.seq,
+            index: packet.seq,
             header,
-            payload,
-            pictures: numbers.pictures,
+            payload: &packet.payload,
+            pictures: packet.pictures,
             original: None,
-            level: packet.audio_level.map(|level| level & 0x7F | u8::from(packet.voice.unwrap_or_default()) << 7),
-            turns: packet.quarter_turns,
-            descriptor: descriptor.map(|raw| raw.as_bytes()),
+            level: packet.level,
+            turns: packet.turns,
+            descriptor: packet.descriptor.as_ref().map(|raw| raw.as_bytes()),
         })
+    }
+
+    /// Keeps a packet that was sent, if the client may ask for it.
+    pub fn keep(&mut self, now: Instant, packet: Outgoing) {
+        if self.config.kind == Kind::Video && self.config.rtx.is_some() {
+            self.history.keep(now, packet.kept);
+        }
     }
 
     /// The packet that a client asks for again, on the stream of resends, if the line is allowed its bytes.

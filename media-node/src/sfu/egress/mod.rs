@@ -1,12 +1,13 @@
 //! An egress of our own: what leaves for clients over SRTP, beside the engine, which keeps ICE, DTLS, SCTP and what comes in.
 //!
-//! A forwarded packet takes a header of its own, one pass of the cipher into the batch that leaves, and an entry among the packets that may
-//! be asked for again; no allocation, no copy besides the cipher's. `docs/egress.md` has the whole way.
+//! A forwarded packet takes a header of its own, one pass of the cipher straight into the batch that leaves, and an entry among the packets
+//! that may be asked for again; no allocation, no copy besides the cipher's. `docs/egress.md` has the whole way.
 
 mod header;
 mod keys;
 mod line;
 mod once;
+mod outgoing;
 mod probing;
 mod resend;
 mod rtcp;
@@ -16,4 +17,4 @@ mod srtp;
 
 pub use keys::{KeySlot, take_slot, tapped};
 pub use line::{ExtensionIds, LineConfig};
-pub use sender::Sender;
+pub use sender::{Received, Sender};

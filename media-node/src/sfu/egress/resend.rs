@@ -20,33 +20,42 @@ const BURST: u64 = 64 * 1024;
 /// A packet is resent at most once in so long if the round-trip time is not known.
 const DEFAULT_SPACING: Duration = Duration::from_millis(30);
 
-/// A packet as it was sent.
+/// A packet as it was sent: a cache line, since each forwarded packet writes one.
 #[derive(Clone, Debug)]
 pub struct Kept {
+    /// The publisher's payload.
+    pub payload: Arc<[u8]>,
+    /// The dependency descriptor that this receiver has.
+    pub descriptor: Option<Arc<RawDescriptor>>,
     /// Extended sequence number.
     pub seq: u64,
     /// Timestamp.
     pub timestamp: u32,
+    /// What this receiver has otherwise in the payload.
+    pub pictures: Rewritten,
     /// Payload type.
     pub payload_type: u8,
     /// Marker bit.
     pub marker: bool,
-    /// The publisher's payload.
-    pub payload: Arc<[u8]>,
-    /// What this receiver has otherwise in it.
-    pub pictures: Rewritten,
     /// How the picture is to be turned, in quarter turns clockwise.
     pub turns: Option<u8>,
-    /// The dependency descriptor that this receiver has.
-    pub descriptor: Option<Arc<RawDescriptor>>,
-    /// When it was sent first.
-    pub sent: Instant,
+}
+
+/// Milliseconds since the history's first packet, which come around after seven weeks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Moment(u32);
+
+impl Moment {
+    fn until(self, later: Self) -> Duration {
+        Duration::from_millis(later.0.wrapping_sub(self.0).into())
+    }
 }
 
 #[derive(Debug)]
 struct Place {
     kept: Kept,
-    resent: Option<Instant>,
+    sent: Moment,
+    resent: Option<Moment>,
 }
 
 /// The packets of one stream.
@@ -55,6 +64,7 @@ pub struct History {
     places: Vec<Option<Place>>,
     highest: Option<u64>,
     budget: u64,
+    began: Option<Instant>,
 }
 
 impl History {
@@ -63,29 +73,34 @@ impl History {
         self.places.len().checked_sub(1).map(|mask| seq as usize & mask)
     }
 
-    /// Keeps a packet that is being sent.
-    pub fn keep(&mut self, kept: Kept) {
+    fn moment(&mut self, now: Instant) -> Moment {
+        let began = *self.began.get_or_insert(now);
+        Moment(now.saturating_duration_since(began).as_millis() as u32)
+    }
+
+    /// Keeps a packet that is sent now.
+    pub fn keep(&mut self, now: Instant, kept: Kept) {
+        let sent = self.moment(now);
         let bytes = kept.payload.len() as u64;
         self.budget = (self.budget + bytes * SHARE_PERCENT / 100).min(BURST);
         if self.places.is_empty() {
             self.places.resize_with(FIRST_PLACES, || None);
             self.budget = BURST;
         }
-        while self.places.len() < MOST_PLACES && self.is_needed(&kept) {
+        while self.places.len() < MOST_PLACES && self.is_needed(kept.seq, sent) {
             self.grow();
         }
         self.highest = Some(self.highest.map_or(kept.seq, |highest| highest.max(kept.seq)));
         let slot = self.slot(kept.seq);
         if let Some(place) = slot.and_then(|slot| self.places.get_mut(slot)) {
-            *place = Some(Place { kept, resent: None });
+            *place = Some(Place { kept, sent, resent: None });
         }
     }
 
     /// Whether the place of a new packet has one that may still be asked for.
-    fn is_needed(&self, new: &Kept) -> bool {
-        let place = self.slot(new.seq).and_then(|slot| self.places.get(slot)?.as_ref());
-        place
-            .is_some_and(|place| place.kept.seq != new.seq && new.sent.saturating_duration_since(place.kept.sent) < AGE)
+    fn is_needed(&self, seq: u64, now: Moment) -> bool {
+        let place = self.slot(seq).and_then(|slot| self.places.get(slot)?.as_ref());
+        place.is_some_and(|place| place.kept.seq != seq && place.sent.until(now) < AGE)
     }
 
     fn grow(&mut self) {
@@ -109,16 +124,17 @@ impl History {
         allow: impl FnOnce(u16) -> bool,
     ) -> Option<&Kept> {
         let highest = self.highest?;
+        let now = self.moment(now);
         let behind = (highest as u16).wrapping_sub(seq);
         let seq = highest.checked_sub(behind.into())?;
         let slot = self.slot(seq)?;
         let place = self.places.get_mut(slot)?.as_mut()?;
         let bytes = place.kept.payload.len() as u64;
-        if place.kept.seq != seq || now.saturating_duration_since(place.kept.sent) > AGE || bytes > self.budget {
+        if place.kept.seq != seq || place.sent.until(now) > AGE || bytes > self.budget {
             return None;
         }
         let spacing = rtt.unwrap_or(DEFAULT_SPACING);
-        if place.resent.is_some_and(|resent| now.saturating_duration_since(resent) < spacing) {
+        if place.resent.is_some_and(|resent| resent.until(now) < spacing) {
             return None;
         }
         if !allow(u16::try_from(bytes).unwrap_or(u16::MAX)) {
@@ -140,7 +156,12 @@ impl History {
 mod tests {
     use super::*;
 
-    fn kept(seq: u64, sent: Instant) -> Kept {
+    #[test]
+    fn a_kept_packet_takes_little() {
+        assert!(size_of::<Option<Place>>() <= 72, "{}", size_of::<Option<Place>>());
+    }
+
+    fn kept(seq: u64) -> Kept {
         Kept {
             seq,
             timestamp: 0,
@@ -150,7 +171,6 @@ mod tests {
             pictures: Rewritten::default(),
             turns: None,
             descriptor: None,
-            sent,
         }
     }
 
@@ -159,7 +179,7 @@ mod tests {
         let now = Instant::now();
         let mut history = History::default();
         for seq in 65_500..65_600 {
-            history.keep(kept(seq, now));
+            history.keep(now, kept(seq));
         }
         for seq in [65_500u64, 65_535, 65_536, 65_599] {
             assert_eq!(history.ask(now, seq as u16, None, |_| true).map(|kept| kept.seq), Some(seq));
@@ -173,18 +193,18 @@ mod tests {
         let start = Instant::now();
         let mut history = History::default();
         for seq in 0..300 {
-            history.keep(kept(seq, start));
+            history.keep(start, kept(seq));
         }
         assert!(history.ask(start, 0, None, |_| true).is_some());
         for seq in 300..5_000 {
-            history.keep(kept(seq, start));
+            history.keep(start, kept(seq));
         }
         assert_eq!(history.places.len(), MOST_PLACES);
         assert!(history.ask(start, 5_000 - 1_025, None, |_| true).is_none());
         assert!(history.ask(start, 5_000 - 1_024, None, |_| true).is_some());
         let mut slow = History::default();
         for seq in 0..5_000u64 {
-            slow.keep(kept(seq, start + Duration::from_millis(50 * seq)));
+            slow.keep(start + Duration::from_millis(50 * seq), kept(seq));
         }
         assert_eq!(slow.places.len(), FIRST_PLACES, "those before are too old to be asked for");
     }
@@ -193,7 +213,7 @@ mod tests {
     fn the_same_packet_goes_once_in_a_round_trip_and_not_after_two_seconds() {
         let start = Instant::now();
         let mut history = History::default();
-        history.keep(kept(7, start));
+        history.keep(start, kept(7));
         let rtt = Some(Duration::from_millis(100));
         let at = |ms| start + Duration::from_millis(ms);
         assert!(history.ask(at(10), 7, rtt, |_| true).is_some());
@@ -207,12 +227,12 @@ mod tests {
         let now = Instant::now();
         let mut history = History::default();
         for seq in 0..1_000 {
-            history.keep(kept(seq, now));
+            history.keep(now, kept(seq));
         }
         let granted = (0..1_000).filter(|seq| history.ask(now, *seq, None, |_| true).is_some()).count();
         assert_eq!(granted, BURST as usize / 1_000, "what had gathered");
         for seq in 1_000..1_010 {
-            history.keep(kept(seq, now));
+            history.keep(now, kept(seq));
         }
         let granted = (500..1_010).filter(|seq| history.ask(now, *seq, None, |_| true).is_some()).count();
         assert_eq!(granted, 4, "40 % of ten more");

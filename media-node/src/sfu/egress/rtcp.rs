@@ -87,12 +87,18 @@ fn block(bytes: &[u8]) -> Option<ReportBlock> {
     })
 }
 
-/// Reads an opened compound packet; what is not of interest, or malformed, is passed over.
-pub fn read<'a>(compound: &'a [u8], mut take: impl FnMut(Feedback<'a>)) {
+/// Reads an opened compound packet; what is not of interest, or malformed, is passed over. Whether that was all of it: otherwise the engine
+/// has something to read in it, too.
+pub fn read<'a>(compound: &'a [u8], mut take: impl FnMut(Feedback<'a>)) -> bool {
+    let mut all = true;
     for (kind, count, packet) in packets(compound) {
         let head = match kind {
-            SENDER_REPORT => SENDER_HEAD,
+            SENDER_REPORT => {
+                all = false;
+                SENDER_HEAD
+            }
             RECEIVER_REPORT => RECEIVER_HEAD,
+            DESCRIPTION => continue,
             TRANSPORT_FEEDBACK if count == NACK => {
                 if let (Some(ssrc), Some(pairs)) = (word(packet, 8), packet.get(12..)) {
                     take(Feedback::Nack { ssrc, pairs });
@@ -111,11 +117,15 @@ pub fn read<'a>(compound: &'a [u8], mut take: impl FnMut(Feedback<'a>)) {
                 }
                 continue;
             }
-            _ => continue,
+            _ => {
+                all = false;
+                continue;
+            }
         };
         let blocks = packet.get(head..).unwrap_or_default().chunks_exact(BLOCK).take(count.into());
         blocks.filter_map(block).for_each(|block| take(Feedback::Report(block)));
     }
+    all
 }
 
 /// The sequence numbers that the pairs of a NACK name.

@@ -16,10 +16,6 @@ pub struct Seal<'a> {
     pub header: &'a mut Vec<u8>,
     /// The same.
     pub payload: &'a mut Vec<u8>,
-    /// Takes the sealed packet.
-    pub ready: &'a mut Vec<u8>,
-    /// Takes where it ends.
-    pub ends: &'a mut Vec<usize>,
     /// The next transport-wide number.
     pub transport_seq: &'a mut u16,
     /// Is told what leaves.
@@ -33,8 +29,8 @@ pub struct Seal<'a> {
 }
 
 impl Seal<'_> {
-    /// Seals a packet with what it takes along; `named` is its m-line while the client learns the SSRC.
-    pub fn packet(&mut self, written: &Written<'_>, ids: &ExtensionIds, named: Option<Mid>) {
+    /// Seals a packet with what it takes along, at the end of `out`; `named` is its m-line while the client learns the SSRC.
+    pub fn packet(&mut self, written: &Written<'_>, ids: &ExtensionIds, named: Option<Mid>, out: &mut Vec<u8>) {
         let seq = *self.transport_seq;
         let transport = seq.to_be_bytes();
         let (level, turns) = (written.level.map(|level| [level]), written.turns.map(|turns| [turns & 3]));
@@ -66,13 +62,12 @@ impl Seal<'_> {
             }
             &*self.payload
         };
-        let begin = self.ready.len();
-        if let Err(error) = self.srtp.seal_rtp(self.header, payload, written.ssrc, written.index, self.ready) {
+        let begin = out.len();
+        if let Err(error) = self.srtp.seal_rtp(self.header, payload, written.ssrc, written.index, out) {
             tracing::debug!(%error, "a packet is not sent");
             return;
         }
-        self.ends.push(self.ready.len());
-        let bytes = self.ready.len() - begin;
+        let bytes = out.len() - begin;
         let size = u16::try_from(bytes).unwrap_or(u16::MAX);
         if ids.transport_cc.is_some() {
             *self.transport_seq = seq.wrapping_add(1);

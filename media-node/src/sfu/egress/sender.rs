@@ -3,6 +3,7 @@
 use super::{
     keys::KeySlot,
     line::{Line, LineConfig},
+    outgoing::{self, Outgoing},
     probing::Probing,
     rtcp::{self, Feedback},
     seal::Seal,
@@ -10,12 +11,13 @@ use super::{
 };
 use crate::sfu::{
     congestion::{Config, Controller, Feedback as Arrivals, Rate, Resends},
-    engine::PathReport,
+    engine::{Exit, PathReport},
     id::Mid,
     packet::Forward,
 };
 use rand::Rng;
 use std::{
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -34,6 +36,17 @@ const MAX_REPORT: usize = 1_100;
 const FIRST_ESTIMATE: Rate = Rate::kbps(1_500);
 /// Padding that leaves in one turn: timers are coarser than packets at high rates.
 const MAX_PADDING: usize = 32;
+
+/// What became of a datagram of SRTCP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Received {
+    /// It isn't authentic, or came before there were keys.
+    Unread,
+    /// It is the client's, and the engine has to read it as well.
+    Shared,
+    /// It is the client's, and all of it was about what this side sends.
+    Settled,
+}
 
 /// The sending side of one connection.
 #[derive(Debug)]
@@ -59,7 +72,9 @@ pub struct Sender {
     rtt: Option<Duration>,
     expected: u64,
     lost: u64,
-    /// Sealed datagrams that wait to be drained, one after another, and where each ends.
+    /// Media that waits to be sealed.
+    queue: Vec<Outgoing>,
+    /// Reports, resends and padding: sealed datagrams that wait to be drained, one after another, and where each ends.
     ready: Vec<u8>,
     ends: Vec<usize>,
     /// Kept between packets, so that none allocates.
@@ -91,6 +106,7 @@ impl Sender {
             rtt: None,
             expected: 0,
             lost: 0,
+            queue: Vec::new(),
             ready: Vec::new(),
             ends: Vec::new(),
             header: Vec::new(),
@@ -138,36 +154,29 @@ impl Sender {
         self.srtp.is_some()
     }
 
-    /// Sends a media packet.
+    /// Takes a media packet, to leave with the next [`Sender::drain`].
     pub fn forward(&mut self, forward: &Forward<'_>) {
-        if !self.is_keyed() {
+        if self.queue.len() >= outgoing::MOST {
+            tracing::debug!(mid = %forward.mid, "too much waits for one client: a packet is not sent");
             return;
         }
-        let ntp = self.ntp_at(forward.packet.arrival);
-        let now = forward.packet.arrival;
-        let Self { srtp: Some(srtp), lines, header, payload, ready, ends, transport_seq, controller, probing, .. } =
-            self
-        else {
-            return;
-        };
-        let Some(line) = lines.iter_mut().find(|line| line.config.mid == forward.mid) else { return };
-        let (ids, named) = (line.config.extensions, line.is_new().then_some(line.config.mid));
-        let Some(written) = line.take(forward) else { return };
-        let mut seal = Seal { srtp, header, payload, ready, ends, transport_seq, controller, probing, now, ntp };
-        seal.packet(&written, &ids, named);
+        if let Some(ssrc) = self.ssrc(forward.mid) {
+            self.queue.push(Outgoing::new(ssrc, forward));
+        }
     }
 
     /// Takes in a datagram of SRTCP from the client.
-    pub fn receive(&mut self, now: Instant, datagram: &[u8]) {
+    pub fn receive(&mut self, now: Instant, datagram: &[u8]) -> Received {
         if !self.is_keyed() {
-            return;
+            return Received::Unread;
         }
+        let mut received = Received::Unread;
         let mut compound = std::mem::take(&mut self.report);
         if let Some(srtp) = &mut self.srtp
             && srtp.open_rtcp(datagram, &mut compound).is_ok()
         {
             let middle = self.middle_of_ntp(now);
-            rtcp::read(&compound, |feedback| match feedback {
+            let all = rtcp::read(&compound, |feedback| match feedback {
                 Feedback::Report(block) => self.reported(now, &block, middle),
                 Feedback::Nack { ssrc, pairs } => self.repeat(now, ssrc, pairs),
                 Feedback::Arrivals(packet) => match Arrivals::parse(packet) {
@@ -179,8 +188,10 @@ impl Sender {
                 },
                 Feedback::Estimate(rate) => self.controller.on_remb(now, Rate::bps(rate)),
             });
+            received = if all { Received::Settled } else { Received::Shared };
         }
         self.report = compound;
+        received
     }
 
     /// What the line is taken to carry, in kb/s, if that changed since it was told last.
@@ -221,9 +232,9 @@ impl Sender {
                         *probing = None;
                         return;
                     };
-                    let mut seal =
-                        Seal { srtp, header, payload, ready, ends, transport_seq, controller, probing, now, ntp };
-                    seal.packet(&written, &ids, None);
+                    let mut seal = Seal { srtp, header, payload, transport_seq, controller, probing, now, ntp };
+                    seal.packet(&written, &ids, None, ready);
+                    note(ready, ends);
                 }
                 _ => return,
             }
@@ -267,10 +278,11 @@ impl Sender {
         let Some(line) = lines.iter_mut().find(|line| line.config.ssrc == ssrc) else { return };
         let ids = line.config.extensions;
         let named = line.is_new().then_some(line.config.mid);
-        let mut seal = Seal { srtp, header, payload, ready, ends, transport_seq, controller, probing, now, ntp };
+        let mut seal = Seal { srtp, header, payload, transport_seq, controller, probing, now, ntp };
         for seq in rtcp::missing(pairs).take(MAX_ASKED) {
             if let Some(written) = line.repeat(now, seq, rtt, |size| resends.take(now, rate, size)) {
-                seal.packet(&written, &ids, named);
+                seal.packet(&written, &ids, named, ready);
+                note(ready, ends);
             }
         }
     }
@@ -343,21 +355,36 @@ impl Sender {
         PathReport { expected: self.expected, lost: self.lost, rtt: self.rtt, jitter }
     }
 
-    /// Whether datagrams wait.
-    pub fn is_drained(&self) -> bool {
-        self.ends.is_empty()
-    }
-
-    /// Hands out the datagrams that wait, in order.
-    pub fn drain(&mut self, mut each: impl FnMut(&[u8])) {
+    /// Hands out all that waits, in order: reports and resends, then media, which is sealed on the way. Without a destination media is lost: it
+    /// would be late when there is one.
+    pub fn drain(&mut self, now: Instant, to: Option<SocketAddr>, exit: &mut dyn Exit) {
+        let Some(to) = to.filter(|_| self.is_keyed()) else {
+            self.queue.clear();
+            return;
+        };
         let mut start = 0;
         for end in self.ends.drain(..) {
             if let Some(datagram) = self.ready.get(start..end) {
-                each(datagram);
+                exit.begin(to).extend_from_slice(datagram);
+                exit.end();
             }
             start = end;
         }
         self.ready.clear();
+        let ntp = self.ntp_at(now);
+        let Self { srtp: Some(srtp), lines, queue, header, payload, transport_seq, controller, probing, .. } = self
+        else {
+            return;
+        };
+        let mut seal = Seal { srtp, header, payload, transport_seq, controller, probing, now, ntp };
+        for packet in queue.drain(..) {
+            let Some(line) = lines.iter_mut().find(|line| line.config.ssrc == packet.ssrc) else { continue };
+            let (ids, named) = (line.config.extensions, line.is_new().then_some(line.config.mid));
+            let Some(written) = line.take(now, &packet) else { continue };
+            seal.packet(&written, &ids, named, exit.begin(to));
+            exit.end();
+            line.keep(now, packet);
+        }
     }
 
     fn ntp_at(&self, now: Instant) -> u64 {
@@ -373,6 +400,13 @@ impl Sender {
 fn fixed_point(time: Duration) -> u64 {
     let fraction = (u64::from(time.subsec_nanos()) << 32) / 1_000_000_000;
     time.as_secs().wrapping_shl(32).wrapping_add(fraction)
+}
+
+/// Notes where a datagram ends, if there is a new one.
+fn note(ready: &[u8], ends: &mut Vec<usize>) {
+    if ends.last().copied().unwrap_or(0) < ready.len() {
+        ends.push(ready.len());
+    }
 }
 
 fn seal_report(srtp: &mut Srtp, report: &[u8], ready: &mut Vec<u8>, ends: &mut Vec<usize>) {
@@ -402,10 +436,22 @@ mod tests {
         (Sender::new(Arc::new(from_feature_flags()), slot.clone(), now, UNIX_EPOCH), slot)
     }
 
+    #[derive(Default)]
+    struct Drained(Vec<Vec<u8>>);
+
+    impl Exit for Drained {
+        fn begin(&mut self, _: SocketAddr) -> &mut Vec<u8> {
+            self.0.push(Vec::new());
+            self.0.last_mut().unwrap()
+        }
+
+        fn end(&mut self) {}
+    }
+
     fn drained(sender: &mut Sender) -> Vec<Vec<u8>> {
-        let mut all = Vec::new();
-        sender.drain(|datagram| all.push(datagram.to_vec()));
-        all
+        let mut exit = Drained::default();
+        sender.drain(Instant::now(), Some("127.0.0.1:9".parse().unwrap()), &mut exit);
+        exit.0
     }
 
     fn video() -> LineConfig {

@@ -56,6 +56,8 @@ pub struct PathReport {
 pub enum Happening {
     /// ICE, DTLS and SRTP are up.
     Connected,
+    /// The client has shown that its side is up, too, without sending media: by a report.
+    Ready,
     /// ICE lost consent.
     Lost,
     /// ICE has consent again.
@@ -87,6 +89,15 @@ pub enum Output {
     Happening(Happening),
     /// Nothing more for now; call [`Connection::tick`] at this time.
     Idle(Instant),
+}
+
+/// Where datagrams leave.
+pub trait Exit {
+    /// The buffer at whose end a datagram for `to` is to be written. What is in it already belongs to others.
+    fn begin(&mut self, to: SocketAddr) -> &mut Vec<u8>;
+
+    /// What was appended since is a datagram; if nothing was, there is none.
+    fn end(&mut self);
 }
 
 /// Makes connections. One per shard.
@@ -125,11 +136,11 @@ pub trait Connection {
     /// The payload type that the client expects for this format on its receiving m-line.
     fn payload_type(&self, mid: Mid, format: &Format) -> Option<u8>;
 
-    /// Sends a media packet: it is sealed at once, and waits for [`Connection::flush`]. Nothing else of the connection changes.
+    /// Takes a media packet, which waits for [`Connection::flush`]. Nothing else of the connection changes.
     fn forward(&mut self, forward: Forward<'_>);
 
-    /// Hands out what was forwarded, with the address that it is for.
-    fn flush(&mut self, send: &mut dyn FnMut(SocketAddr, &[u8]));
+    /// Seals what was forwarded, and sends it.
+    fn flush(&mut self, now: Instant, exit: &mut dyn Exit);
 
     /// Asks the client for a key frame.
     fn request_keyframe(&mut self, mid: Mid, rid: Option<Rid>);

@@ -1,9 +1,9 @@
 //! The engine on str0m, in RTP mode: it decrypts and repairs what comes in; what goes out over SRTP is the egress's.
 
-use super::{AcceptError, Connection, Engine, Fault, Happening, Line, LineKind, Offer, Output, descriptor, opus};
+use super::{AcceptError, Connection, Engine, Exit, Fault, Happening, Line, LineKind, Offer, Output, descriptor, opus};
 use crate::sfu::{
     codec::{Codec, Format, dependency::RawDescriptor},
-    egress::{self, ExtensionIds, LineConfig, Sender},
+    egress::{self, ExtensionIds, LineConfig, Received, Sender},
     id::{Mid, Rid},
     limits,
     packet::{Channel, Forward, Kind, Packet},
@@ -102,6 +102,9 @@ impl Engine for Str0m {
             sender,
             engine_at: None,
             destination: None,
+            spoke: false,
+            connected: false,
+            told: false,
             faulty: false,
         }
     }
@@ -143,6 +146,10 @@ pub struct Str0mConnection {
     engine_at: Option<Instant>,
     /// Where media goes: where the engine sends what is no STUN.
     destination: Option<SocketAddr>,
+    /// The client sent authentic reports: its side of the handshake is over. Told once.
+    spoke: bool,
+    connected: bool,
+    told: bool,
     faulty: bool,
 }
 
@@ -187,8 +194,12 @@ impl Connection for Str0mConnection {
         let local = self.local;
         let Ok(receive) = Receive::new(Protocol::Udp, source, local, datagram) else { return Ok(()) };
         if is_rtcp(datagram) {
-            // The engine reads it too: what publishers say of their own streams, and requests for key frames.
-            self.sender.receive(now, datagram);
+            let received = self.sender.receive(now, datagram);
+            self.spoke |= received != Received::Unread;
+            if received == Received::Settled {
+                return Ok(());
+            }
+            // The engine reads what publishers say of their own streams, and requests for key frames.
         }
         let rtc = self.wake();
         match guard(|| rtc.handle_input(Input::Receive(now, receive)))? {
@@ -223,6 +234,9 @@ impl Connection for Str0mConnection {
         }
         if let Some(rate) = self.sender.take_estimate() {
             return Ok(Output::Happening(Happening::Estimate(rate)));
+        }
+        if self.spoke && self.connected && !std::mem::replace(&mut self.told, true) {
+            return Ok(Output::Happening(Happening::Ready));
         }
         if let Some(at) = self.engine_at {
             return Ok(Output::Idle(at.min(self.sender.next_at().max(now + SENDER_STEP)).max(now)));
@@ -282,9 +296,8 @@ impl Connection for Str0mConnection {
         self.sender.forward(&forward);
     }
 
-    fn flush(&mut self, send: &mut dyn FnMut(SocketAddr, &[u8])) {
-        let Some(destination) = self.destination else { return };
-        self.sender.drain(|datagram| send(destination, datagram));
+    fn flush(&mut self, now: Instant, exit: &mut dyn Exit) {
+        self.sender.drain(now, self.destination, exit);
     }
 
     fn request_keyframe(&mut self, mid: Mid, rid: Option<Rid>) {
@@ -396,7 +409,10 @@ impl Str0mConnection {
 
     fn happening(&mut self, event: Event) -> Option<Happening> {
         match event {
-            Event::Connected => Some(Happening::Connected),
+            Event::Connected => {
+                self.connected = true;
+                Some(Happening::Connected)
+            }
             Event::IceConnectionStateChange(IceConnectionState::Disconnected) => Some(Happening::Lost),
             Event::IceConnectionStateChange(IceConnectionState::Connected | IceConnectionState::Completed) => {
                 Some(Happening::Regained)

@@ -286,7 +286,8 @@ struct Session {
 }
 
 /// How long media waits, after the handshake's end here, for a sign that it has ended at the client: what came sooner would be lost there.
-const READY_WAIT: Duration = Duration::from_secs(1);
+/// Clients that only receive may give none, and the handshake's last datagram is rarely lost.
+const READY_WAIT: Duration = Duration::from_millis(250);
 /// How often layers are chosen anew without cause.
 const CHOICE_INTERVAL: Duration = Duration::from_millis(500);
 /// How often publishers are told their limit.

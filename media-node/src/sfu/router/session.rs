@@ -82,7 +82,7 @@ impl Router {
     }
 
     /// The client has shown that its side is up: media may flow to it.
-    pub(super) fn ready(&mut self, now: Instant, key: SessionKey, out: &mut impl Outbox) {
+    pub fn ready(&mut self, now: Instant, key: SessionKey, out: &mut impl Outbox) {
         let Some(session) = self.sessions.get_mut(key.0) else { return };
         if session.connected.is_some() && !std::mem::replace(&mut session.ready, true) {
             self.choose(now, key, out);
