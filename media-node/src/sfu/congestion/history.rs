@@ -10,6 +10,8 @@ use std::{
 const FORGET: Duration = Duration::from_secs(5);
 /// How long a packet that was reported lost may still turn up in a later report.
 const LATE: Duration = Duration::from_secs(1);
+/// Packets from one look for what is too old to the next.
+const FORGET_EVERY: u16 = 64;
 /// Most packets that are remembered; feedback can't reach further back than half a turn of the sequence number.
 const CAPACITY: usize = MAX_PACKETS as usize;
 
@@ -66,7 +68,10 @@ pub struct History {
 impl History {
     /// Remembers a packet. Numbers grow; a few may be skipped.
     pub fn record(&mut self, sequence: u16, sent: Sent) {
-        self.forget(sent.at);
+        // Feedback makes room as it comes; without it, a look now and then will do.
+        if sequence % FORGET_EVERY == 0 {
+            self.forget(sent.at);
+        }
         let number = self.sequence.advance(sequence);
         let next = self.first + self.entries.len() as u64;
         if self.entries.is_empty() {

@@ -12,6 +12,8 @@ const FIRST_PLACES: usize = 64;
 const MOST_PLACES: usize = 1_024;
 /// How long a packet is worth asking for. A receiver's jitter buffer has given it up by then.
 const AGE: Duration = Duration::from_secs(2);
+/// How long a packet has its place for sure, if there are places: as long as one that was lost twice is asked for on a long way.
+const KEEP: Duration = Duration::from_secs(1);
 /// Share of a stream's bytes that may be resends, in percent. At 10 % loss, where lost resends are asked for again, 15 % are not enough;
 /// this still bounds what a client can make the node send.
 const SHARE_PERCENT: u64 = 40;
@@ -100,7 +102,7 @@ impl History {
     /// Whether the place of a new packet has one that may still be asked for.
     fn is_needed(&self, seq: u64, now: Moment) -> bool {
         let place = self.slot(seq).and_then(|slot| self.places.get(slot)?.as_ref());
-        place.is_some_and(|place| place.kept.seq != seq && place.sent.until(now) < AGE)
+        place.is_some_and(|place| place.kept.seq != seq && place.sent.until(now) < KEEP)
     }
 
     fn grow(&mut self) {
@@ -189,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn it_grows_to_what_two_seconds_take_and_no_further() {
+    fn it_grows_to_what_a_second_takes_and_no_further() {
         let start = Instant::now();
         let mut history = History::default();
         for seq in 0..300 {

@@ -4,9 +4,10 @@
 //! sends are drawn here and nowhere else; all SRTCP of this side, the engine's too, takes its index from one counter.
 
 use super::keys::Keys;
+use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, Algorithm, LessSafeKey, Nonce, UnboundKey};
 use str0m::crypto::{
-    AeadAes128Gcm, AeadAes128GcmCipher, AeadAes256Gcm, AeadAes256GcmCipher, Aes128CmSha1_80, Aes128CmSha1_80Cipher,
-    CryptoProvider, Sha1HmacProvider, SrtpProvider, dtls::SrtpProfile,
+    AeadAes128Gcm, AeadAes256Gcm, Aes128CmSha1_80, Aes128CmSha1_80Cipher, CryptoProvider, Sha1HmacProvider,
+    SrtpProvider, dtls::SrtpProfile,
 };
 
 /// Bytes of an SRTCP packet that stay in clear: header and first SSRC.
@@ -90,9 +91,16 @@ impl Master<'_> {
 /// A session key with its salt.
 #[derive(Debug)]
 enum Cipher {
-    Gcm128 { salt: [u8; 12], cipher: Box<dyn AeadAes128GcmCipher> },
-    Gcm256 { salt: [u8; 12], cipher: Box<dyn AeadAes256GcmCipher> },
-    Counter { salt: [u8; 14], tag_key: [u8; 20], cipher: Box<dyn Aes128CmSha1_80Cipher> },
+    /// Without the engine's interface, which copies the payload into a buffer that has to be there already.
+    Gcm {
+        salt: [u8; 12],
+        key: LessSafeKey,
+    },
+    Counter {
+        salt: [u8; 14],
+        tag_key: [u8; 20],
+        cipher: Box<dyn Aes128CmSha1_80Cipher>,
+    },
 }
 
 impl Cipher {
@@ -104,14 +112,12 @@ impl Cipher {
         };
         let provider = master.provider;
         Ok(match profile {
-            SrtpProfile::AEAD_AES_128_GCM => Self::Gcm128 {
-                salt: master.derive(salt),
-                cipher: provider.aead_aes_128_gcm().create_cipher(master.derive(cipher), encrypt),
-            },
-            SrtpProfile::AEAD_AES_256_GCM => Self::Gcm256 {
-                salt: master.derive(salt),
-                cipher: provider.aead_aes_256_gcm().create_cipher(master.derive(cipher), encrypt),
-            },
+            SrtpProfile::AEAD_AES_128_GCM => {
+                Self::gcm(&AES_128_GCM, &master.derive::<{ AeadAes128Gcm::KEY_LEN }>(cipher), master.derive(salt))?
+            }
+            SrtpProfile::AEAD_AES_256_GCM => {
+                Self::gcm(&AES_256_GCM, &master.derive::<{ AeadAes256Gcm::KEY_LEN }>(cipher), master.derive(salt))?
+            }
             SrtpProfile::AES128_CM_SHA1_80 => Self::Counter {
                 salt: master.derive(salt),
                 tag_key: master.derive(tag),
@@ -121,12 +127,9 @@ impl Cipher {
         })
     }
 
-    /// Bytes that it adds.
-    fn tag_len(&self) -> usize {
-        match self {
-            Self::Gcm128 { .. } | Self::Gcm256 { .. } => GCM_TAG,
-            Self::Counter { .. } => Aes128CmSha1_80::HMAC_TAG_LEN,
-        }
+    fn gcm(algorithm: &'static Algorithm, key: &[u8], salt: [u8; 12]) -> Result<Self, SrtpError> {
+        let key = UnboundKey::new(algorithm, key).map_err(|_| SrtpError::Material)?;
+        Ok(Self::Gcm { salt, key: LessSafeKey::new(key) })
     }
 }
 
@@ -182,34 +185,32 @@ impl Srtp {
         out: &mut Vec<u8>,
     ) -> Result<(), SrtpError> {
         let start = out.len();
-        let end = start + header.len() + payload.len();
-        out.extend_from_slice(header);
-        out.resize(end + self.rtp_out.tag_len().max(COUNTER_SLACK), 0);
-        let body = out.get_mut(start + header.len()..).ok_or(SrtpError::Short)?;
+        let body = start + header.len();
+        let end = body + payload.len();
         let (roc, seq) = ((index >> 16) as u32, index as u16);
+        out.extend_from_slice(header);
         let sealed = match &mut self.rtp_out {
-            Cipher::Gcm128 { salt, cipher } => {
-                cipher.encrypt(&AeadAes128Gcm::rtp_iv(*salt, ssrc, roc, seq), header, payload, body)
+            Cipher::Gcm { salt, key } => {
+                out.extend_from_slice(payload);
+                seal(key, AeadAes128Gcm::rtp_iv(*salt, ssrc, roc, seq), header, body, out)
             }
-            Cipher::Gcm256 { salt, cipher } => {
-                cipher.encrypt(&AeadAes256Gcm::rtp_iv(*salt, ssrc, roc, seq), header, payload, body)
-            }
-            Cipher::Counter { salt, cipher, .. } => {
-                cipher.encrypt(&Aes128CmSha1_80::rtp_iv(*salt, ssrc, index), payload, body)
+            Cipher::Counter { salt, tag_key, cipher } => {
+                out.resize(end + COUNTER_SLACK, 0);
+                let room = out.get_mut(body..).ok_or(SrtpError::Short)?;
+                let sealed = cipher.encrypt(&Aes128CmSha1_80::rtp_iv(*salt, ssrc, index), payload, room);
+                out.truncate(end);
+                out.resize(end + Aes128CmSha1_80::HMAC_TAG_LEN, 0);
+                if let Some(packet) = out.get_mut(start..) {
+                    let (sha1, length) = (self.sha1, end - start);
+                    Aes128CmSha1_80::rtp_hmac(|key, parts| sha1.sha1_hmac(key, parts), tag_key, packet, index, length);
+                }
+                sealed.map_err(|_| SrtpError::Cipher)
             }
         };
         if sealed.is_err() {
             out.truncate(start);
-            return Err(SrtpError::Cipher);
         }
-        out.truncate(end + self.rtp_out.tag_len());
-        if let Cipher::Counter { tag_key, .. } = &self.rtp_out
-            && let Some(packet) = out.get_mut(start..)
-        {
-            let (sha1, length) = (self.sha1, end - start);
-            Aes128CmSha1_80::rtp_hmac(|key, parts| sha1.sha1_hmac(key, parts), tag_key, packet, index, length);
-        }
-        Ok(())
+        sealed
     }
 
     /// Seals reports of this side: a compound packet as RFC 3550 §6.1 has it.
@@ -225,33 +226,18 @@ impl Srtp {
         let (clear, input) = reports.split_at_checked(RTCP_CLEAR).ok_or(SrtpError::Short)?;
         let start = out.len();
         out.extend_from_slice(clear);
-        out.resize(start + reports.len() + GCM_TAG.max(COUNTER_SLACK), 0);
-        let body = out.get_mut(start + RTCP_CLEAR..).ok_or(SrtpError::Short)?;
-        let mut aad = [0u8; AeadAes128Gcm::RTCP_AAD_LEN];
-        for (to, from) in aad.iter_mut().zip(clear.iter().chain(&marked)) {
-            *to = *from;
-        }
         let sealed = match &mut self.rtcp_out {
-            Cipher::Gcm128 { salt, cipher } => {
-                cipher.encrypt(&AeadAes128Gcm::rtcp_iv(*salt, ssrc, index), &aad, input, body)
-            }
-            Cipher::Gcm256 { salt, cipher } => {
-                cipher.encrypt(&AeadAes256Gcm::rtcp_iv(*salt, ssrc, index), &aad, input, body)
-            }
-            Cipher::Counter { salt, cipher, .. } => {
-                cipher.encrypt(&Aes128CmSha1_80::rtp_iv(*salt, ssrc, index.into()), input, body)
-            }
-        };
-        if sealed.is_err() {
-            out.truncate(start);
-            return Err(SrtpError::Cipher);
-        }
-        match &self.rtcp_out {
-            Cipher::Gcm128 { .. } | Cipher::Gcm256 { .. } => {
-                out.truncate(start + reports.len() + GCM_TAG);
+            Cipher::Gcm { salt, key } => {
+                out.extend_from_slice(input);
+                let nonce = AeadAes128Gcm::rtcp_iv(*salt, ssrc, index);
+                let sealed = seal(key, nonce, &rtcp_aad(clear, &marked), start + RTCP_CLEAR, out);
                 out.extend_from_slice(&marked);
+                sealed
             }
-            Cipher::Counter { tag_key, .. } => {
+            Cipher::Counter { salt, tag_key, cipher } => {
+                out.resize(start + reports.len() + COUNTER_SLACK, 0);
+                let body = out.get_mut(start + RTCP_CLEAR..).ok_or(SrtpError::Short)?;
+                let sealed = cipher.encrypt(&Aes128CmSha1_80::rtp_iv(*salt, ssrc, index.into()), input, body);
                 out.truncate(start + reports.len());
                 out.extend_from_slice(&marked);
                 let length = out.len() - start;
@@ -260,9 +246,13 @@ impl Srtp {
                 if let Some(packet) = out.get_mut(start..) {
                     Aes128CmSha1_80::rtcp_hmac(|key, parts| sha1.sha1_hmac(key, parts), tag_key, packet, length);
                 }
+                sealed.map_err(|_| SrtpError::Cipher)
             }
+        };
+        if sealed.is_err() {
+            out.truncate(start);
         }
-        Ok(())
+        sealed
     }
 
     /// Opens the other side's reports into `out`, whose contents it replaces. They may be repeated by whoever can listen: what they cause
@@ -277,6 +267,24 @@ impl Srtp {
     }
 }
 
+/// Encrypts what `out` has from `body` on, and appends the tag (RFC 7714 §8.2, §9.2).
+fn seal(key: &LessSafeKey, nonce: [u8; 12], aad: &[u8], body: usize, out: &mut Vec<u8>) -> Result<(), SrtpError> {
+    let plain = out.get_mut(body..).ok_or(SrtpError::Short)?;
+    let nonce = Nonce::assume_unique_for_key(nonce);
+    let tag = key.seal_in_place_separate_tag(nonce, Aad::from(aad), plain).map_err(|_| SrtpError::Cipher)?;
+    out.extend_from_slice(tag.as_ref());
+    Ok(())
+}
+
+/// What SRTCP authenticates without encrypting it: header and index (RFC 7714 §9.2).
+fn rtcp_aad(clear: &[u8], marked: &[u8; RTCP_INDEX]) -> [u8; AeadAes128Gcm::RTCP_AAD_LEN] {
+    let mut aad = [0u8; AeadAes128Gcm::RTCP_AAD_LEN];
+    for (to, from) in aad.iter_mut().zip(clear.iter().chain(marked)) {
+        *to = *from;
+    }
+    aad
+}
+
 fn open_rtcp(
     cipher: &mut Cipher,
     sha1: &dyn Sha1HmacProvider,
@@ -288,7 +296,7 @@ fn open_rtcp(
     let ssrc = clear.get(4..).and_then(|bytes| bytes.try_into().ok()).ok_or(SrtpError::Short)?;
     let ssrc = u32::from_be_bytes(ssrc);
     let (body, marked) = match cipher {
-        Cipher::Gcm128 { .. } | Cipher::Gcm256 { .. } => {
+        Cipher::Gcm { .. } => {
             let at = rest.len().checked_sub(RTCP_INDEX).filter(|at| *at >= GCM_TAG).ok_or(SrtpError::Short)?;
             rest.split_at(at)
         }
@@ -311,22 +319,20 @@ fn open_rtcp(
     if word & ENCRYPTED == 0 {
         return Err(SrtpError::Cipher);
     }
-    let mut aad = [0u8; AeadAes128Gcm::RTCP_AAD_LEN];
-    for (to, from) in aad.iter_mut().zip(clear.iter().chain(&marked)) {
-        *to = *from;
-    }
     out.extend_from_slice(clear);
-    out.resize(RTCP_CLEAR + body.len() + COUNTER_SLACK, 0);
-    let plain = out.get_mut(RTCP_CLEAR..).ok_or(SrtpError::Short)?;
     let opened = match cipher {
-        Cipher::Gcm128 { salt, cipher } => {
-            cipher.decrypt(&AeadAes128Gcm::rtcp_iv(*salt, ssrc, index), &[&aad], body, plain)
-        }
-        Cipher::Gcm256 { salt, cipher } => {
-            cipher.decrypt(&AeadAes256Gcm::rtcp_iv(*salt, ssrc, index), &[&aad], body, plain)
+        Cipher::Gcm { salt, key } => {
+            out.extend_from_slice(body);
+            let nonce = Nonce::assume_unique_for_key(AeadAes128Gcm::rtcp_iv(*salt, ssrc, index));
+            let sealed = out.get_mut(RTCP_CLEAR..).ok_or(SrtpError::Short)?;
+            let plain = key.open_in_place(nonce, Aad::from(rtcp_aad(clear, &marked)), sealed);
+            plain.map(|plain| plain.len()).map_err(|_| SrtpError::Cipher)
         }
         Cipher::Counter { salt, cipher, .. } => {
-            cipher.decrypt(&Aes128CmSha1_80::rtp_iv(*salt, ssrc, index.into()), body, plain).map(|()| body.len())
+            out.resize(RTCP_CLEAR + body.len() + COUNTER_SLACK, 0);
+            let plain = out.get_mut(RTCP_CLEAR..).ok_or(SrtpError::Short)?;
+            let opened = cipher.decrypt(&Aes128CmSha1_80::rtp_iv(*salt, ssrc, index.into()), body, plain);
+            opened.map(|()| body.len()).map_err(|_| SrtpError::Cipher)
         }
     };
     match opened {
@@ -370,6 +376,22 @@ mod tests {
         assert_eq!(hex::encode_upper(master.derive::<16>(Label::RtpCipher)), "C61E7A93744F39EE10734AFE3FF7A087");
         assert_eq!(hex::encode_upper(master.derive::<14>(Label::RtpSalt)), "30CBBC08863D8C85D49DB34A9AE1");
         assert_eq!(hex::encode_upper(master.derive::<20>(Label::RtpTag)), "CEBE321F6FF7716B6FD4AB49AF256A156D38BAA4");
+    }
+
+    /// RFC 7714 §16.1.1: the session key and salt themselves, without derivation.
+    #[test]
+    fn sealed_packets_are_the_rfcs() {
+        let decode = |text: &str| hex::decode(text).unwrap();
+        let key: Vec<u8> = (0..16).collect();
+        let salt = decode("517569642070726f2071756f").try_into().unwrap();
+        let (mut client, _) = pair(SrtpProfile::AEAD_AES_128_GCM);
+        client.rtp_out = Cipher::gcm(&AES_128_GCM, &key, salt).unwrap();
+        let header = decode("8040f17b8041f8d35501a0b2");
+        let plain = b"Gallia est omnis divisa in partes tres";
+        let mut out = Vec::new();
+        client.seal_rtp(&header, plain, 0x5501_a0b2, 0xf17b, &mut out).unwrap();
+        let sealed = "f24de3a3fb34de6cacba861c9d7e4bcabe633bd50d294e6f42a5f47a51c7d19b36de3adf8833899d7f27beb16a9152cf765ee4390cce";
+        assert_eq!(hex::encode(&out[12..]), sealed);
     }
 
     #[test]
