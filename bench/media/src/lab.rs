@@ -39,6 +39,13 @@ pub enum LabError {
     Silent(usize),
 }
 
+impl LabError {
+    /// Whether clients don't get in, as happens where the server has too much to do.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Failed(..) | Self::Silent(_))
+    }
+}
+
 /// Where things are.
 #[derive(Clone, Copy, Debug)]
 pub struct Cores {

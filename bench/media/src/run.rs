@@ -4,7 +4,7 @@ use crate::{
     bare::Sent,
     client::address::Subnet,
     generator::{Generator, Setup},
-    lab::{Cores, Lab},
+    lab::{Cores, Joined, Lab},
     machine,
     options::{Options, Server},
     profile,
@@ -49,95 +49,158 @@ pub fn pin(core: usize) -> Result<()> {
 
 /// Runs a scenario on a server.
 pub fn run(options: &Options, server: Server, scenario: Scenario, round: u8) -> Result<Run> {
-    let shape = options.load.shape();
-    let setup = Setup {
-        subnet: Subnet::NAMESPACE,
-        sockets: SOCKETS,
-        batches: options.load.uplink_batches,
-        uplink: options.load.uplink(),
-        seed: options.load.seed,
-    };
-    let generator = Generator::start(&setup)?;
-    let staff = Staff::new(&generator, options.load.downlink());
-    let sfu: Box<dyn Sfu> = match server {
-        Server::Chroom => Box::new(Chroom::start(&sfu_program(options)?, options.core)?),
-        Server::Janus => {
-            let configuration = Configuration { event_loops: options.janus_loops };
-            Box::new(Janus::start(options.core, generator.identity(), &configuration)?)
-        }
-    };
-    let cores = Cores { sfu: options.core, generator: options.generator_core };
-    let mut lab = Lab::new(sfu, &generator, staff, scenario, shape, cores);
-    let rss_empty_mib = lab.rss_mib();
-    let mut windows = Vec::new();
-    let note = |window: &Window| {
-        eprintln!(
-            "{} {}: size {}, {:.0} of {:.0} packets/s, loss {:.2} %, p99 {:.2} ms, CPU {:.0} %, generator {:.0} %, {}",
-            scenario.name(),
-            server_name(server),
-            window.size,
-            window.forwarded,
-            window.due,
-            window.loss * 100.0,
-            window.delay_p99_ms,
-            window.sfu_cpu * 100.0,
-            window.generator_cpu * 100.0,
-            if window.is_good() { "good" } else { "too much" },
-        );
-    };
     let (start, most) = scenario.sizes();
     let fixed = options.size.or((scenario == Scenario::Joins).then_some(start));
-    let mut search = Search::new(fixed.unwrap_or(start), options.growth, fixed.unwrap_or(most));
-    while let Some(size) = search.next() {
-        lab.resize(size)?;
-        std::thread::sleep(Duration::from_secs(options.settle));
-        let mut is_good = false;
-        for _ in 0..options.tries {
-            let window = lab.measure(size, options.window())?;
-            note(&window);
-            is_good = window.is_good();
-            windows.push(window);
-            if is_good {
-                break;
-            }
+    let mut trial = Trial {
+        options,
+        server,
+        scenario,
+        fixed: fixed.is_some(),
+        search: Search::new(fixed.unwrap_or(start), options.growth, fixed.unwrap_or(most)),
+        windows: Vec::new(),
+    };
+    // A server that let nobody in any more is begun anew.
+    let life = loop {
+        if let Some(life) = trial.live()? {
+            break life;
         }
-        if fixed.is_some() {
-            break;
-        }
-        search.tell(is_good);
-    }
-    // At a size that was asked for, the figures are what is wanted, good or not.
-    let good = windows.iter().filter(|window| window.is_good()).max_by(|a, b| a.forwarded.total_cmp(&b.forwarded));
-    let best = if fixed.is_some() { windows.last() } else { good }.copied();
-    let mut stages = Vec::new();
-    if options.profile
-        && let Some(best) = &best
-    {
-        lab.resize(best.size)?;
-        std::thread::sleep(Duration::from_secs(options.settle));
-        let folder = tempfile::tempdir()?;
-        match profile::profile(lab.sfu().pid(), options.window(), folder.path()) {
-            Ok(found) => stages = found,
-            Err(error) => eprintln!("no profile: {error}"),
-        }
-    }
-    let (counts, _) = generator.counts()?;
+    };
+    let (best, windows) = (trial.best(), trial.windows);
     let is_generators = windows.iter().any(|window| !window.is_good() && window.is_generators_limit());
     let is_end = best.is_some_and(|best| best.size == most && fixed.is_none());
     Ok(Run {
         scenario,
-        server: lab.sfu().version().to_owned(),
+        server: life.version,
         round,
-        protection: counts.profile.map_or("none", Profile::name),
+        protection: life.protection,
         generators_limit: is_generators || is_end,
-        rss_empty_mib,
+        rss_empty_mib: life.rss_empty_mib,
         rss_per_session_kib: best
-            .map_or(0.0, |best| (best.rss_mib - rss_empty_mib) * 1_024.0 / best.sessions.max(1) as f64),
+            .map_or(0.0, |best| (best.rss_mib - life.rss_empty_mib) * 1_024.0 / best.sessions.max(1) as f64),
         best,
         windows,
-        joins: JoinTimes::new(&lab.joined),
-        profile: stages,
+        joins: JoinTimes::new(&life.joined),
+        profile: life.stages,
     })
+}
+
+/// A server in a scenario, at growing sizes.
+struct Trial<'a> {
+    options: &'a Options,
+    server: Server,
+    scenario: Scenario,
+    /// One size was asked for.
+    fixed: bool,
+    search: Search,
+    windows: Vec<Window>,
+}
+
+/// What a server's process showed from its start to its end.
+struct Life {
+    version: String,
+    protection: &'static str,
+    rss_empty_mib: f64,
+    joined: Joined,
+    stages: Vec<profile::Stage>,
+}
+
+impl Trial<'_> {
+    /// The greatest load that was carried. At a size that was asked for, the figures are what is wanted, good or not.
+    fn best(&self) -> Option<Window> {
+        if self.fixed {
+            return self.windows.last().copied();
+        }
+        let good = self.windows.iter().filter(|window| window.is_good());
+        good.max_by(|a, b| a.forwarded.total_cmp(&b.forwarded)).copied()
+    }
+
+    /// Begins a server and goes on with the search, to its end, or until the server has so much to do that clients don't get in: `None`.
+    fn live(&mut self) -> Result<Option<Life>> {
+        let (options, scenario) = (self.options, self.scenario);
+        let setup = Setup {
+            subnet: Subnet::NAMESPACE,
+            sockets: SOCKETS,
+            batches: options.load.uplink_batches,
+            uplink: options.load.uplink(),
+            seed: options.load.seed,
+        };
+        let generator = Generator::start(&setup)?;
+        let staff = Staff::new(&generator, options.load.downlink());
+        let sfu: Box<dyn Sfu> = match self.server {
+            Server::Chroom => Box::new(Chroom::start(&sfu_program(options)?, options.core)?),
+            Server::Janus => {
+                let configuration = Configuration { event_loops: options.janus_loops };
+                Box::new(Janus::start(options.core, generator.identity(), &configuration)?)
+            }
+        };
+        let cores = Cores { sfu: options.core, generator: options.generator_core };
+        let mut lab = Lab::new(sfu, &generator, staff, scenario, options.load.shape(), cores);
+        let rss_empty_mib = lab.rss_mib();
+        while let Some(size) = self.search.next() {
+            match lab.resize(size) {
+                Err(error) if error.is_refusal() && !self.fixed => {
+                    eprintln!("{} {}: size {size}, too much: {error}", scenario.name(), server_name(self.server));
+                    self.search.tell(false);
+                    return Ok(None);
+                }
+                resized => resized?,
+            }
+            std::thread::sleep(Duration::from_secs(options.settle));
+            let is_good = self.measure(&mut lab, size)?;
+            if self.fixed {
+                break;
+            }
+            self.search.tell(is_good);
+        }
+        let stages = match self.best().filter(|_| options.profile) {
+            Some(best) => stages(options, &mut lab, best.size)?,
+            None => Vec::new(),
+        };
+        let (counts, _) = generator.counts()?;
+        Ok(Some(Life {
+            version: lab.sfu().version().to_owned(),
+            protection: counts.profile.map_or("none", Profile::name),
+            rss_empty_mib,
+            joined: std::mem::take(&mut lab.joined),
+            stages,
+        }))
+    }
+
+    /// Measures a size; whether the server carries it.
+    fn measure(&mut self, lab: &mut Lab<'_>, size: u32) -> Result<bool> {
+        for _ in 0..self.options.tries {
+            let window = lab.measure(size, self.options.window())?;
+            eprintln!(
+                "{} {}: size {}, {:.0} of {:.0} packets/s, loss {:.2} %, p99 {:.2} ms, CPU {:.0} %, generator {:.0} %, {}",
+                self.scenario.name(),
+                server_name(self.server),
+                window.size,
+                window.forwarded,
+                window.due,
+                window.loss * 100.0,
+                window.delay_p99_ms,
+                window.sfu_cpu * 100.0,
+                window.generator_cpu * 100.0,
+                if window.is_good() { "good" } else { "too much" },
+            );
+            self.windows.push(window);
+            if window.is_good() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Where the server's time goes at a size.
+fn stages(options: &Options, lab: &mut Lab<'_>, size: u32) -> Result<Vec<profile::Stage>> {
+    lab.resize(size)?;
+    std::thread::sleep(Duration::from_secs(options.settle));
+    let folder = tempfile::tempdir()?;
+    Ok(profile::profile(lab.sfu().pid(), options.window(), folder.path()).unwrap_or_else(|error| {
+        eprintln!("no profile: {error}");
+        Vec::new()
+    }))
 }
 
 fn server_name(server: Server) -> &'static str {
