@@ -2,6 +2,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing))]
 
 pub mod bare;
+pub mod churn;
 pub mod client;
 pub mod counts;
 pub mod generator;

@@ -21,6 +21,11 @@ pub fn resident(pid: u32) -> Option<u64> {
     Some(line.split_whitespace().next()?.parse::<u64>().ok()? * 1_024)
 }
 
+/// Entries of a folder of a process in /proc: its descriptors (`fd`) or threads (`task`).
+pub fn entries(pid: u32, folder: &str) -> usize {
+    fs::read_dir(format!("/proc/{pid}/{folder}")).map_or(0, Iterator::count)
+}
+
 /// How long a core did anything at all, kernel and interrupts included.
 pub fn core_time(core: usize) -> Option<Duration> {
     let stat = fs::read_to_string("/proc/stat").ok()?;

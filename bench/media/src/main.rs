@@ -17,6 +17,7 @@ fn main() -> ExitCode {
     let options = Options::parse();
     let done = match &options.command {
         Some(Command::Bare(task)) => bare_loop(&options, task),
+        Some(Command::Churn(task)) => churn(&options, task),
         None => all(&options),
     };
     done.unwrap_or_else(|error| {
@@ -36,6 +37,20 @@ fn bare_loop(options: &Options, task: &chroom_bench_media::options::Bare) -> Res
     };
     println!("{}", serde_json::to_string(&bare::run(&plan)?)?);
     Ok(ExitCode::SUCCESS)
+}
+
+fn churn(options: &Options, task: &chroom_bench_media::options::Churn) -> Result<ExitCode> {
+    namespace::enter()?;
+    run::pin(options.generator_core)?;
+    let outcome = run::churn(options, task)?;
+    if options.json {
+        println!("{}", serde_json::json!({ "bench": "churn", "outcome": outcome }));
+    } else {
+        println!("{}", report::churn(&outcome));
+    }
+    let leaks = outcome.leaks();
+    leaks.iter().for_each(|leak| eprintln!("not forgotten: {leak}"));
+    Ok(if leaks.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(3) })
 }
 
 fn all(options: &Options) -> Result<ExitCode> {

@@ -26,10 +26,12 @@ pub enum Server {
     chroom-bench-media
   One publisher and many receivers, Chroom only, with a profile of where its time goes:
     chroom-bench-media --server chroom --scenario fan-out --profile
+  A day's joins and leaves, and what is left after them:
+    chroom-bench-media churn --sessions 100000
   200 receivers for 20 seconds behind lines that lose 2 % and take 40 ms:
     chroom-bench-media --scenario fan-out --size 200 --window 20 --downlink-loss 0.02 --uplink-delay 40
 
-Exit codes: 0 all was measured, 1 something couldn't be, 2 wrong usage, 3 a target of --check is missed."
+Exit codes: 0 all was measured, 1 something couldn't be, 2 wrong usage, 3 a target of --check is missed, or the server didn't forget who left."
 )]
 pub struct Options {
     /// What else to do.
@@ -132,6 +134,22 @@ pub enum Command {
     /// The bare encrypt-and-send loop; the generator starts it.
     #[command(hide = true)]
     Bare(Bare),
+    /// Joins and leaves: whether Chroom's SFU forgets who left.
+    Churn(Churn),
+}
+
+/// Joins and leaves.
+#[derive(Args, Clone, Debug)]
+pub struct Churn {
+    /// Sessions in all.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=120_000))]
+    pub sessions: u32,
+    /// Rooms of five at a time.
+    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub rooms: u32,
+    /// Of a hundred that leave, so many vanish without a word.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub vanish_percent: u32,
 }
 
 /// The bare loop's task.

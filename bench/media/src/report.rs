@@ -220,3 +220,28 @@ pub fn missed(runs: &[Run], bare: &[Bare]) -> Vec<String> {
     }
     missed
 }
+
+/// The table of joins and leaves.
+pub fn churn(outcome: &crate::churn::Outcome) -> String {
+    let mut text =
+        String::from("| Sessions so far | Seconds | Memory | Descriptors | Threads | Sessions | Rooms | Tracks |\n");
+    text.push_str("|--:|--:|--:|--:|--:|--:|--:|--:|\n");
+    for note in &outcome.notes {
+        text.push_str(&format!(
+            "| {} | {:.0} | {:.1} MiB | {} | {} | {} | {} | {} |\n",
+            note.sessions,
+            note.seconds,
+            note.rss_mib,
+            note.descriptors,
+            note.threads,
+            note.known,
+            note.rooms,
+            note.tracks
+        ));
+    }
+    text.push_str(&format!(
+        "{} sessions didn't come up; over the second half memory grew by {:.1} bytes a session",
+        outcome.failed, outcome.growth
+    ));
+    text
+}

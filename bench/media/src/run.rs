@@ -2,11 +2,12 @@
 
 use crate::{
     bare::Sent,
+    churn,
     client::address::Subnet,
     generator::{Generator, Setup},
     lab::{Cores, Joined, Lab},
     machine,
-    options::{Options, Server},
+    options::{self, Options, Server},
     profile,
     report::{Bare, JoinTimes, Run},
     scenario::Scenario,
@@ -190,6 +191,27 @@ impl Trial<'_> {
         }
         Ok(false)
     }
+}
+
+/// Has sessions come and go.
+pub fn churn(options: &Options, task: &options::Churn) -> Result<churn::Outcome> {
+    let setup = Setup {
+        subnet: Subnet::NAMESPACE,
+        sockets: SOCKETS,
+        batches: false,
+        uplink: options.load.uplink(),
+        seed: options.load.seed,
+    };
+    let generator = Generator::start(&setup)?;
+    let staff = Staff::new(&generator, options.load.downlink());
+    let sfu = Chroom::start(&sfu_program(options)?, options.core)?;
+    let task = churn::Task {
+        sessions: task.sessions,
+        rooms: task.rooms,
+        vanish_percent: task.vanish_percent,
+        seed: options.load.seed,
+    };
+    Ok(churn::run(&task, sfu, &generator, staff)?)
 }
 
 /// Where the server's time goes at a size.

@@ -2,7 +2,7 @@
 //! a registry and orchestrators. Requests come as JSON lines on standard input, answers go to standard output.
 
 use anyhow::{Context, Result};
-use chroom_bench_media::sfu::chroom::{Answer, OnLine, Request};
+use chroom_bench_media::sfu::chroom::{Answer, OnLine, Request, Totals};
 use chroom_media_node::sfu::{
     Sfu, SfuConfig,
     event::CloseReason,
@@ -84,6 +84,10 @@ async fn answer(sfu: &Sfu, request: Request) -> Result<Answer> {
         Request::Leave { room, participant } => {
             sfu.close(&room.parse()?, session(participant), CloseReason::Requested("left".into()))?.done().await?;
             Ok(Answer::Left)
+        }
+        Request::Totals => {
+            let (totals, _) = sfu.stats(None).await?;
+            Ok(Answer::Totals(Totals { rooms: totals.rooms, sessions: totals.sessions, tracks: totals.tracks }))
         }
     }
 }

@@ -49,6 +49,19 @@ pub enum Request {
         /// The participant's number.
         participant: u32,
     },
+    /// Say how much is there.
+    Totals,
+}
+
+/// What the SFU has.
+#[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Totals {
+    /// Rooms.
+    pub rooms: u32,
+    /// Sessions.
+    pub sessions: u32,
+    /// Published tracks.
+    pub tracks: u32,
 }
 
 /// What it answers.
@@ -67,6 +80,8 @@ pub enum Answer {
     },
     /// The session is over, or there was none.
     Left,
+    /// What is there.
+    Totals(Totals),
     /// It can't be.
     Refused {
         /// Why.
@@ -97,6 +112,14 @@ impl Chroom {
             other => return Err(SfuError::Refused(format!("{other:?}"))),
         }
         Ok(chroom)
+    }
+
+    /// What it has.
+    pub fn totals(&mut self) -> Result<Totals, SfuError> {
+        match self.ask(&Request::Totals)? {
+            Answer::Totals(totals) => Ok(totals),
+            _ => Err(SfuError::Missing("totals")),
+        }
     }
 
     fn answer(&mut self) -> Result<Answer, SfuError> {

@@ -69,7 +69,7 @@ impl History {
     /// Remembers a packet. Numbers grow; a few may be skipped.
     pub fn record(&mut self, sequence: u16, sent: Sent) {
         // Feedback makes room as it comes; without it, a look now and then will do.
-        if sequence % FORGET_EVERY == 0 {
+        if sequence.is_multiple_of(FORGET_EVERY) {
             self.forget(sent.at);
         }
         let number = self.sequence.advance(sequence);
