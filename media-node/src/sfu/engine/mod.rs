@@ -8,6 +8,7 @@ mod descriptor;
 mod offer;
 mod opus;
 mod peer;
+mod route;
 
 pub use offer::{Line, LineKind, Offer, OfferError};
 pub use peer::{Str0m, Str0mConnection};

@@ -57,6 +57,21 @@ pub struct Line {
     pub layers: Vec<Rid>,
 }
 
+/// An ICE agent's user name and password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The user name's fragment.
+    pub ufrag: String,
+    /// The password.
+    pub password: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Credentials")
+    }
+}
+
 /// An offer, read and cleaned.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Offer {
@@ -68,6 +83,8 @@ pub struct Offer {
     /// The client's certificate: its fingerprints, in lower case. A peer connection keeps it for life, so others are of another
     /// peer connection (RFC 8842, section 4).
     pub fingerprints: BTreeSet<String>,
+    /// The client's ICE user name and password: of the first m-line, as all are bundled with it.
+    pub credentials: Option<Credentials>,
 }
 
 #[derive(Default)]
@@ -90,6 +107,7 @@ impl Offer {
         let mut sdp = String::with_capacity(text.len());
         let mut sections: Vec<Section> = Vec::new();
         let mut fingerprints = BTreeSet::new();
+        let (mut ufrag, mut password) = (None, None);
         for (number, line) in text.lines().enumerate() {
             let line = line.trim_end();
             if line.is_empty() {
@@ -103,6 +121,11 @@ impl Offer {
             }
             sdp.push_str(line);
             sdp.push_str("\r\n");
+            if let Some(told) = line.strip_prefix("a=ice-ufrag:") {
+                ufrag.get_or_insert(told);
+            } else if let Some(told) = line.strip_prefix("a=ice-pwd:") {
+                password.get_or_insert(told);
+            }
             if let Some(fingerprint) = line.strip_prefix("a=fingerprint:") {
                 fingerprints.insert(fingerprint.trim().to_ascii_lowercase());
                 continue;
@@ -159,7 +182,11 @@ impl Offer {
                 layers: names.iter().filter_map(|name| Rid::parse(name)).collect(),
             });
         }
-        Ok(Self { sdp, lines, fingerprints })
+        let credentials = ufrag.zip(password).map(|(ufrag, password)| Credentials {
+            ufrag: ufrag.trim().to_owned(),
+            password: password.trim().to_owned(),
+        });
+        Ok(Self { sdp, lines, fingerprints, credentials })
     }
 }
 

@@ -1,6 +1,11 @@
 //! The engine on str0m, in RTP mode: it decrypts and repairs what comes in; what goes out over SRTP is the egress's.
 
-use super::{AcceptError, Connection, Engine, Exit, Fault, Happening, Line, LineKind, Offer, Output, descriptor, opus};
+use super::{
+    AcceptError, Connection, Engine, Exit, Fault, Happening, Line, LineKind, Offer, Output, descriptor,
+    offer::Credentials,
+    opus,
+    route::{Route, TransactionId},
+};
 use crate::sfu::{
     codec::{Codec, Format, dependency::RawDescriptor},
     egress::{self, ExtensionIds, LineConfig, Received, Sender},
@@ -8,6 +13,7 @@ use crate::sfu::{
     limits,
     packet::{Channel, Forward, Kind, Packet},
 };
+use rand::Rng;
 use std::{
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -22,6 +28,7 @@ use str0m::{
     config::{CryptoProvider, DtlsCert},
     crypto::from_feature_flags,
     format::{Codec as EngineCodec, CodecSpec},
+    ice::{StunMessage, TransId},
     media::KeyframeRequestKind,
     net::{Protocol, Receive},
     rtp::{Extension, RtpPacket, Ssrc, VideoOrientation},
@@ -33,6 +40,13 @@ const CHANNEL_LOW: usize = 32 * 1024;
 const DESCRIPTOR_ID: u8 = 12;
 /// Timers that are due at once wait so long: a probe's packets leave a few at a time, and never keep a thread to themselves.
 const SENDER_STEP: Duration = Duration::from_micros(500);
+/// Bytes of a STUN header (RFC 8489 §5), and the fixed ones in it.
+const STUN_HEADER: usize = 20;
+const STUN_MAGIC: [u8; 4] = [0x21, 0x12, 0xA4, 0x42];
+/// Most bytes of a check of this side: user names are no longer than 512.
+const MAX_CHECK: usize = 700;
+/// Priority of a peer-reflexive candidate (RFC 8445 §5.1.2), which a check has to name.
+const CHECK_PRIORITY: u32 = (110 << 24) | (65_535 << 8) | 255;
 /// Turns of the engine without a datagram or event after which it must wait for the next wake-up.
 const MAX_IDLE_TURNS: usize = 200;
 
@@ -101,7 +115,9 @@ impl Engine for Str0m {
             channels: Vec::new(),
             sender,
             engine_at: None,
-            destination: None,
+            route: Route::default(),
+            remote: None,
+            crypto: self.crypto.clone(),
             spoke: false,
             connected: false,
             told: false,
@@ -144,8 +160,11 @@ pub struct Str0mConnection {
     sender: Sender,
     /// Until when the engine has nothing to do, unless something comes in.
     engine_at: Option<Instant>,
-    /// Where media goes: where the engine sends what is no STUN.
-    destination: Option<SocketAddr>,
+    /// Where media goes.
+    route: Route,
+    /// The client's user name and password, for checks of this side.
+    remote: Option<Credentials>,
+    crypto: Arc<CryptoProvider>,
     /// The client sent authentic reports: its side of the handshake is over. Told once.
     spoke: bool,
     connected: bool,
@@ -173,6 +192,7 @@ impl Connection for Str0mConnection {
                 return Err(AcceptError::Engine(fault.0));
             }
         };
+        self.remote = offer.credentials.clone();
         let answer = opus::keep_parameters(&offer.sdp, &self.keep_prefix(answer));
         self.learn(&offer.lines);
         let redundancy = opus::with_redundancy(&offer.sdp);
@@ -188,11 +208,18 @@ impl Connection for Str0mConnection {
 
     fn owns(&self, source: SocketAddr, datagram: &[u8]) -> bool {
         self.input(Instant::now(), source, datagram).is_some_and(|input| self.rtc.accepts(&input))
+            || answered(datagram).is_some_and(|transaction| self.route.awaits(source, transaction))
     }
 
     fn receive(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) -> Result<(), Fault> {
         let local = self.local;
         let Ok(receive) = Receive::new(Protocol::Udp, source, local, datagram) else { return Ok(()) };
+        if let Some(transaction) = answered(datagram)
+            && self.route.awaits(source, transaction)
+        {
+            self.route.answer(source, transaction);
+            return Ok(());
+        }
         if is_rtcp(datagram) {
             let received = self.sender.receive(now, datagram);
             self.spoke |= received != Received::Unread;
@@ -204,7 +231,7 @@ impl Connection for Str0mConnection {
         let rtc = self.wake();
         match guard(|| rtc.handle_input(Input::Receive(now, receive)))? {
             Ok(()) => {
-                if is_stun(datagram) && self.destination.is_some_and(|destination| destination != source) {
+                if is_stun(datagram) && self.route.destination().is_some_and(|destination| destination != source) {
                     self.look_for_destination();
                 }
                 Ok(())
@@ -232,6 +259,11 @@ impl Connection for Str0mConnection {
         if self.faulty {
             return Err(Fault("the engine failed".into()));
         }
+        if let Some((to, transaction)) = self.route.check(now)
+            && let Some(check) = self.binding_request(transaction)
+        {
+            return Ok(Output::Transmit(to, check));
+        }
         if let Some(rate) = self.sender.take_estimate() {
             return Ok(Output::Happening(Happening::Estimate(rate)));
         }
@@ -239,7 +271,7 @@ impl Connection for Str0mConnection {
             return Ok(Output::Happening(Happening::Ready));
         }
         if let Some(at) = self.engine_at {
-            return Ok(Output::Idle(at.min(self.sender.next_at().max(now + SENDER_STEP)).max(now)));
+            return Ok(Output::Idle(self.idle_until(now, at)));
         }
         for _ in 0..MAX_IDLE_TURNS {
             let rtc = &mut self.rtc;
@@ -247,12 +279,13 @@ impl Connection for Str0mConnection {
                 str0m::Output::Timeout(at) if at <= now => self.tick(now)?,
                 str0m::Output::Timeout(at) => {
                     self.engine_at = Some(at);
-                    return Ok(Output::Idle(at.min(self.sender.next_at().max(now + SENDER_STEP)).max(now)));
+                    return Ok(Output::Idle(self.idle_until(now, at)));
                 }
                 str0m::Output::Transmit(transmit) => {
-                    let (destination, datagram) = (transmit.destination, Vec::from(transmit.contents));
+                    let (mut destination, datagram) = (transmit.destination, Vec::from(transmit.contents));
                     if !is_stun(&datagram) {
-                        self.destination = Some(destination);
+                        self.route.lead(now, destination, rand::rng().random());
+                        destination = self.route.destination().unwrap_or(destination);
                     }
                     if !is_rtcp(&datagram) {
                         return Ok(Output::Transmit(destination, datagram));
@@ -297,7 +330,7 @@ impl Connection for Str0mConnection {
     }
 
     fn flush(&mut self, now: Instant, exit: &mut dyn Exit) {
-        self.sender.drain(now, self.destination, exit);
+        self.sender.drain(now, self.route.destination(), exit);
     }
 
     fn request_keyframe(&mut self, mid: Mid, rid: Option<Rid>) {
@@ -342,6 +375,25 @@ impl Connection for Str0mConnection {
 }
 
 impl Str0mConnection {
+    /// Until when there is nothing to do if the engine has nothing to do until `at`.
+    fn idle_until(&self, now: Instant, at: Instant) -> Instant {
+        let at = at.min(self.sender.next_at().max(now + SENDER_STEP));
+        self.route.next_at().map_or(at, |check| at.min(check)).max(now)
+    }
+
+    /// A check of this side, if the client's password is known.
+    fn binding_request(&self, transaction: TransactionId) -> Option<Vec<u8>> {
+        let remote = self.remote.as_ref()?;
+        let name = format!("{}:{}", remote.ufrag, self.local_ufrag);
+        let request = StunMessage::binding_request(&name, stun_id(transaction)?, false, 0, CHECK_PRIORITY, false);
+        let mut bytes = vec![0; MAX_CHECK];
+        let sha1 = self.crypto.sha1_hmac_provider;
+        let length =
+            request.to_bytes(Some(remote.password.as_bytes()), &mut bytes, |key, parts| sha1.sha1_hmac(key, parts));
+        bytes.truncate(length.ok()?);
+        Some(bytes)
+    }
+
     fn input<'a>(&self, now: Instant, source: SocketAddr, datagram: &'a [u8]) -> Option<Input<'a>> {
         Some(Input::Receive(now, Receive::new(Protocol::Udp, source, self.local, datagram).ok()?))
     }
@@ -411,6 +463,7 @@ impl Str0mConnection {
         match event {
             Event::Connected => {
                 self.connected = true;
+                self.route.establish();
                 Some(Happening::Connected)
             }
             Event::IceConnectionStateChange(IceConnectionState::Disconnected) => Some(Happening::Lost),
@@ -513,6 +566,21 @@ impl Str0mConnection {
     }
 }
 
+/// The engine's type for a transaction id, which it makes of its own randomness otherwise: that is not meant to keep a secret.
+fn stun_id(transaction: TransactionId) -> Option<TransId> {
+    let mut indication = [0; STUN_HEADER];
+    let head = [0x00, 0x11, 0, 0].into_iter().chain(STUN_MAGIC).chain(transaction);
+    indication.iter_mut().zip(head).for_each(|(to, from)| *to = from);
+    StunMessage::parse(&indication).ok().map(|message| message.trans_id())
+}
+
+/// The transaction that a datagram is the answer to (RFC 8489 §5): a success response to a binding request.
+fn answered(datagram: &[u8]) -> Option<TransactionId> {
+    let (head, rest) = datagram.split_at_checked(8)?;
+    let answers = matches!(head, [1, 1, _, _, magic @ ..] if *magic == STUN_MAGIC);
+    rest.first_chunk().filter(|_| answers).copied()
+}
+
 /// Whether a datagram is SRTCP (RFC 7983, RFC 5761 §4).
 fn is_rtcp(datagram: &[u8]) -> bool {
     matches!(datagram, [128..=191, 192..=223, ..])
@@ -580,7 +648,7 @@ pub fn stun_ufrag(datagram: &[u8]) -> Option<&str> {
     if datagram.first().is_none_or(|byte| *byte > 3) {
         return None;
     }
-    let message = str0m::ice::StunMessage::parse(datagram).ok()?;
+    let message = StunMessage::parse(datagram).ok()?;
     message.username()?.split_once(':').map(|(local, _)| local)
 }
 
