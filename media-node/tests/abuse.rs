@@ -1,0 +1,106 @@
+//! What strangers and malicious clients can do to calls, and have the node do to others.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod harness;
+
+use harness::*;
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use std::net::UdpSocket;
+
+fn stranger() -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_nonblocking(true).unwrap();
+    socket
+}
+
+/// What a socket got since this was last asked.
+fn received(socket: &UdpSocket) -> Vec<Vec<u8>> {
+    let mut buffer = [0; 2_000];
+    std::iter::from_fn(|| socket.recv_from(&mut buffer).ok().map(|(size, _)| buffer[..size].to_vec())).collect()
+}
+
+/// A datagram with some of it changed, cut off or put twice.
+fn broken(random: &mut StdRng, mut datagram: Vec<u8>) -> Vec<u8> {
+    match random.random_range(0..4) {
+        0 => datagram.truncate(random.random_range(0..=datagram.len())),
+        1 => datagram.extend_from_within(..datagram.len().min(700)),
+        _ => {
+            for _ in 0..random.random_range(1..6) {
+                let at = random.random_range(0..datagram.len());
+                datagram[at] = random.random();
+            }
+        }
+    }
+    datagram
+}
+
+#[test]
+fn a_storm_of_broken_packets_leaves_calls_as_they_were() {
+    let mut call = Call::new(1, None);
+    let (mut publisher, mut source, mut receiver, lines) = connect(&mut call, 180);
+    let (audio, video) = (lines.mids[0].clone(), lines.mids[1].clone());
+    // Connectivity checks, handshakes, media and reports that were really sent: most of the way in is open to what is made of them.
+    let samples: Vec<Vec<u8>> = [&publisher, &receiver].iter().flat_map(|client| client.samples.clone()).collect();
+    let kinds: [fn(u8) -> bool; 2] = [|first| first < 4, |first| (20..64).contains(&first)];
+    assert!(kinds.iter().all(|kind| samples.iter().any(|sample| kind(sample[0]))), "checks and a handshake");
+    let strangers = [stranger(), stranger(), stranger()];
+    let (target, mut random, mut sent) = (call.sfu.candidate(), StdRng::seed_from_u64(7), 0u32);
+    let mut sent_by_strangers = 0;
+    call.until(
+        "sound and pictures in the storm",
+        &mut [&mut publisher, &mut receiver],
+        |clients| {
+            source.send(clients[0]);
+            for _ in 0..40 {
+                let from = random.random_range(0..5);
+                let pool = match from {
+                    // Of the client's own packets of now.
+                    3 | 4 if random.random() => &clients[from - 3].samples,
+                    _ => &samples,
+                };
+                let sample = pool[random.random_range(0..pool.len())].clone();
+                let datagram = broken(&mut random, sample);
+                let socket = if from < 3 { &strangers[from] } else { &clients[from - 3].socket };
+                let _ = socket.send_to(&datagram, target);
+                sent += 1;
+                sent_by_strangers += if from < 3 { datagram.len() } else { 0 };
+            }
+        },
+        |clients, _| clients[1].unique(&audio).len() > 100 && clients[1].unique(&video).len() > 60,
+    );
+    assert!(sent > 5_000, "{sent}");
+    // A check of which only what isn't authenticated was changed is as good as new; it is answered, and that is all.
+    let got: Vec<Vec<u8>> = strangers.iter().flat_map(received).collect();
+    assert!(got.iter().all(|datagram| datagram[..2] == [1, 1]), "strangers get nothing but answers to checks");
+    let bytes: usize = got.iter().map(Vec::len).sum();
+    assert!(bytes < sent_by_strangers / 20, "{bytes} bytes for {sent_by_strangers}");
+    let (totals, _) = call.runtime.block_on(call.sfu.stats(None)).unwrap();
+    assert_eq!((totals.rooms, totals.sessions, totals.tracks), (1, 2, 2));
+    call.stop();
+}
+
+#[test]
+fn a_check_that_is_repeated_from_elsewhere_draws_no_media_there() {
+    let mut call = Call::new(1, None);
+    let (mut publisher, mut source, mut receiver, lines) = connect(&mut call, 180);
+    let audio = lines.mids[0].clone();
+    let (victim, target) = (stranger(), call.sfu.candidate());
+    let (mut sent, mut got) = (0, Vec::new());
+    // The client's own newest check, with the right password, as one sends it who forges the victim's address.
+    call.until(
+        "sound in spite of it",
+        &mut [&mut publisher, &mut receiver],
+        |clients| {
+            source.send(clients[0]);
+            let check = clients[1].samples.iter().rev().find(|sample| sample[..2] == [0, 1]).unwrap();
+            sent += victim.send_to(check, target).unwrap();
+            got.extend(received(&victim));
+        },
+        |clients, _| clients[1].unique(&audio).len() > 200,
+    );
+    assert!(!got.is_empty(), "the check is answered");
+    assert!(got.iter().all(|datagram| datagram[0] < 4), "nothing but STUN");
+    let bytes: usize = got.iter().map(Vec::len).sum();
+    assert!(bytes <= sent + sent / 5, "{bytes} bytes for {sent}");
+    call.stop();
+}
