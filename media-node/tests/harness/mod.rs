@@ -47,6 +47,8 @@ pub struct Client {
     pub channels: Vec<(ChannelId, String)>,
     pub messages: Vec<(String, Vec<u8>)>,
     pub sent: BTreeMap<(String, Option<String>), u64>,
+    /// The newest answer that it took.
+    pub answer: String,
     /// Datagrams that it sent, the newest last.
     pub samples: Vec<Vec<u8>>,
 }
@@ -77,6 +79,7 @@ impl Client {
             channels: Vec::new(),
             messages: Vec::new(),
             sent: BTreeMap::new(),
+            answer: String::new(),
             samples: Vec::new(),
         }
     }
@@ -235,6 +238,7 @@ impl Call {
             .collect();
         let answer = self.sfu.negotiate(&self.room, client.session, offer.to_sdp_string(), publish, subscribe).unwrap();
         let answer = self.runtime.block_on(answer.done()).unwrap()?;
+        client.answer.clone_from(&answer);
         let answer = SdpAnswer::from_sdp_string(&answer).unwrap();
         client.rtc.sdp_api().accept_answer(pending, answer).unwrap();
         client.drain();
