@@ -14,7 +14,7 @@ BENCH ?=
 ECONOMICS ?=
 NETWORKS ?=
 
-.PHONY: help setup setup-test build web up clean-net test lint audit bench-chain bench-media weights economics zombienet metadata
+.PHONY: help setup setup-test build web up clean-net test lint audit bench-chain bench-media weights economics zombienet fuzz metadata
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -61,6 +61,9 @@ economics: ## simulate the economics: tables and plots in docs/plots (ECONOMICS=
 zombienet: setup-test ## run the networks of zombienet/ with their checks (NETWORKS="validators faults" picks some)
 	@$(ENV) cargo build --workspace --bins --locked
 	@$(ENV) scripts/zombienet.sh $(NETWORKS)
+
+fuzz: setup ## fuzz what reads foreign bytes, SECONDS for each of TARGETS (fuzz SECONDS=600 TARGETS="sdp connection")
+	@$(ENV) scripts/fuzz.sh $(or $(SECONDS),60) $(TARGETS)
 
 audit: ## licences, bans, sources, duplicate versions; advisories where their database can be reached
 	@scripts/audit.sh

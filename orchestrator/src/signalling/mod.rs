@@ -5,7 +5,7 @@ mod errors;
 mod limits;
 mod methods;
 mod network;
-mod params;
+pub mod params;
 mod server;
 mod share;
 

@@ -10,7 +10,7 @@ mod once;
 mod outgoing;
 mod probing;
 mod resend;
-mod rtcp;
+pub mod rtcp;
 mod seal;
 mod sender;
 mod srtp;
