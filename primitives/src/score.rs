@@ -50,6 +50,18 @@ impl Score {
         }
     }
 
+    /// The highest score of a node that offered only a part of what its class commits it to, in parts per 10,000: full pay for the whole
+    /// class, and none for two thirds of it or less, linear between. Who has less machine than it registered shall not be paid for the rest
+    /// by the epochs in which nobody tried it.
+    pub const fn of_part(offered: u16) -> Self {
+        if offered >= 10_000 {
+            return Self::MAX;
+        }
+        let slope = 3 * (Self::FULL_PAY.0 - Self::NO_PAY.0) as u32;
+        let lost = (10_000 - offered) as u32 * slope / 10_000;
+        Self((Self::FULL_PAY.0 as u32).saturating_sub(lost) as u16)
+    }
+
     /// The lower median of a committee's scores, in which the absent members count as 0.
     ///
     /// `present` are the scores of those members whose proof was shown, `committee` is the number of members.
@@ -197,6 +209,13 @@ mod tests {
             let (least, most) = (honest.iter().min().unwrap(), honest.iter().max().unwrap());
             prop_assert!((*least..=*most).contains(&median.0));
         }
+    }
+
+    #[test]
+    fn a_part_of_a_class_is_paid_down_to_two_thirds() {
+        let pay = |part| Score::of_part(part).pay_factor();
+        assert_eq!((Score::of_part(10_000), pay(9_999)), (Score::MAX, 9_997));
+        assert_eq!([pay(9_000), pay(8_000), pay(6_667), pay(6_666), pay(0)], [7_000, 4_000, 2, 0, 0]);
     }
 
     #[test]
