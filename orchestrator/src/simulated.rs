@@ -56,6 +56,7 @@ pub fn media_node(n: u8, cell: H3Cell, now: UnixMs) -> NodeView {
             made_ms: now,
         }),
         score: None,
+        failed_in: None,
         last_reward: None,
     }
 }

@@ -1,5 +1,6 @@
 //! Why a media node was chosen, and why the others were not.
 
+use super::turn::Place;
 use chroom_primitives::NodeId;
 use serde::Serialize;
 
@@ -35,6 +36,9 @@ pub struct Considered {
     pub node: NodeId,
     /// Distance in kilometres, if both places are known.
     pub km: Option<u32>,
+    /// How it stands in the turn, if turns decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turn: Option<Place>,
     /// What came of it.
     #[serde(flatten)]
     pub verdict: Verdict,
@@ -58,10 +62,13 @@ impl Explanation {
             .considered
             .iter()
             .take(20)
-            .map(|c| match &c.verdict {
-                Verdict::Chosen { mark } => format!("{}: chosen ({mark:.2})", c.node),
-                Verdict::Eligible { mark } => format!("{}: eligible ({mark:.2})", c.node),
-                Verdict::PassedOver { reason } => format!("{}: {reason}", c.node),
+            .map(|c| {
+                let turn = c.turn.map_or_else(String::new, |place| format!(", {}", place.as_str()));
+                match &c.verdict {
+                    Verdict::Chosen { mark } => format!("{}: chosen ({mark:.2}{turn})", c.node),
+                    Verdict::Eligible { mark } => format!("{}: eligible ({mark:.2}{turn})", c.node),
+                    Verdict::PassedOver { reason } => format!("{}: {reason}", c.node),
+                }
             })
             .collect();
         lines.join("; ")

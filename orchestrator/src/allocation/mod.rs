@@ -2,12 +2,14 @@
 //!
 //! A pure function of what is known: filter (role, status, load report, version, residency, price), mark (distance, headroom with
 //! reservations in flight, quality, health), then a weighted draw among the best few. The draw matters: load reports are
-//! seconds old, and if each of many orchestrators took the best node, they would all take the same one.
+//! seconds old, and if each of many orchestrators took the best node, they would all take the same one. While there are few calls, nodes
+//! that are as near and as good as the best have [turns](turn) instead.
 
 mod budget;
 pub mod distance;
 mod explanation;
 mod reservation;
+pub mod turn;
 
 pub use budget::{Budget, Chr, Offer, TooDear};
 pub use explanation::{Considered, Explanation, Verdict};
@@ -71,15 +73,29 @@ pub fn allocate(
     rng: &mut dyn RngCore,
 ) -> Decision {
     let mut too_dear: Option<Offer> = None;
+    let mut candidates: Vec<turn::Candidate<'_>> = Vec::new();
+    let current = turn::Turn::at(now);
     let mut considered: Vec<Considered> = nodes
         .iter()
         .map(|node| {
             let away = search.cell.and_then(|cell| distance::between(cell, node.registration.cell));
             // The price comes last, so that whoever is left out for it could take the room otherwise.
             let price = node.registration.price_per_gib;
-            let affordable = |mark| search.budget.affords(price).map(|()| mark);
+            let affordable = |judged| search.budget.affords(price).map(|()| judged);
             let verdict = match judge(search, node, away, reservations, now).map(affordable) {
-                Ok(Ok(mark)) => Verdict::Eligible { mark },
+                Ok(Ok(judged)) => {
+                    candidates.push(turn::Candidate {
+                        node: node.id(),
+                        endpoint: &node.registration.endpoint,
+                        rtt_ms: away.map_or(0.0, |d| rtt_ms(&d)),
+                        score: node.score,
+                        loss: judged.loss,
+                        failed: node.failed_in == Some(current),
+                        carried_kbps: judged.carried_kbps,
+                        committed_kbps: f64::from(node.registration.class.committed_kbps()),
+                    });
+                    Verdict::Eligible { mark: judged.mark }
+                }
                 Ok(Err(dear)) => {
                     let offer = Offer { node: node.id(), price };
                     too_dear = too_dear.filter(|cheapest| cheapest.price <= price).or(Some(offer));
@@ -87,17 +103,34 @@ pub fn allocate(
                 }
                 Err(reason) => Verdict::PassedOver { reason },
             };
-            Considered { node: node.id(), km: away.map(|d| d.km as u32), verdict }
+            Considered { node: node.id(), km: away.map(|d| d.km as u32), turn: None, verdict }
         })
         .collect();
     considered.sort_by_key(|c| c.node);
-    let node = draw(&considered, rng);
+    let choice = turn::choose(current, &candidates, rng);
+    let node = choice.as_ref().map(|choice| choice.node).or_else(|| draw(&considered, rng));
     for entry in &mut considered {
+        entry.turn = choice.as_ref().and_then(|choice| choice.places.get(&entry.node)).copied();
         if let (true, Verdict::Eligible { mark }) = (Some(entry.node) == node, &entry.verdict) {
             entry.verdict = Verdict::Chosen { mark: *mark };
         }
     }
     Decision { node, too_dear, explanation: Explanation { considered } }
+}
+
+/// A node that can take the room.
+struct Judged {
+    /// Its mark from 0 to 1.
+    mark: f64,
+    /// Packets lost towards receivers, in parts per 10,000.
+    loss: u16,
+    /// Egress with what is on its way, in kb/s.
+    carried_kbps: f64,
+}
+
+/// Round trip over a distance in milliseconds. Light in fibre covers 100 km and back in 1 ms; real paths take about twice that.
+fn rtt_ms(away: &distance::Distance) -> f64 {
+    away.km / 50.0
 }
 
 /// The node's mark from 0 to 1, or why it cannot take the room, whatever it costs.
@@ -107,7 +140,7 @@ fn judge(
     away: Option<distance::Distance>,
     reservations: &Reservations,
     now: UnixMs,
-) -> Result<f64, String> {
+) -> Result<Judged, String> {
     let registration = &node.registration;
     if registration.role != Role::Media {
         return Err("not a media node".to_owned());
@@ -155,11 +188,15 @@ fn judge(
         ));
     }
 
-    // Light in fibre covers 100 km and back in 1 ms; real paths take about twice that. 300 ms and more are equally bad.
-    let nearness = away.map_or(0.5, |d| 1.0 - (d.km / 50.0).min(300.0) / 300.0);
+    // 300 ms and more are equally bad.
+    let nearness = away.map_or(0.5, |d| 1.0 - rtt_ms(&d).min(300.0) / 300.0);
     let quality = node.score.map_or(UNSCORED, |score| f64::from(score.0.min(10_000)) / 10_000.0);
     let health = 1.0 - (f64::from(report.loss.min(10_000)) / 10_000.0 * 10.0).min(1.0);
-    Ok(0.4 * nearness + 0.25 * headroom + 0.25 * quality + 0.1 * health)
+    Ok(Judged {
+        mark: 0.4 * nearness + 0.25 * headroom + 0.25 * quality + 0.1 * health,
+        loss: report.loss,
+        carried_kbps: f64::from(report.egress_kbps) + f64::from(reserved) * f64::from(SESSION_KBPS),
+    })
 }
 
 /// Draws among the best few nodes that are nearly as good as the best, better ones more often.

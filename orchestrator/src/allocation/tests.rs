@@ -3,7 +3,7 @@ use crate::{index::Load, simulated};
 use chroom_primitives::{Balance, CapacityClass, Score};
 use h3o::{LatLng, Resolution};
 use proptest::prelude::*;
-use rand::{SeedableRng, rngs::StdRng};
+use rand::{Rng, SeedableRng, rngs::StdRng};
 
 const NOW: UnixMs = 1_800_000_000_000;
 
@@ -259,4 +259,118 @@ proptest! {
             prop_assert_ne!(other.node, Some(chosen));
         }
     }
+}
+
+/// The class of a neighbourhood's nodes.
+const CLASS: CapacityClass = CapacityClass::Medium;
+
+/// Nodes in one place whose load reports are as old as they are in a real network, and callers who come and go.
+struct Neighbourhood {
+    nodes: Vec<NodeView>,
+    /// Each call's node and end.
+    calls: Vec<(usize, UnixMs)>,
+    reservations: Reservations,
+    now: UnixMs,
+    rng: StdRng,
+}
+
+impl Neighbourhood {
+    const CALL_MS: u64 = turn::TURN_MS;
+
+    fn new(count: u8) -> Self {
+        let mut nodes: Vec<NodeView> = (1..=count).map(|n| node(n, cell(50.0, 8.0))).collect();
+        for (node, n) in nodes.iter_mut().zip(1..) {
+            node.registration.class = CLASS;
+            node.registration.endpoint = format!("10.0.{n}.1:7400").parse().unwrap();
+            load(node).report.egress_limit_kbps = CLASS.egress_kbps();
+        }
+        Self { nodes, calls: Vec::new(), reservations: Reservations::default(), now: NOW, rng: rng() }
+    }
+
+    fn calls_on(&self, node: usize) -> usize {
+        self.calls.iter().filter(|(at, _)| *at == node).count()
+    }
+
+    /// Lets callers come for a while so that `share` of what all nodes are committed to is used, and looks at the loads each minute.
+    fn run(&mut self, share: f64, duration_ms: u64, mut look: impl FnMut(&Self)) {
+        let capacity = self.nodes.len() as f64 * f64::from(CLASS.committed_kbps());
+        let calls = capacity * share / f64::from(SESSION_KBPS);
+        let search = Search { cell: Some(cell(50.0, 8.0)), ..Default::default() };
+        let end = self.now + duration_ms;
+        let mut due = 0.0;
+        while self.now < end {
+            self.now += 1_000;
+            let now = self.now;
+            self.calls.retain(|(_, until)| *until > now);
+            if now.is_multiple_of(5_000) {
+                let loads: Vec<usize> = (0..self.nodes.len()).map(|node| self.calls_on(node)).collect();
+                for (node, calls) in self.nodes.iter_mut().zip(loads) {
+                    let load = load(node);
+                    load.made_ms = now;
+                    load.report.egress_kbps = calls as u32 * SESSION_KBPS;
+                    load.report.cpu = (500 + calls * 20) as u16;
+                }
+            }
+            due += calls * 1_000.0 / Self::CALL_MS as f64;
+            while due >= 1.0 {
+                due -= 1.0;
+                let decision = allocate(&search, &self.nodes, &self.reservations, now, &mut self.rng);
+                let chosen = decision.node.unwrap();
+                self.reservations.add(chosen, now);
+                let at = self.nodes.iter().position(|node| node.id() == chosen).unwrap();
+                let length = self.rng.random_range(Self::CALL_MS / 2..=Self::CALL_MS * 3 / 2);
+                self.calls.push((at, now + length));
+            }
+            if now.is_multiple_of(60_000) {
+                look(self);
+            }
+        }
+    }
+}
+
+#[test]
+fn few_callers_fill_one_node_after_the_other_and_none_too_much() {
+    let mut network = Neighbourhood::new(20);
+    let full = CLASS.committed_kbps() / SESSION_KBPS;
+    let mut most = [0; 20];
+    network.run(0.1, 24 * turn::TURN_MS, |network| {
+        for (node, most) in most.iter_mut().enumerate() {
+            *most = network.calls_on(node).max(*most);
+        }
+    });
+    assert!(most.iter().all(|calls| *calls * 10 <= full as usize * 9), "{most:?}");
+    let tested = most.iter().filter(|calls| **calls * 4 >= full as usize * 3).count();
+    assert!(tested >= 15, "in eight hours at a tenth of the load: {most:?}");
+}
+
+#[test]
+fn a_busy_neighbourhood_is_balanced() {
+    let mut network = Neighbourhood::new(20);
+    network.run(0.7, 2 * Neighbourhood::CALL_MS, |_| {});
+    let mut worst: f64 = 0.0;
+    network.run(0.7, Neighbourhood::CALL_MS, |network| {
+        let mean = network.calls.len() as f64 / 20.0;
+        let most = (0..20).map(|node| network.calls_on(node)).max().unwrap();
+        worst = worst.max(most as f64 / mean);
+    });
+    assert!(worst <= 1.15, "{worst}");
+}
+
+#[test]
+fn a_turn_is_part_of_the_explanation() {
+    let place = cell(50.0, 8.0);
+    let mut nodes: Vec<NodeView> = (1..=6).map(|n| node(n, place)).collect();
+    let search = Search { cell: Some(place), ..Default::default() };
+    let decide = |nodes: &[NodeView]| allocate(&search, nodes, &Reservations::default(), NOW, &mut rng());
+    let first = decide(&nodes);
+    assert!(first.explanation.summary().contains("its turn)"), "{}", first.explanation.summary());
+    assert!(first.explanation.summary().contains(", later)"));
+    let chosen = first.node.unwrap();
+    nodes.iter_mut().find(|node| node.id() == chosen).unwrap().failed_in = Some(turn::Turn::at(NOW));
+    let second = decide(&nodes);
+    assert_ne!(second.node, Some(chosen));
+    assert!(second.explanation.summary().contains("failed in its turn"), "{}", second.explanation.summary());
+    // In the next turn it has another chance.
+    nodes.iter_mut().for_each(|node| node.failed_in = node.failed_in.map(|turn| turn::Turn(turn.0 - 1)));
+    assert_eq!(decide(&nodes).node, Some(chosen));
 }

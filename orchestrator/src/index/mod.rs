@@ -6,11 +6,13 @@
 
 mod admission;
 mod budgets;
+mod callers;
 mod node_view;
 
 pub use admission::{Refused, admit, signed_load, signed_record};
 pub use node_view::{Directory, Load, NodeView};
 
+use self::callers::Callers;
 use crate::{
     allocation::Budget,
     chain::{ChainState, Outsider},
@@ -52,6 +54,7 @@ struct State {
     rewards: BTreeMap<NodeId, (QosEpoch, Balance)>,
     /// By the applications' key ids.
     budgets: BTreeMap<String, Budget>,
+    callers: Callers,
 }
 
 /// The index. Share it by `Arc`.
@@ -65,7 +68,13 @@ pub struct Index {
 impl Index {
     /// An index without entries.
     pub fn new(genesis: Hash, chain: Arc<ChainState>) -> Self {
-        let state = State { chain, entries: BTreeMap::new(), rewards: BTreeMap::new(), budgets: BTreeMap::new() };
+        let state = State {
+            chain,
+            entries: BTreeMap::new(),
+            rewards: BTreeMap::new(),
+            budgets: BTreeMap::new(),
+            callers: Callers::default(),
+        };
         Self { genesis, state: RwLock::new(state), heard: watch::Sender::new(()) }
     }
 
@@ -161,6 +170,7 @@ impl Index {
             entry.followers.remove(&follower);
             if entry.followers.is_empty() {
                 state.entries.remove(node);
+                state.callers.forget(node);
                 info!(%node, "a node is gone from the registry");
             }
         }
@@ -179,6 +189,15 @@ impl Index {
         };
         for node in gone {
             self.remove(follower, &node);
+        }
+    }
+
+    /// Takes in what a caller says of its last few seconds on a media node.
+    pub fn caller(&self, node: NodeId, session: [u8; 16], score: Score, now: UnixMs) {
+        let mut state = self.state.write();
+        // A node that is gone is of no interest, and would never be forgotten.
+        if state.entries.contains_key(&node) {
+            state.callers.hear(node, session, score, now);
         }
     }
 
@@ -238,6 +257,7 @@ impl State {
             record: entry.record.clone(),
             load: entry.load.clone(),
             score: entry.score,
+            failed_in: self.callers.failed_in(id),
             last_reward: self.rewards.get(id).copied(),
         })
     }

@@ -1,6 +1,6 @@
 //! What the orchestrator knows of one node.
 
-use crate::allocation::Budget;
+use crate::allocation::{Budget, turn::Turn};
 use chroom_primitives::{
     Balance, NodeId, QosEpoch, Score, UnixMs,
     record::{LoadReport, NodeRecord, Registration},
@@ -26,6 +26,8 @@ pub struct NodeView {
     pub load: Option<Load>,
     /// Its running score, if the registry has one.
     pub score: Option<Score>,
+    /// The last turn in which it failed most of this orchestrator's callers.
+    pub failed_in: Option<Turn>,
     /// What it was paid last.
     pub last_reward: Option<(QosEpoch, Balance)>,
 }

@@ -130,3 +130,21 @@ fn the_newest_record_wins_whichever_registry_sends_it() {
     index.synced(Follower(1), &BTreeSet::new());
     assert!(index.media_nodes().is_empty());
 }
+
+#[test]
+fn what_callers_say_is_known_of_the_node_and_goes_with_it() {
+    let wallet = Wallet::generate();
+    let id = wallet.node_id();
+    let now = now_ms();
+    let index = Index::new(genesis(), chain(&[(&wallet, Role::Media, NodeStatus::Active)]));
+    let enter = || index.upsert(F, &entry(&wallet, record(&wallet, now)), now).unwrap();
+    let complain = || (0..4).for_each(|session| index.caller(id, [session; 16], Score(3_000), now));
+    complain();
+    enter();
+    assert_eq!(index.node(&id).unwrap().failed_in, None, "nobody knew the node then");
+    complain();
+    assert_eq!(index.node(&id).unwrap().failed_in, Some(crate::allocation::turn::Turn::at(now)));
+    index.remove(F, &id);
+    enter();
+    assert_eq!(index.node(&id).unwrap().failed_in, None);
+}

@@ -7,7 +7,7 @@ use crate::{
     time::now_ms,
 };
 use chroom_primitives::{Hash, NodeId, Signed, UnixMs, record::SessionGrant};
-use chroom_rpc::receipt::{Receipt, ReceiptError};
+use chroom_rpc::receipt::{Receipt, ReceiptBody, ReceiptError};
 use chroom_wallet::Wallet;
 use codec::{Decode, Encode};
 use parking_lot::Mutex;
@@ -149,8 +149,8 @@ impl Queue {
         Ok(Self { store, wallet, genesis, metrics, state: Arc::new(Mutex::new(state)), news: Arc::new(Notify::new()) })
     }
 
-    /// Checks a receipt and keeps it; when this returns, it is on disk.
-    pub async fn take(&self, ticket: &Ticket, receipt: Receipt) -> Result<(), QueueError> {
+    /// Checks a receipt and keeps it; when this returns what is in it, it is on disk.
+    pub async fn take(&self, ticket: &Ticket, receipt: Receipt) -> Result<ReceiptBody, QueueError> {
         let now = now_ms();
         let body = receipt.verify(&ticket.receipt_key)?;
         body.check_clock(now)?;
@@ -213,7 +213,7 @@ impl Queue {
         self.metrics.receipts_waiting.set(state.waiting.len() as i64);
         self.metrics.receipts.inc();
         self.news.notify_one();
-        Ok(())
+        Ok(body)
     }
 
     fn grant(&self, ticket: &Ticket, node: NodeId, started_ms: UnixMs, now: UnixMs) -> Signed<SessionGrant> {

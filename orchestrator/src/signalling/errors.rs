@@ -82,6 +82,7 @@ mod tests {
             considered: vec![Considered {
                 node: NodeId([1; 20]),
                 km: Some(5),
+                turn: None,
                 verdict: Verdict::PassedOver { reason: "draining on the chain".into() },
             }],
         };

@@ -17,6 +17,7 @@ use crate::{
     session::{ConnectionId, Event, Handle, Join, Notifications, Refusal, Reply, Request, Rights},
     time::now_ms,
 };
+use chroom_primitives::score::score;
 use jsonrpsee::{
     Extensions, RpcModule,
     server::{PendingSubscriptionSink, ResponsePayload},
@@ -173,7 +174,10 @@ impl Service {
         let queue = self.receipts.clone();
         let taking = tokio::spawn(async move { queue.take(&ticket, receipt).await });
         match taking.await.map_err(|_| Refusal::Internal("the receipt could not be kept"))? {
-            Ok(()) => Ok(json!({})),
+            Ok(body) => {
+                self.index.caller(body.node, body.session.0, score(&body.observation()), now_ms());
+                Ok(json!({}))
+            }
             Err(QueueError::Full) => Err(Refusal::TooManyRequests("too many receipts wait for the committees")),
             Err(QueueError::Store(_)) => Err(Refusal::Internal("the receipt could not be kept")),
             Err(refused) => Err(Refusal::ReceiptRefused(refused.to_string())),
