@@ -5,6 +5,7 @@
 
 pub mod load;
 pub mod merge;
+pub mod offer;
 pub mod place;
 pub mod quarantine;
 pub mod record_set;

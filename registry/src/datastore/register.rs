@@ -3,6 +3,7 @@
 use super::{
     load::{Liveness, LoadVerdict, Loads},
     merge::{Book, Standing, Verdict, Version, Versions},
+    offer::{Minute, Offer, Offers},
     place,
     quarantine::Quarantine,
     record_set::RecordSet,
@@ -72,6 +73,7 @@ struct State {
     quarantine: Quarantine,
     loads: Loads,
     liveness: Liveness,
+    offers: Offers,
     dirty_liveness: BTreeSet<NodeId>,
     scores: BTreeMap<NodeId, Score>,
     retired: BTreeMap<NodeId, (UnixMs, Versions)>,
@@ -215,12 +217,18 @@ impl Register {
         if report.signer(&self.genesis) != Some(node) {
             return LoadOutcome::Forged;
         }
+        // A draining node takes no calls, and need not.
+        let in_service =
+            self.members().get(&node).is_some_and(|registration| registration.status == NodeStatus::Active);
         let mut state = self.state.lock();
         // Another report may have come while the signature was checked.
         if state.loads.judge(body, now) != LoadVerdict::Accepted {
             return LoadOutcome::Older;
         }
         state.liveness.heard(node, seq_time(body.seq));
+        if in_service {
+            state.offers.heard(body);
+        }
         state.dirty_liveness.insert(node);
         state.loads.put(report, now);
         let _ = self.changes.send(Change(node));
@@ -309,6 +317,11 @@ impl Register {
     /// Share of `from..to` in which a node reported, parts per 10,000.
     pub fn uptime(&self, node: &NodeId, from: UnixMs, to: UnixMs) -> u16 {
         self.state.lock().liveness.uptime(node, from, to)
+    }
+
+    /// What a node offered in each whole minute of `from..to`, by its load reports.
+    pub fn offers(&self, node: &NodeId, from: UnixMs, to: UnixMs) -> BTreeMap<Minute, Offer> {
+        self.state.lock().offers.between(node, from, to)
     }
 
     /// Takes in the scores of a closed epoch.
@@ -405,9 +418,11 @@ impl Register {
         Ok(())
     }
 
-    /// Forgets liveness before `until`.
+    /// Forgets liveness and offers before `until`.
     pub fn forget_before(&self, until: UnixMs) {
-        self.state.lock().liveness.forget(until);
+        let mut state = self.state.lock();
+        state.liveness.forget(until);
+        state.offers.forget(until);
     }
 
     /// Marks what was loaded from disk as shown, so that its expiry is told.
@@ -515,5 +530,39 @@ mod tests {
         register.on_membership(&jailed, &active).unwrap();
         assert_eq!(register.current(&id), Some(record));
         assert_eq!(store.all_versions().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_draining_node_offers_nothing_that_could_be_too_little() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(folder.path(), &GENESIS).unwrap());
+        let node = wallet(1);
+        let id = node.node_id();
+        let (send, receive) = watch::channel(membership(&[(id, NodeStatus::Draining)]));
+        let register = Register::open(GENESIS, store, receive, Arc::default()).unwrap();
+        let now = now_ms();
+        let report = |seq| LoadReport {
+            node: id,
+            seq,
+            cpu: 0,
+            ingress_kbps: 0,
+            egress_kbps: 0,
+            egress_limit_kbps: 100_000,
+            rooms: 0,
+            sessions: 0,
+            loss: 0,
+            rtt_ms: 0,
+            accepting: false,
+        };
+        let heard = |seq| {
+            let outcome = register.report_load(node.sign(report(seq), &GENESIS));
+            assert_eq!(outcome, LoadOutcome::Accepted);
+            register.offers(&id, now - 120_000, now + 120_000).into_values().map(|one| one.offered_kbps).min()
+        };
+        assert_eq!(heard(now << 16), None);
+        send.send_replace(membership(&[(id, NodeStatus::Active)]));
+        assert_eq!(heard((now << 16) + 1), Some(0));
+        register.forget_before(now + 240_000);
+        assert!(register.offers(&id, now - 120_000, now + 120_000).is_empty());
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{
     attestation::Attestation,
+    capacity,
     epoch::{Progress, Step},
     intake::Intake,
     scoring::{self, Observed, SessionFacts},
@@ -322,6 +323,15 @@ fn observe(intake: &Intake, node: &NodeId, from: UnixMs, to: UnixMs) -> Result<O
             let (application, orchestrator) = (grant.application.clone(), grant.orchestrator);
             observed.sessions.insert(*session, SessionFacts { operator: known.operator, application, orchestrator });
         }
+    }
+    // What the chain doesn't have any more was committed to nothing.
+    if let Some(class) = register.members().get(node).map(|registration| registration.class) {
+        let offers = register.offers(node, from, to);
+        let part = capacity::offered(class.committed_kbps(), &offers, &observed, from, to);
+        if part < 10_000 {
+            tracing::info!(%node, class = class.name(), part, "offered less than its class commits it to");
+        }
+        observed.offered = Some(part);
     }
     Ok(observed)
 }

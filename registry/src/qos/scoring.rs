@@ -26,6 +26,8 @@ pub struct Observed {
     pub probes: Vec<Probe>,
     /// Share of the epoch in which the node reported, parts per 10,000.
     pub uptime: u16,
+    /// The part of its class that the node offered, parts per 10,000; none: all of it ([`super::capacity`]).
+    pub offered: Option<u16>,
     /// Number of the node's own reports, which check usage and never make a score.
     pub node_reports: u32,
 }
@@ -41,7 +43,8 @@ pub fn trimmed_mean(values: &mut [u64]) -> Option<u64> {
 /// The leaves of `attestor` about a node.
 ///
 /// Receipts are averaged over time within a session, trimmed over the sessions of an operator, and trimmed over operators: neither a long list
-/// of sessions nor a few extreme callers decide. Probes speak only where no caller did.
+/// of sessions nor a few extreme callers decide. Probes speak only where no caller did. Who offered only a part of its class has no better
+/// score than that part is worth.
 pub fn leaves(epoch: QosEpoch, attestor: NodeId, node: NodeId, observed: &Observed) -> Vec<Leaf> {
     let mut sources = 0;
     let mut samples = 0usize;
@@ -61,6 +64,7 @@ pub fn leaves(epoch: QosEpoch, attestor: NodeId, node: NodeId, observed: &Observ
         sources |= SourceClasses::NODE_REPORTS;
     }
     let score = Score::clamped(u16::try_from(score.unwrap_or(0)).unwrap_or(u16::MAX));
+    let score = score.min(observed.offered.map_or(Score::MAX, Score::of_part));
     let mut leaves = vec![Leaf::Qos(QosLeaf {
         epoch,
         node,
@@ -208,6 +212,19 @@ mod tests {
         assert_eq!((sources, samples), (SourceClasses::PROBES | SourceClasses::NODE_REPORTS, 2));
         seen.probes.clear();
         assert_eq!(score_of(&leaves(EPOCH, ATTESTOR, NODE, &seen)), (0, SourceClasses::NODE_REPORTS, 0));
+    }
+
+    #[test]
+    fn a_part_of_a_class_bounds_the_score_of_callers_and_of_probes() {
+        let mut seen = observed(&[(1, 1, 0), (2, 1, 2)]);
+        let whole = score_of(&leaves(EPOCH, ATTESTOR, NODE, &seen)).0;
+        for (part, expected) in [(10_000, whole), (9_000, 6_800), (5_000, 2_000)] {
+            seen.offered = Some(part);
+            assert_eq!(score_of(&leaves(EPOCH, ATTESTOR, NODE, &seen)).0, expected);
+        }
+        let probes = vec![Probe { at_ms: 1, rtt_ms: Some(10) }];
+        let idle = Observed { probes, offered: Some(5_000), ..Default::default() };
+        assert_eq!(score_of(&leaves(EPOCH, ATTESTOR, NODE, &idle)).0, 2_000);
     }
 
     proptest! {
