@@ -78,7 +78,8 @@ pub struct Config {
     /// Capacity class, as registered on the chain
     #[arg(long, default_value = "small")]
     pub class: Class,
-    /// Egress that the node may give, in kb/s [default: that of the class]
+    /// Egress that the node may give, in kb/s [default: the most of the class]. Below what the class commits it to (50 Mb/s per unit of its
+    /// weight: 50, 200, 800 Mb/s) it is paid less
     #[arg(long, value_name = "KBPS")]
     pub egress_limit: Option<u32>,
     /// Most sessions at once

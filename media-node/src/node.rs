@@ -173,6 +173,14 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
     let sfu = Arc::new(Sfu::start_with(&sfu_config, Some(prepared.room_end()))?);
     let cascade = Arc::new(prepared.start(sfu.rooms())?);
     let egress_limit = config.egress_limit.unwrap_or(class.egress_kbps());
+    if egress_limit < class.committed_kbps() {
+        tracing::warn!(
+            class = class.name(),
+            committed_kbps = class.committed_kbps(),
+            egress_limit_kbps = egress_limit,
+            "--egress-limit is below what the class commits the node to: it is paid for less of its class, and for nothing at two thirds"
+        );
+    }
     let health = Arc::new(Health::new(registered, egress_limit, config.max_sessions));
     let profile = Profile { cell: config.cell, class, rpc: rpc.clone(), public_url, version };
     let author = Arc::new(Mutex::new(Author::new(wallet, chain.genesis_hash(), profile)));
