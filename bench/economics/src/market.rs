@@ -2,7 +2,13 @@
 //!
 //! These are assumptions, and the sweeps move those that matter. Amounts are per epoch of an hour.
 
-use crate::{population::MediaStrategy, random::Random, rules::GIB};
+use crate::{
+    capacity::Carried,
+    population::MediaStrategy,
+    random::Random,
+    rules::GIB,
+    turns::{Asked, TURNS},
+};
 use chroom_primitives::{Balance, CHR, CapacityClass, Score};
 
 /// Load over a day, in thousandths of the mean: 1 + 0.6 × sin.
@@ -42,7 +48,7 @@ pub struct Market {
     pub incidents: u64,
     /// What a self-dealer pays itself for, in GiB for each unit of weight. A ghost invents a hundredth of it.
     pub self_dealt_gib: u64,
-    /// How many times what it can carry an overcommitter registers its machine for.
+    /// How many times what it can carry an overcommitter registers its machine for, in hundredths.
     pub overcommitment: u64,
 }
 
@@ -61,7 +67,7 @@ impl Default for Market {
             score_between_attestors: 50,
             incidents: 100,
             self_dealt_gib: 5,
-            overcommitment: 2,
+            overcommitment: 200,
         }
     }
 }
@@ -73,8 +79,10 @@ pub struct Conditions {
     pub score: i64,
     /// Its uptime, in parts per 10,000.
     pub uptime: u16,
-    /// Its load, in parts per 10,000 of what it can carry.
-    pub load: u64,
+    /// Whether it has an incident that all its callers notice.
+    pub fails: bool,
+    /// What falls to it in each turn.
+    pub turns: [Asked; TURNS],
     /// How far off each member of its committee sees the score.
     pub views: Vec<i64>,
 }
@@ -100,19 +108,19 @@ impl Market {
         Random::keyed(seed, [NODE, node, 0]).deviation(self.score_between_nodes)
     }
 
-    /// What befalls a node in an epoch.
-    pub fn conditions(&self, seed: u64, epoch: u32, node: u64, temperament: i64, committee: usize) -> Conditions {
+    /// What befalls a node in an epoch in which this falls to it.
+    pub fn conditions(&self, seed: u64, epoch: u32, node: u64, turns: [Asked; TURNS], committee: usize) -> Conditions {
+        let temperament = self.temperament(seed, node);
         let mut random = Random::keyed(seed, [EPOCH, epoch.into(), node]);
         let mut score = self.mean_score + temperament + random.deviation(self.score_between_epochs);
         let mut uptime = 9_900 + random.below(101) as u16;
+        let mut fails = false;
         if random.below(10_000) < self.incidents {
-            if random.below(2) == 0 { score -= 3_000 } else { uptime = 7_000 + random.below(2_000) as u16 }
+            fails = random.below(2) == 0;
+            if fails { score -= 3_000 } else { uptime = 7_000 + random.below(2_000) as u16 }
         }
-        let hour = DAY.get(epoch as usize % DAY.len()).copied().unwrap_or(1_000);
-        // Half to one and a half times the hour's mean.
-        let load = self.utilisation * hour * (500 + random.below(1_001)) / 1_000_000;
         let views = (0..committee).map(|_| random.deviation(self.score_between_attestors)).collect();
-        Conditions { score, uptime, load, views }
+        Conditions { score, uptime, fails, turns, views }
     }
 
     /// What a node of this strategy and class does under these conditions.
@@ -120,19 +128,19 @@ impl Market {
         let weight = u64::from(class.weight());
         let machine = self.machine_cost * Balance::from(weight);
         let capacity = self.capacity_gib * GIB * weight;
-        let used = |load: u64| capacity / 10_000 * load;
         let own_bytes = self.self_dealt_gib * GIB * weight;
+        let carried = Carried::by(strategy, self.overcommitment, conditions);
         let honest = Service {
-            score: clamp(conditions.score),
+            score: carried.score(strategy, class, conditions),
             uptime: conditions.uptime,
-            bytes: used(conditions.load.min(10_000)),
+            bytes: capacity / 10_000 * carried.load(),
             own_bytes: 0,
             cost: machine + self.identity_cost,
         };
         match strategy {
             MediaStrategy::Honest | MediaStrategy::Splitter => honest,
             MediaStrategy::LowQuality => Service {
-                score: clamp(conditions.score - 3_200),
+                score: honest.score.saturating_sub(3_200),
                 // What callers confirm falls with what arrives.
                 bytes: honest.bytes * 6 / 10,
                 cost: machine / 2 + self.identity_cost,
@@ -152,21 +160,19 @@ impl Market {
                 own_bytes: own_bytes / 100,
                 cost: self.identity_cost,
             },
-            MediaStrategy::Overcommitter => {
-                let factor = self.overcommitment.max(1);
-                let load = conditions.load * factor;
-                // Beyond its limit a machine gives each caller the same part of what is wanted, and scores by that part.
-                let part = 10_000 * 10_000 / load.max(10_000);
-                Service {
-                    score: (u64::from(honest.score) * part / 10_000) as u16,
-                    bytes: used(conditions.load) / 10_000 * part,
-                    cost: machine / Balance::from(factor) + self.identity_cost,
-                    ..honest
-                }
-            }
+            MediaStrategy::Overcommitter | MediaStrategy::Capper | MediaStrategy::Overstater => Service {
+                cost: machine * 100 / Balance::from(self.overcommitment.max(100)) + self.identity_cost,
+                ..honest
+            },
+            MediaStrategy::Twins | MediaStrategy::Pair => Service { cost: machine / 2 + self.identity_cost, ..honest },
             MediaStrategy::Friend => Service { score: 0, uptime: 0, bytes: 0, own_bytes: 0, cost: 0 },
         }
     }
+}
+
+/// Load at an hour of the day, in thousandths of the mean.
+pub fn hour(epoch: u32) -> u64 {
+    DAY.get(epoch as usize % DAY.len()).copied().unwrap_or(1_000)
 }
 
 /// A score within its range.
@@ -178,57 +184,58 @@ pub fn clamp(score: i64) -> u16 {
 mod tests {
     use super::*;
 
-    fn conditions() -> Conditions {
-        Conditions { score: 9_000, uptime: 9_950, load: 4_000, views: Vec::new() }
+    fn conditions(loads: [u64; TURNS]) -> Conditions {
+        let turns = loads.map(|load| Asked { load, sibling: 0 });
+        Conditions { score: 9_000, uptime: 9_950, fails: false, turns, views: Vec::new() }
+    }
+
+    /// All load in the first turn.
+    fn first(asked: Asked) -> [Asked; TURNS] {
+        let mut turns = [Asked::default(); TURNS];
+        turns[0] = asked;
+        turns
+    }
+
+    fn in_turn(strategy: MediaStrategy, overcommitment: u64, load: u64) -> Service {
+        let conditions = Conditions { turns: first(Asked { load, sibling: 0 }), ..conditions([0; TURNS]) };
+        Market { overcommitment, ..Market::default() }.serve(strategy, CapacityClass::Medium, &conditions)
     }
 
     fn serve(strategy: MediaStrategy, overcommitment: u64) -> Service {
-        Market { overcommitment, ..Market::default() }.serve(strategy, CapacityClass::Medium, &conditions())
+        let market = Market { overcommitment, ..Market::default() };
+        market.serve(strategy, CapacityClass::Medium, &conditions([3_000; TURNS]))
     }
 
     #[test]
     fn honest_machines_carry_their_load_at_their_cost() {
-        let service = serve(MediaStrategy::Honest, 1);
-        assert_eq!(service.bytes, 80 * GIB / 10_000 * 4_000);
+        let service = serve(MediaStrategy::Honest, 100);
+        assert_eq!(service.bytes, 80 * GIB / 10_000 * 3_000);
         assert_eq!(service.cost, 122 * CHR / 1_000);
         assert_eq!((service.score, service.uptime, service.own_bytes), (9_000, 9_950, 0));
-        assert_eq!(serve(MediaStrategy::Splitter, 1), service);
+        assert_eq!(serve(MediaStrategy::Splitter, 100), service);
+        assert_eq!(in_turn(MediaStrategy::Honest, 100, 9_000), service);
     }
 
     #[test]
     fn what_lazy_ones_save_shows_in_score_or_uptime() {
-        let (quality, uptime) = (serve(MediaStrategy::LowQuality, 1), serve(MediaStrategy::LowUptime, 1));
-        let honest = serve(MediaStrategy::Honest, 1);
+        let (quality, uptime) = (serve(MediaStrategy::LowQuality, 100), serve(MediaStrategy::LowUptime, 100));
+        let honest = serve(MediaStrategy::Honest, 100);
         assert!(quality.cost < honest.cost && quality.score == 5_800 && quality.bytes < honest.bytes);
         assert!(uptime.cost < honest.cost && uptime.uptime < 9_000 && uptime.bytes < honest.bytes);
     }
 
     #[test]
-    fn an_overcommitted_machine_fails_its_callers_once_it_is_full() {
-        let (honest, twice) = (serve(MediaStrategy::Honest, 1), serve(MediaStrategy::Overcommitter, 2));
-        assert_eq!((twice.score, twice.bytes), (honest.score, honest.bytes / 10_000 * 10_000));
-        assert_eq!(twice.cost, 62 * CHR / 1_000);
-        let four = serve(MediaStrategy::Overcommitter, 4);
-        assert_eq!(four.score, 5_625);
-        assert!(four.bytes < honest.bytes * 63 / 100);
-    }
-
-    #[test]
     fn conditions_depend_on_seed_epoch_and_node_alone() {
         let market = Market::default();
-        let of = |seed, epoch, node| market.conditions(seed, epoch, node, 0, 7);
+        let of = |seed, epoch, node| market.conditions(seed, epoch, node, Default::default(), 7);
         assert_eq!(of(1, 2, 3), of(1, 2, 3));
         assert!(of(1, 2, 3) != of(2, 2, 3) && of(1, 2, 3) != of(1, 3, 3) && of(1, 2, 3) != of(1, 2, 4));
         assert_eq!(of(1, 2, 3).views.len(), 7);
     }
 
     #[test]
-    fn load_follows_the_day_and_an_honest_machine_is_never_full() {
-        let market = Market::default();
-        let mean = |epoch| (0..500).map(|node| market.conditions(1, epoch, node, 0, 0).load).sum::<u64>() / 500;
-        let (peak, trough) = (mean(6), mean(18));
-        assert!((3_800..4_200).contains(&peak) && (950..1_050).contains(&trough), "{peak} {trough}");
-        assert!((0..24).all(|epoch| (0..100).all(|node| market.conditions(1, epoch, node, 0, 0).load < 10_000)));
-        assert_eq!(DAY.iter().sum::<u64>(), 24_000);
+    fn a_day_has_its_mean() {
+        assert_eq!((0..24).map(hour).sum::<u64>(), 24_000);
+        assert_eq!(hour(24), hour(0));
     }
 }

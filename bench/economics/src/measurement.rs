@@ -168,7 +168,10 @@ fn observe(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::GIB;
+    use crate::{
+        rules::GIB,
+        turns::{Asked, TURNS},
+    };
     use chroom_primitives::CapacityClass;
 
     const SEAT: Seat = Seat { strategy: MediaStrategy::Honest, class: CapacityClass::Small };
@@ -181,7 +184,8 @@ mod tests {
         let setting = Setting { scenario: &scenario, total_weight: 10, attestors, jailed: &jailed, emission };
         let committee: Vec<u32> = (0..attestors.len() as u32).collect();
         let views = vec![0; attestors.len()];
-        let conditions = Conditions { score: 9_000, uptime: 9_950, load: 2_500, views };
+        let turns = [Asked { load: 2_500, sibling: 0 }; TURNS];
+        let conditions = Conditions { score: 9_000, uptime: 9_950, fails: false, turns, views };
         let mut claims = Claims::none(attestors.len());
         claims.claim(&setting, seat, &conditions, &committee, Score(9_100));
         claims

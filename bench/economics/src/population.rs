@@ -24,15 +24,23 @@ pub enum MediaStrategy {
     Ghost,
     /// Registers one machine of class medium as four small nodes.
     Splitter,
-    /// Registers a machine for a multiple of what it can carry.
+    /// Registers a machine for a multiple of what it can carry, takes all calls, and fails them when there are too many.
     Overcommitter,
+    /// Does so too, and turns away what is too much.
+    Capper,
+    /// Does so too, and says that it carries as many times more than it does, so that it has enough early.
+    Overstater,
+    /// Registers one machine twice with its full class, behind one address.
+    Twins,
+    /// Registers one machine twice with its full class, behind two addresses.
+    Pair,
     /// Has no machine at all; attestors of its cartel vouch for it.
     Friend,
 }
 
 impl MediaStrategy {
     /// All of them, honest first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::Honest,
         Self::LowQuality,
         Self::LowUptime,
@@ -40,6 +48,10 @@ impl MediaStrategy {
         Self::Ghost,
         Self::Splitter,
         Self::Overcommitter,
+        Self::Capper,
+        Self::Overstater,
+        Self::Twins,
+        Self::Pair,
         Self::Friend,
     ];
 
@@ -53,6 +65,10 @@ impl MediaStrategy {
             Self::Ghost => "ghost",
             Self::Splitter => "Sybil splitter",
             Self::Overcommitter => "overcommitter",
+            Self::Capper => "capped overcommitter",
+            Self::Overstater => "overstating overcommitter",
+            Self::Twins => "twice at one address",
+            Self::Pair => "twice at two addresses",
             Self::Friend => "liars' friend",
         }
     }

@@ -61,7 +61,11 @@ pub fn catalogue() -> Vec<Scenario> {
         Scenario::honest("lying third").with_media(M::Friend, 50).with_attestors(A::Liar, 333),
         Scenario::honest("self-dealing").with_media(M::SelfDealer, 100).with_media(M::Ghost, 100),
         Scenario::honest("Sybil splitting").with_media(M::Splitter, 100),
-        Scenario::honest("overcommitting").with_media(M::Overcommitter, 100),
+        Scenario::honest("overcommitting")
+            .with_media(M::Overcommitter, 50)
+            .with_media(M::Capper, 50)
+            .with_media(M::Overstater, 50),
+        Scenario::honest("one machine twice").with_media(M::Twins, 50).with_media(M::Pair, 50),
         Scenario::honest("withholding third").with_attestors(A::Withholder, 333),
         Scenario::honest("root copying").with_attestors(A::Copier, 100),
         Scenario::honest("free riding").with_attestors(A::FreeRider, 100),
@@ -88,13 +92,13 @@ mod tests {
     use {AttestorStrategy as A, MediaStrategy as M};
 
     #[test]
-    fn honest_operators_out_earn_every_attack_but_overcommitting() {
+    fn honest_operators_out_earn_every_attack() {
         let size = Size { epochs: 96, nodes: 2_000, attestors: 60, seed: 11, threads: 2 };
         let scenarios: Vec<Scenario> = catalogue().into_iter().map(|one| one.scaled(size.nodes)).collect();
         for outcome in run(&size, &scenarios).unwrap() {
             for one in &outcome.groups {
                 let honest = match one.group {
-                    Group::Media(M::Honest | M::Overcommitter) | Group::Attestors(A::Honest) => continue,
+                    Group::Media(M::Honest) | Group::Attestors(A::Honest) => continue,
                     Group::Media(_) => outcome.return_on_bond(Group::Media(M::Honest)),
                     Group::Attestors(_) => outcome.return_on_bond(Group::Attestors(A::Honest)),
                 };

@@ -13,6 +13,7 @@ use crate::{
     rules::Emission,
     scenario::Scenario,
     tally::Tally,
+    turns::{Asked, NEIGHBOURHOOD, TURNS, spread},
 };
 use chroom_primitives::{Balance, CHR, Hash, NodeId, Score, committee};
 use std::{collections::VecDeque, ops::Range, panic, thread};
@@ -97,13 +98,13 @@ impl World {
     /// What the claims of an epoch come to in each network.
     fn measure(&self, epoch: u32, networks: &[Network]) -> Vec<Claims> {
         let threads = self.size.threads.clamp(1, self.nodes.len().max(1));
+        let calls = self.spread(epoch, networks, threads);
+        let calls = &calls;
         let part = self.nodes.len().div_ceil(threads).max(1);
         let ranges = (0..threads).map(|index| index * part..((index + 1) * part).min(self.nodes.len()));
         let parts: Vec<Vec<Claims>> = thread::scope(|scope| {
             let workers: Vec<_> =
-                ranges.map(|range| scope.spawn(move || self.measure_range(epoch, networks, range))).collect();
-            let join =
-                |worker: thread::ScopedJoinHandle<_>| worker.join().unwrap_or_else(|why| panic::resume_unwind(why));
+                ranges.map(|range| scope.spawn(move || self.measure_range(epoch, networks, calls, range))).collect();
             workers.into_iter().map(join).collect()
         });
         let mut all: Vec<Claims> = networks.iter().map(|_| Claims::none(self.size.attestors)).collect();
@@ -115,25 +116,46 @@ impl World {
         all
     }
 
-    fn measure_range(&self, epoch: u32, networks: &[Network], range: Range<usize>) -> Vec<Claims> {
+    /// What falls to each node of each network.
+    fn spread(&self, epoch: u32, networks: &[Network], threads: usize) -> Vec<Vec<[Asked; TURNS]>> {
+        let part = networks.len().div_ceil(threads).max(1);
+        let each = |networks: &[Network]| networks.iter().map(|network| network.spread(epoch)).collect::<Vec<_>>();
+        thread::scope(|scope| {
+            let workers: Vec<_> = networks.chunks(part).map(|some| scope.spawn(move || each(some))).collect();
+            workers.into_iter().flat_map(join).collect()
+        })
+    }
+
+    fn measure_range(
+        &self,
+        epoch: u32,
+        networks: &[Network],
+        calls: &[Vec<[Asked; TURNS]>],
+        range: Range<usize>,
+    ) -> Vec<Claims> {
         let Size { seed, attestors, .. } = self.size;
         let draw = Hash::from(Random::keyed(seed, [DRAW, epoch.into(), 0]).bytes::<32>());
         let mut all: Vec<Claims> = networks.iter().map(|_| Claims::none(attestors)).collect();
         let settings: Vec<Setting> = networks.iter().map(Network::setting).collect();
         for (node, id) in self.nodes.iter().enumerate().skip(range.start).take(range.len()) {
             let committee = committee::draw(&draw, id, attestors as u32, self.committee_size);
-            for ((network, setting), claims) in networks.iter().zip(&settings).zip(&mut all) {
-                let (Some(seat), Some(last)) = (network.population.media.get(node), network.last.get(node)) else {
+            for (((network, setting), claims), calls) in networks.iter().zip(&settings).zip(&mut all).zip(calls) {
+                let (Some(seat), Some(last), Some(turns)) =
+                    (network.population.media.get(node), network.last.get(node), calls.get(node))
+                else {
                     continue;
                 };
                 let market = &network.scenario.market;
-                let temperament = market.temperament(seed, node as u64);
-                let conditions = market.conditions(seed, epoch, node as u64, temperament, committee.len());
+                let conditions = market.conditions(seed, epoch, node as u64, *turns, committee.len());
                 claims.claim(setting, *seat, &conditions, &committee, *last);
             }
         }
         all
     }
+}
+
+fn join<T>(worker: thread::ScopedJoinHandle<T>) -> T {
+    worker.join().unwrap_or_else(|why| panic::resume_unwind(why))
 }
 
 /// One simulated network.
@@ -204,6 +226,14 @@ impl Network {
             jailed: &self.jailed,
             emission: self.emission,
         }
+    }
+
+    /// What falls to each node in an epoch.
+    fn spread(&self, epoch: u32) -> Vec<[Asked; TURNS]> {
+        let neighbourhoods = self.population.media.chunks(NEIGHBOURHOOD).enumerate();
+        neighbourhoods
+            .flat_map(|(index, seats)| spread(&self.scenario.market, self.seed, epoch, index * NEIGHBOURHOOD, seats))
+            .collect()
     }
 
     /// Begins an epoch: sets its pools aside.

@@ -1,5 +1,7 @@
 //! Where attacks begin to pay: one parameter is moved, everything else stays.
 
+mod overcommitting;
+
 use crate::{
     market::Market,
     outcome::Outcome,
@@ -56,7 +58,8 @@ pub fn all(size: &Size) -> Result<Vec<Sweep>, Failure> {
     sweeps.push(burn_share(size)?);
     sweeps.push(tolerance(size)?);
     sweeps.push(utilisation(size)?);
-    sweeps.push(overcommitment(size)?);
+    sweeps.extend(overcommitting::overcommitment(size)?);
+    sweeps.push(overcommitting::twice(size)?);
     Ok(sweeps)
 }
 
@@ -202,28 +205,6 @@ pub fn utilisation(size: &Size) -> Result<Sweep, Failure> {
     })
 }
 
-/// Machines that are registered for more than they can carry, by how many times as much.
-pub fn overcommitment(size: &Size) -> Result<Sweep, Failure> {
-    let lines = [15, 25, 40].map(|load| {
-        let scenario = |factor: u32| {
-            let mut scenario = Scenario::honest("overcommitment").with_media(MediaStrategy::Overcommitter, ATTACKERS);
-            scenario.market.overcommitment = factor.into();
-            scenario.market.utilisation = 100 * load;
-            scenario
-        };
-        let values: Vec<u32> = (1..=12).collect();
-        let attackers = Group::Media(MediaStrategy::Overcommitter);
-        line(size, format!("mean load {load} %"), attackers, &values, scenario)
-    });
-    Ok(Sweep {
-        name: "overcommitment",
-        title: "Registering a machine for more than it can carry",
-        x: "registered capacity, times the real one",
-        y: "overcommitters' profit, % of an honest node's",
-        lines: lines.into_iter().collect::<Result<_, _>>()?,
-    })
-}
-
 /// What attackers earn in scenarios that one number makes, in per cent of what the honest of their role earn beside them.
 fn line<X: Copy + Into<f64>>(
     size: &Size,
@@ -251,7 +232,7 @@ fn percent(part: f64, whole: f64) -> f64 {
 mod tests {
     use super::*;
 
-    const SMALL: Size = Size { epochs: 24, nodes: 2_000, attestors: 60, seed: 3, threads: 2 };
+    pub(super) const SMALL: Size = Size { epochs: 24, nodes: 2_000, attestors: 60, seed: 3, threads: 2 };
 
     #[test]
     fn a_line_is_crossed_between_its_points() {
@@ -294,14 +275,6 @@ mod tests {
     fn ghosts_out_earn_machines_only_where_nobody_calls() {
         let line = utilisation(&SMALL).unwrap().lines.remove(0);
         assert!(line.points[0].1 > 100.0 && line.points[line.points.len() - 1].1 < 100.0, "{:?}", line.points);
-    }
-
-    #[test]
-    fn a_full_machine_ends_overcommitment() {
-        for line in overcommitment(&SMALL).unwrap().lines {
-            let last = line.points[line.points.len() - 1];
-            assert!((line.points[0].1 - 100.0).abs() < 5.0 && last.1 < 100.0, "{}: {:?}", line.name, line.points);
-        }
     }
 
     #[test]
