@@ -53,9 +53,9 @@ impl Carried {
         self.0.iter().map(|turn| turn.got)
     }
 
-    /// Mean load over the epoch.
-    pub fn load(&self) -> u64 {
-        self.loads().sum::<u64>() / TURNS as u64
+    /// Sum of the turns' loads.
+    pub fn total(&self) -> u64 {
+        self.loads().sum()
     }
 
     /// The score of an honest attestor: callers' scores, over the time that they called, and no more than the part of its class allows that

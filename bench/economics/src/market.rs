@@ -133,7 +133,7 @@ impl Market {
         let honest = Service {
             score: carried.score(strategy, class, conditions),
             uptime: conditions.uptime,
-            bytes: capacity / 10_000 * carried.load(),
+            bytes: capacity / 10_000 * carried.total() / TURNS as u64,
             own_bytes: 0,
             cost: machine + self.identity_cost,
         };
