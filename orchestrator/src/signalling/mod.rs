@@ -13,4 +13,5 @@ pub use errors::{error_object, slug};
 pub use limits::{RateLimit, ServerLimits};
 pub use methods::Service;
 pub use network::{NetworkNode, NetworkView, network};
+pub(crate) use params::place;
 pub use server::{ServeError as ServeFailure, serve};

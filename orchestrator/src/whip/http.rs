@@ -8,7 +8,13 @@ use super::{
     resources::Owner,
     viewer::{Choice, Viewer},
 };
-use crate::{ice::IceServer, metrics::Reason, session::Refusal, signalling::Service, time::now_ms};
+use crate::{
+    ice::IceServer,
+    metrics::Reason,
+    session::Refusal,
+    signalling::{Service, place},
+    time::now_ms,
+};
 use axum::{
     Router,
     body::Body,
@@ -65,11 +71,15 @@ fn resource(direction: Direction) -> MethodRouter<Arc<Service>> {
     })
 }
 
-/// What a WHEP client may wish for in the endpoint's query.
+/// What a client may wish for in the endpoint's query.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Wishes {
+    /// Where it is, an H3 cell in hex: for choosing a media node.
+    cell: Option<String>,
+    /// WHEP: whom to show, nobody else.
     identity: Option<String>,
+    /// WHEP: greatest height of the picture.
     max_height: Option<u32>,
 }
 
@@ -194,7 +204,7 @@ async fn open(service: &Arc<Service>, direction: Direction, wishes: Wishes, requ
         Direction::Receives => (Vec::new(), Some(Viewer::new(offer.lines(), choice))),
     };
     let owner = Owner::new(token, checked.clone());
-    let join = service.join(checked, keyless(), None).await?;
+    let join = service.join(checked, keyless(), place(wishes.cell.as_deref())?).await?;
     let opening = Opening { join, offer, publish, viewer };
     let (id, opened) = service.resources.open(direction, owner, opening).await?;
     let path = match direction {

@@ -158,7 +158,8 @@ async fn a_player_gets_what_is_there_and_what_comes() {
     let watching = bearer("viewer");
     let auth = ("Authorization", watching.as_str());
     // Nobody publishes yet: the player waits in the room.
-    let opened = request(world.address, "POST /whep?maxHeight=360", &[SDP, auth], &offer("recvonly")).await;
+    let opened =
+        request(world.address, "POST /whep?maxHeight=360&cell=871f8d5b2ffffff", &[SDP, auth], &offer("recvonly")).await;
     assert_eq!(opened.status, 201, "{}", opened.body);
     assert!(opened.header("location").starts_with("/whep/"));
     let viewer = ada.event("participantJoined").await["participant"].clone();
@@ -237,6 +238,7 @@ async fn refusals_say_what_is_wrong() {
         ("POST /whip", SDP, &good, &"hello".to_owned(), 400, "bad-offer"),
         ("POST /whip", SDP, &good, &receive, 422, "bad-offer"),
         ("POST /whep", SDP, &good, &send, 422, "bad-offer"),
+        ("POST /whip?cell=nowhere", SDP, &good, &send, 400, "invalid-params"),
         ("PATCH /whip/none", FRAGMENT, &good, &String::new(), 404, "no-session"),
         ("DELETE /whep/none", SDP, &good, &String::new(), 404, "no-session"),
         ("DELETE /whep/none", SDP, "", &String::new(), 401, "token-missing"),
