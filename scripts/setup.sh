@@ -33,7 +33,7 @@ fi
 need npm "Install Node.js 20.19 or later with npm, then run this again."
 
 packages=(protobuf-compiler clang libclang-dev cmake pkg-config)
-[ "$purpose" = test ] && packages+=(chromium)
+[ "$purpose" = test ] && packages+=(chromium python3-venv)
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then
@@ -117,5 +117,17 @@ install_npm() {
 }
 install_npm web
 [ "$purpose" = test ] && install_npm e2e
+
+# The end-to-end suite's second WebRTC client, in a Python environment of its own.
+install_aiortc() {
+    local requirements=e2e/aiortc/requirements.txt stamp="$cache/aiortc/requirements.txt"
+    cmp -s "$requirements" "$stamp" 2>/dev/null && return
+    say "installing aiortc from PyPI"
+    rm -rf "$cache/aiortc"
+    python3 -m venv "$cache/aiortc"
+    "$cache/aiortc/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements"
+    cp "$requirements" "$stamp"
+}
+[ "$purpose" = test ] && install_aiortc
 
 say "ready"

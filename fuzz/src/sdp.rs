@@ -1,8 +1,12 @@
-//! SDP offers: what is read of them here, then what the engine makes of them.
+//! SDP offers: what is read of them by WHIP's and WHEP's endpoints and by media nodes, then what the engine makes of them.
 
 use chroom_media_node::sfu::{
     engine::{Connection, Engine, Offer, Str0m},
     limits,
+};
+use chroom_orchestrator::whip::{
+    fragment::{self, Fragment},
+    offer::{self, Direction},
 };
 use std::{net::SocketAddr, time::Instant};
 
@@ -24,6 +28,7 @@ m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\na=mid:3\
 
 pub fn run(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
+    over_http(text);
     let Ok(offer) = Offer::parse(text) else { return };
     assert!(offer.lines.len() <= limits::MAX_LINES, "more lines than are taken");
     assert!(!offer.sdp.contains("\na=candidate:"), "an address of the client");
@@ -34,6 +39,24 @@ pub fn run(input: &[u8]) {
     }
 }
 
+/// What WHIP and WHEP read: what goes on to the media node reads the same, and has no address of the client.
+fn over_http(text: &str) {
+    for direction in [Direction::Sends, Direction::Receives] {
+        let Ok(read) = offer::Offer::parse(text, direction) else { continue };
+        assert!(!read.sdp().contains("\na=candidate:"), "an address of the client");
+        let _ = read.publications();
+        if read.sdp().len() <= offer::MAX_SDP {
+            assert_eq!(offer::Offer::parse(read.sdp(), direction), Ok(read), "read otherwise when it is read again");
+        }
+    }
+    let _ = Fragment::parse(text);
+    let _ = fragment::of_answer(text);
+}
+
 pub fn seeds() -> Vec<Vec<u8>> {
-    vec![OFFER.into()]
+    vec![
+        OFFER.into(),
+        OFFER.replace("a=recvonly", "a=sendonly").into(),
+        OFFER.replace("a=sendonly", "a=sendrecv").into(),
+    ]
 }

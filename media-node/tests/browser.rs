@@ -1,6 +1,9 @@
-//! A call between two connections of a real Chromium, through the SFU: what browsers offer must be understood. Skipped, with a word
+//! Calls between connections of a real Chromium, through the SFU: what browsers offer must be understood. Skipped, with a word
 //! on standard error, where no Chromium is installed.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "browser/parties.rs"]
+mod parties;
 
 use axum::{
     Json, Router,
@@ -122,29 +125,35 @@ async fn call(codec: &str, loss: Option<f64>) -> Option<Value> {
 
 /// A call with what the page is told.
 async fn call_with(query: &str, loss: Option<f64>) -> Option<Value> {
+    visit(&format!("/?{query}"), loss).await
+}
+
+/// What a page reports of its call.
+async fn visit(page: &str, loss: Option<f64>) -> Option<Value> {
     let _turn = TURN.lock().await;
     let config = SfuConfig { listen: "127.0.0.1:0".parse().unwrap(), advertise: None, shards: 1, egress_loss: loss };
     let sfu = Arc::new(Sfu::start(&config).unwrap());
     let (results, mut got) = mpsc::channel(4);
-    let page = Page { sfu: sfu.clone(), results };
+    let state = Page { sfu: sfu.clone(), results };
     let router = Router::new()
         .route("/", get(|| async { Html(PAGE) }))
         .route("/negotiate", post(negotiate))
         .route("/subscribe", post(subscribe))
         .route("/result", post(result))
-        .with_state(page);
+        .merge(parties::pages())
+        .with_state(state);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     // getUserMedia wants a secure context, which localhost is.
-    let url = format!("http://localhost:{}/?{query}", listener.local_addr().unwrap().port());
+    let url = format!("http://localhost:{}{page}", listener.local_addr().unwrap().port());
     let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
     let profile = tempfile::tempdir().unwrap();
     let Some(browser) = chromium(&url, profile.path()) else {
         eprintln!("skipped: no Chromium found");
         return None;
     };
-    let value = tokio::time::timeout(Duration::from_secs(150), got.recv()).await.expect("the page reports in time");
+    let value = tokio::time::timeout(Duration::from_secs(300), got.recv()).await.expect("the page reports in time");
     let (_, stats) = sfu.stats(None).await.unwrap();
-    eprintln!("{query}: {}\n{stats:#?}", value.as_ref().unwrap());
+    eprintln!("{page}: {}\n{stats:#?}", value.as_ref().unwrap());
     drop(browser);
     server.abort();
     sfu.stop(CloseReason::Draining).await;

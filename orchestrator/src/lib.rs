@@ -1,6 +1,7 @@
 //! Chroom's orchestrator: it takes calls from clients, finds a media node for each room, and keeps the room alive.
 //!
-//! - [`signalling`]: JSON-RPC over WebSocket for clients, plain HTTP for the public;
+//! - [`signalling`]: JSON-RPC over WebSocket for clients, plain HTTP for the public; [`whip`]: WHIP and WHEP on the same port;
+//!   [`ice`]: STUN and TURN servers that clients are told of;
 //! - [`access`]: applications' keys and tokens; [`application`]: the rules of their rooms;
 //! - [`session`]: the state machine of rooms and sessions; [`allocation`]: which media node takes a room;
 //! - [`index`]: the network as registries and chain agree on it, fed by [`registry_rpc`], [`chain`] and [`budgets`];
@@ -15,6 +16,7 @@ pub mod application;
 pub mod budgets;
 pub mod chain;
 mod digest;
+pub mod ice;
 pub mod index;
 pub mod media_rpc;
 pub mod metrics;
@@ -28,3 +30,4 @@ pub mod signalling;
 mod simulated;
 pub mod store;
 pub mod time;
+pub mod whip;

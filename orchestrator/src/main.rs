@@ -5,6 +5,7 @@ use chroom_chain_client::ChainClient;
 use chroom_orchestrator::{
     access::Apps,
     chain::LiveChain,
+    ice::{IceServers, TurnSecret},
     options::Options,
     service::{Setup, run},
     signalling::ServerLimits,
@@ -35,6 +36,8 @@ async fn main() -> ExitCode {
 async fn start(options: Options) -> anyhow::Result<()> {
     telemetry::init(options.log_format, "info")?;
     let apps = Apps::read(&options.apps)?;
+    let secret = options.turn_secret_file.as_deref().map(TurnSecret::read).transpose()?;
+    let ice = IceServers::new(options.stun_url, options.turn_url, secret, options.turn_lifetime)?;
     let passphrase = passphrase::read(options.passphrase_file.as_deref())?;
     let wallet = Wallet::open(&options.wallet, &passphrase)
         .with_context(|| format!("cannot open the wallet {}", options.wallet.display()))?;
@@ -69,6 +72,7 @@ async fn start(options: Options) -> anyhow::Result<()> {
         data: options.data,
         cell: options.cell,
         public_url: options.public_url.unwrap_or_else(|| format!("ws://{}", options.ws_listen)),
+        ice,
         limits: ServerLimits {
             connections: options.max_connections,
             sockets: options.max_connections as usize + 2_000,

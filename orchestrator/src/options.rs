@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::ice::{DEFAULT_LIFETIME_S, StunUrl, TurnUrl};
 use chroom_primitives::H3Cell;
 use chroom_rpc::{NodeAddress, telemetry::LogFormat};
 use clap::Parser;
@@ -25,7 +26,7 @@ pub struct Options {
     #[arg(long, value_name = "FOLDER")]
     pub data: PathBuf,
 
-    /// Where clients connect: WebSocket, and GET /health, /metrics and /v1/network
+    /// Where clients connect: WebSocket, POST /whip and /whep, and GET /health, /metrics and /v1/network
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7700")]
     pub ws_listen: SocketAddr,
 
@@ -62,6 +63,22 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 256)]
     pub max_connections_per_address: usize,
 
+    /// STUN server that clients are told of, stun:host[:port]; give several
+    #[arg(long, value_name = "URL")]
+    pub stun_url: Vec<StunUrl>,
+
+    /// TURN server that clients are told of, turn:host[:port][?transport=udp|tcp] or turns:…; give several. All share the secret
+    #[arg(long, value_name = "URL")]
+    pub turn_url: Vec<TurnUrl>,
+
+    /// File with the secret by which the TURN servers check credentials (coturn: static-auth-secret); at least 16 bytes
+    #[arg(long, value_name = "FILE")]
+    pub turn_secret_file: Option<PathBuf>,
+
+    /// How long TURN credentials are good, in seconds
+    #[arg(long, value_name = "S", default_value_t = DEFAULT_LIFETIME_S, value_parser = clap::value_parser!(u64).range(60..=2_592_000))]
+    pub turn_lifetime: u64,
+
     /// Requests per second of one connection, in the long run
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub max_requests_per_second: u32,
@@ -77,6 +94,11 @@ Examples:
     key = \"demo\"
     secret_file = \"demo.secret\"      # at least 32 bytes: openssl rand -hex 32 > demo.secret
     account = \"5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY\"
+
+  With TURN servers (coturn: use-auth-secret, static-auth-secret=<the same>):
+    openssl rand -hex 32 > turn.secret
+    chroom-orchestrator … --turn-url turn:turn.example.org --turn-url 'turns:turn.example.org?transport=tcp' \\
+        --turn-secret-file turn.secret
 
 Exit codes: 0 ended as asked, 1 failed, 2 wrong usage.";
 
@@ -108,8 +130,15 @@ mod tests {
             "0x7e5f4552091a69125d5dfcb7b8c2659029395bdf@127.0.0.1:7100",
             "--cell",
             "851f8d5bfffffff",
+            "--stun-url",
+            "stun:stun.example.org",
+            "--turn-url",
+            "turns:turn.example.org:443?transport=tcp",
+            "--turn-secret-file",
+            "turn.secret",
         ])
         .unwrap();
+        assert_eq!((options.stun_url.len(), options.turn_url.len(), options.turn_lifetime), (1, 1, 86_400));
         assert_eq!(options.registry.len(), 1);
         assert_eq!(options.cell, Some(H3Cell(0x0851_f8d5_bfff_ffff)));
     }

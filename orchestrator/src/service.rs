@@ -4,6 +4,7 @@ use crate::{
     access::Apps,
     budgets,
     chain::{Chain, Outsider},
+    ice::IceServers,
     index::Index,
     media_rpc,
     metrics::Metrics,
@@ -12,6 +13,7 @@ use crate::{
     session::{Core, Limits, Shell, Tag},
     signalling::{self, ServerLimits, Service},
     store::{self, Store, StoreError},
+    whip::Resources,
 };
 use chroom_primitives::{H3Cell, Role};
 use chroom_rpc::{
@@ -48,6 +50,8 @@ pub struct Setup {
     pub cell: Option<H3Cell>,
     /// The signalling URL that it publishes.
     pub public_url: String,
+    /// STUN and TURN servers that clients are told of.
+    pub ice: IceServers,
     /// Bounds of the server.
     pub limits: ServerLimits,
     /// Figures of the whole process.
@@ -136,8 +140,18 @@ pub async fn run(setup: Setup, listener: TcpListener, stop: CancellationToken) -
             }
         });
     }
-    let service =
-        Arc::new(Service { sessions, apps: setup.apps, index, chain, receipts: queue, metrics, limits: setup.limits });
+    let resources = Resources::new(sessions.clone(), setup.limits.connections as usize);
+    let service = Arc::new(Service {
+        sessions,
+        apps: setup.apps,
+        index,
+        chain,
+        receipts: queue,
+        metrics,
+        ice: setup.ice,
+        resources,
+        limits: setup.limits,
+    });
     info!(url = %setup.public_url, "ready for clients");
     let served = signalling::serve(listener, service, figures, stop).await;
     inner.cancel();

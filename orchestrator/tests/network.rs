@@ -1,6 +1,8 @@
 //! A real orchestrator among simulated peers: its interfaces, its refusals, and what it survives.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+#[path = "network/whip.rs"]
+mod whip;
 mod world;
 
 use chroom_orchestrator::{
@@ -31,7 +33,10 @@ async fn a_call_from_join_to_leave() {
     assert_eq!(a["node"]["stake"], "5000000");
     assert_eq!(a["receiptIntervalMs"], 5_000);
     assert_eq!(a["generation"], 1);
-    assert_eq!(a["iceServers"], json!([]));
+    assert_eq!(a["iceServers"][0], json!({ "urls": ["stun:stun.example.org"] }));
+    assert_eq!(a["iceServers"][1]["urls"], json!(["turn:turn.example.org"]));
+    let name = a["iceServers"][1]["username"].as_str().unwrap();
+    assert!(name.ends_with(&format!(":{}", a["participant"].as_str().unwrap())), "{name}");
     let b = bob.join("bob").await;
     assert_eq!(b["participants"][0]["identity"], "ada");
     assert_eq!(ada.event("participantJoined").await["participant"]["id"], b["participant"]);

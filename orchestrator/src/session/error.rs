@@ -40,6 +40,9 @@ pub enum Refusal {
     /// The media node refused or failed.
     #[error("the media node failed: {0}")]
     MediaNodeFailed(String),
+    /// The media node does not take the offer, or what is to be done with it.
+    #[error("the media node failed: refused: {0}")]
+    OfferRefused(String),
     /// The receipt is not good.
     #[error("the receipt is refused: {0}")]
     ReceiptRefused(String),

@@ -5,7 +5,7 @@ use super::{
     member::{Rights, Session},
     track::{Kind, Source, Track},
 };
-use crate::index::NodeView;
+use crate::{ice::IceServer, index::NodeView};
 use chroom_primitives::NodeId;
 use serde::Serialize;
 
@@ -189,8 +189,8 @@ pub struct SessionInfo {
     pub grants: Rights,
     /// The media node that serves it.
     pub node: NodeInfo,
-    /// ICE servers; none are needed, media nodes are reachable.
-    pub ice_servers: Vec<()>,
+    /// ICE servers. The core knows none: they are added on the way out, as their credentials are made of the time and a secret.
+    pub ice_servers: Vec<IceServer>,
     /// The room's placement.
     pub generation: Generation,
     /// The others in the room.

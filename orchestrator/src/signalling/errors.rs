@@ -25,7 +25,7 @@ fn parts(refusal: &Refusal) -> (i32, &'static str, &'static str) {
             "the application fills its escrow (chroom escrow deposit) and lets this orchestrator agree to such a price (chroom escrow authorize)",
         ),
         Refusal::NoSession(_) => (-32005, "no-session", "call session.join with a fresh token"),
-        Refusal::MediaNodeFailed(_) => {
+        Refusal::MediaNodeFailed(_) | Refusal::OfferRefused(_) => {
             (-32006, "media-node-failed", "wait for `moved` or `closed`, or negotiate again in a moment")
         }
         Refusal::ReceiptRefused(_) => (-32007, "receipt-refused", "sign each interval once, with a growing seq"),

@@ -9,15 +9,17 @@ use super::{
     },
 };
 use crate::{
-    access::{Apps, TokenError, verify},
+    access::{Apps, CheckedToken, TokenError, verify},
     chain::Chain,
+    ice::IceServers,
     index::Index,
     metrics::{Metrics, Reason},
     receipts::{Queue, QueueError},
     session::{ConnectionId, Event, Handle, Join, Notifications, Refusal, Reply, Request, Rights},
     time::now_ms,
+    whip::Resources,
 };
-use chroom_primitives::score::score;
+use chroom_primitives::{H3Cell, score::score};
 use jsonrpsee::{
     Extensions, RpcModule,
     server::{PendingSubscriptionSink, ResponsePayload},
@@ -48,6 +50,10 @@ pub struct Service {
     pub receipts: Queue,
     /// Figures.
     pub metrics: Metrics,
+    /// STUN and TURN servers that clients are told of.
+    pub ice: IceServers,
+    /// WHIP's and WHEP's resources.
+    pub resources: Resources,
     /// Bounds.
     pub limits: ServerLimits,
 }
@@ -132,11 +138,16 @@ impl Service {
     }
 
     async fn ask(&self, connection: &Connection, request: Result<Request, Refusal>) -> Result<Value, Refusal> {
-        encode(self.sessions.request(connection.id, request?).await?)
+        let mut reply = self.sessions.request(connection.id, request?).await?;
+        if let Reply::Session(session) = &mut reply {
+            session.ice_servers = self.ice.for_client(session.participant.as_str(), now_ms() / 1_000);
+        }
+        encode(reply)
     }
 
-    async fn join_request(&self, params: JoinParams) -> Result<Request, Refusal> {
-        let token = verify(&self.apps, &params.token, now_ms() / 1_000).map_err(|error| match error {
+    /// Checks an access token, and that it lets its bearer join.
+    pub(crate) fn check_token(&self, token: &str) -> Result<CheckedToken, Refusal> {
+        let token = verify(&self.apps, token, now_ms() / 1_000).map_err(|error| match error {
             TokenError::Invalid(why) => Refusal::TokenInvalid(why),
             late => Refusal::TokenExpired(late.to_string()),
         });
@@ -145,10 +156,26 @@ impl Service {
             info!(application = token.application, "a token without the right to join is refused");
             return Err(Refusal::NotPermitted { needs: "join" });
         }
+        Ok(token)
+    }
+
+    async fn join_request(&self, params: JoinParams) -> Result<Request, Refusal> {
+        let token = self.check_token(&params.token)?;
+        let join = self.join(token, params.receipt_key()?, params.cell()?).await?;
+        Ok(Request::Join(Box::new(join)))
+    }
+
+    /// What the bearer of a good token joins with.
+    pub(crate) async fn join(
+        &self,
+        token: CheckedToken,
+        receipt_key: [u8; 33],
+        cell: Option<H3Cell>,
+    ) -> Result<Join, Refusal> {
         let app = self.apps.get(&token.application).ok_or(Refusal::Internal("the application vanished"))?;
         // It was asked for when this orchestrator started: only who comes in that very moment waits. Deciding never does.
         let _ = tokio::time::timeout(BUDGET_WAIT, self.index.budget_known(&token.application)).await;
-        Ok(Request::Join(Box::new(Join {
+        Ok(Join {
             application: token.application,
             account: app.account.clone(),
             room: token.grants.room,
@@ -159,9 +186,9 @@ impl Service {
                 subscribe: token.grants.subscribe,
                 admin: token.grants.admin,
             },
-            receipt_key: params.receipt_key()?,
-            cell: params.cell()?,
-        })))
+            receipt_key,
+            cell,
+        })
     }
 
     async fn receipt(&self, connection: &Connection, params: ReceiptParams) -> Result<Value, Refusal> {

@@ -45,16 +45,20 @@ impl JoinParams {
         Ok(key)
     }
 
-    /// The client's place, no finer than is needed to choose a node: it is nobody's business where exactly they are.
+    /// The client's place.
     pub fn cell(&self) -> Result<Option<H3Cell>, Refusal> {
-        let Some(text) = self.cell.as_deref().filter(|text| !text.is_empty()) else { return Ok(None) };
-        let cell = u64::from_str_radix(text.trim_start_matches("0x"), 16)
-            .ok()
-            .and_then(|index| CellIndex::try_from(index).ok());
-        let Some(cell) = cell else { return bad("`cell` is an H3 cell index in hex") };
-        let coarse = cell.parent(Resolution::Five).unwrap_or(cell);
-        Ok(Some(H3Cell(u64::from(coarse))))
+        place(self.cell.as_deref())
     }
+}
+
+/// A client's place, no finer than is needed to choose a node: it is nobody's business where exactly they are.
+pub(crate) fn place(cell: Option<&str>) -> Result<Option<H3Cell>, Refusal> {
+    let Some(text) = cell.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let cell =
+        u64::from_str_radix(text.trim_start_matches("0x"), 16).ok().and_then(|index| CellIndex::try_from(index).ok());
+    let Some(cell) = cell else { return bad("`cell` is an H3 cell index in hex") };
+    let coarse = cell.parent(Resolution::Five).unwrap_or(cell);
+    Ok(Some(H3Cell(u64::from(coarse))))
 }
 
 /// `session.resume`.

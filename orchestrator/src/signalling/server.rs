@@ -142,7 +142,7 @@ pub async fn serve(
         });
     }
     tasks.close();
-    let _ = tokio::time::timeout(DRAIN, tasks.wait()).await;
+    let _ = tokio::time::timeout(DRAIN, async { tokio::join!(tasks.wait(), service.resources.end()) }).await;
     Ok(())
 }
 
@@ -216,6 +216,7 @@ fn refuse(status: StatusCode, text: &'static str) -> HttpResponse {
 }
 
 fn router(service: Arc<Service>, registry: Arc<Registry>) -> Router {
+    let whip = crate::whip::routes(service.clone());
     let cors = CorsLayer::new().allow_origin(Any).allow_methods([http::Method::GET]).allow_headers(Any);
     Router::new()
         .route("/health", get(health))
@@ -223,9 +224,12 @@ fn router(service: Arc<Service>, registry: Arc<Registry>) -> Router {
         .with_state(service)
         .merge(chroom_rpc::telemetry::metrics_router(registry))
         .fallback(async || {
-            (StatusCode::NOT_FOUND, "here are: a WebSocket on /, GET /health, GET /metrics, GET /v1/network\n")
+            let text =
+                "here are: a WebSocket on /, POST /whip, POST /whep, GET /health, GET /metrics, GET /v1/network\n";
+            (StatusCode::NOT_FOUND, text)
         })
         .layer(cors)
+        .merge(whip)
 }
 
 async fn health(State(service): State<Arc<Service>>) -> Response {

@@ -14,6 +14,7 @@ pub use registry::TestRegistry;
 use chroom_orchestrator::{
     access::{Apps, Claims, Grants},
     chain::Chain,
+    ice::{IceServers, TurnSecret},
     service::{Setup, StartError, run},
     signalling::ServerLimits,
     time::now_ms,
@@ -32,6 +33,13 @@ pub const CELL: H3Cell = H3Cell(0x0851_f8d5_bfff_ffff);
 /// The application's account.
 pub fn account() -> AccountId {
     AccountId::new([5; 32])
+}
+
+/// A STUN and a TURN server that nobody asks.
+pub fn ice_servers() -> IceServers {
+    let secret = TurnSecret::new(SECRET.to_vec()).unwrap();
+    let (stun, turn) = ("stun:stun.example.org".parse().unwrap(), "turn:turn.example.org".parse().unwrap());
+    IceServers::new(vec![stun], vec![turn], Some(secret), 600).unwrap()
 }
 
 /// Waits until `condition` holds.
@@ -127,6 +135,7 @@ impl World {
             data: self.data.path().to_owned(),
             cell: None,
             public_url: format!("ws://{}", self.address),
+            ice: ice_servers(),
             limits: self.limits,
             registry: Default::default(),
             metrics: None,

@@ -169,11 +169,12 @@ impl Core {
                     session.tracks.retain(|track, entry| !new.contains(track) || entry.announced);
                     t.sessions.insert(id);
                 }
-                let why = match result {
-                    Err(failure) => failure.to_string(),
-                    Ok(_) => "the room moved meanwhile; negotiate again".to_owned(),
+                let refusal = match result {
+                    Err(Failure::Refused(why)) => Refusal::OfferRefused(why),
+                    Err(failure) => Refusal::MediaNodeFailed(failure.to_string()),
+                    Ok(_) => Refusal::MediaNodeFailed("the room moved meanwhile; negotiate again".to_owned()),
                 };
-                t.reply(call, Err(Refusal::MediaNodeFailed(why)));
+                t.reply(call, Err(refusal));
             }
         }
     }

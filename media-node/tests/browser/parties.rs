@@ -1,0 +1,58 @@
+//! Rooms of several participants in one browser, and frames that nobody between the browsers can read.
+
+use super::{Page, visit};
+use axum::{Router, response::Html, routing::get};
+use serde_json::Value;
+
+const SCRIPT: [(&str, &str); 1] = [("content-type", "text/javascript")];
+
+/// The pages and their scripts.
+pub(super) fn pages() -> Router<Page> {
+    Router::new()
+        .route("/parties", get(async || Html(include_str!("parties.html"))))
+        .route("/sealed", get(async || Html(include_str!("sealed.html"))))
+        .route("/room.js", get(async || (SCRIPT, include_str!("room.js"))))
+        .route("/seal.js", get(async || (SCRIPT, include_str!("seal.js"))))
+}
+
+fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().filter_map(Value::as_f64).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_calls_of_two_four_and_nine() {
+    let Some(result) = visit("/parties", None).await else { return };
+    assert_eq!(result["error"], Value::Null, "{result}");
+    let parties = result["parties"].as_array().unwrap();
+    for (party, size) in parties.iter().zip([2, 4, 9]) {
+        assert_eq!((&party["size"], &party["pictures"]), (&Value::from(size), &Value::from(size * (size - 1))));
+        assert!(party["fewest"].as_f64().unwrap() > 8.0, "everybody sees everybody: {result}");
+        let heights = numbers(&party["heights"]);
+        assert!(heights[1] > heights[0] && heights[2] == heights[0], "one's layer is one's own: {result}");
+    }
+    assert_eq!(parties.len(), 3, "{result}");
+    let ports = numbers(&result["restart"]["ports"]);
+    assert_ne!(ports[0], ports[1], "the restart took another port: {result}");
+    assert_eq!(result["restart"]["state"], "connected", "{result}");
+}
+
+async fn sealed(codec: &str) {
+    let Some(result) = visit(&format!("/sealed?codec={codec}"), None).await else { return };
+    assert_eq!(result["error"], Value::Null, "{result}");
+    let figures = &result["figures"];
+    assert!(figures["sealed"].as_u64().unwrap() > 100 && figures["opened"].as_u64().unwrap() > 100, "{result}");
+    // Every frame carries a tag: not one bit was changed on the way.
+    assert_eq!(figures["refused"], 0, "{result}");
+    let heights = numbers(&result["heights"]);
+    assert!(heights[1] > heights[0], "layers change under encryption: {result}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_calls_with_vp8_frames_encrypted_end_to_end() {
+    sealed("VP8").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_calls_with_av1_frames_encrypted_end_to_end() {
+    sealed("AV1").await;
+}

@@ -1,0 +1,139 @@
+// Participants of a room that live in one page: each has a peer connection of its own, as with the SDK, and all are of one browser.
+
+export const query = new URLSearchParams(location.search);
+
+export const post = async (path, body) => {
+  const response = await fetch(path, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${path}: ${text}`);
+  return text;
+};
+
+export const until = async (what, condition, seconds = 40) => {
+  const end = performance.now() + seconds * 1000;
+  for (;;) {
+    const value = await condition();
+    if (value) return value;
+    if (performance.now() > end) throw new Error(`in vain: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 150));
+  }
+};
+
+/** Runs a test and reports what it found. */
+export const report = async (run) => {
+  const result = {};
+  try {
+    await run(result);
+  } catch (error) {
+    result.error = `${error.stack ?? error}`;
+  }
+  await post("/result", result);
+};
+
+export class Participant {
+  /** Receiving m-lines by the number of whom they show. */
+  lines = new Map();
+
+  constructor(number, { video, voice, encodings, codec = "VP8", transforms, descriptor = false, listen = false }) {
+    this.number = number;
+    this.listen = listen;
+    this.connection = new RTCPeerConnection({ bundlePolicy: "max-bundle", ...(transforms?.configuration ?? {}) });
+    this.codec = codec;
+    this.descriptor = descriptor;
+    this.transforms = transforms;
+    this.voice = this.#line(voice, { direction: "sendonly" });
+    this.face = this.#line(video, { direction: "sendonly", sendEncodings: encodings });
+    transforms?.seal(this.voice.sender, "audio");
+    transforms?.seal(this.face.sender, codec);
+  }
+
+  #line(what, init) {
+    const transceiver = this.connection.addTransceiver(what, init);
+    const kind = typeof what === "string" ? what : what.kind;
+    if (kind === "video") {
+      const { codecs } = RTCRtpReceiver.getCapabilities("video");
+      const wanted = codecs.filter(({ mimeType }) => mimeType === `video/${this.codec}` || mimeType.endsWith("/rtx"));
+      transceiver.setCodecPreferences(wanted);
+      if (this.descriptor) {
+        const extensions = transceiver.getHeaderExtensionsToNegotiate();
+        extensions.find(({ uri }) => uri.includes("dependency-descriptor")).direction = "sendrecv";
+        transceiver.setHeaderExtensionsToNegotiate(extensions);
+      }
+    }
+    return transceiver;
+  }
+
+  /** Makes m-lines for the others, and negotiates. */
+  async meet(others, maxHeight, iceRestart = false) {
+    for (const other of others) {
+      if (other === this.number || this.lines.has(other)) continue;
+      const line = {
+        hear: this.#line("audio", { direction: "recvonly" }),
+        see: this.#line("video", { direction: "recvonly" }),
+      };
+      this.transforms?.open(line.hear.receiver, "audio");
+      this.transforms?.open(line.see.receiver, this.codec);
+      // Decoding needs somebody who looks and listens.
+      const tracks = [line.see.receiver.track, ...(this.listen ? [line.hear.receiver.track] : [])];
+      line.video = document.createElement("video");
+      Object.assign(line.video, { muted: !this.listen, autoplay: true, srcObject: new MediaStream(tracks) });
+      document.body.append(line.video);
+      this.lines.set(other, line);
+    }
+    if (iceRestart) this.connection.restartIce();
+    await this.connection.setLocalDescription();
+    const subscribe = [...this.lines].flatMap(([other, { hear, see }]) => [
+      [hear.mid, `voice${other}`, 0],
+      [see.mid, `face${other}`, maxHeight],
+    ]);
+    const publish = [
+      [this.voice.mid, `voice${this.number}`, "microphone"],
+      [this.face.mid, `face${this.number}`, "camera"],
+    ];
+    const sdp = await post("/negotiate", {
+      session: this.number,
+      sdp: this.connection.localDescription.sdp,
+      publish,
+      subscribe,
+    });
+    await this.connection.setRemoteDescription({ type: "answer", sdp });
+  }
+
+  /** Says how tall somebody's picture should be. */
+  want(other, maxHeight) {
+    const line = this.lines.get(other);
+    return post("/subscribe", {
+      session: this.number,
+      sdp: "",
+      subscribe: [[line.see.mid, `face${other}`, maxHeight]],
+    });
+  }
+
+  /** What of somebody has come: a picture's figures, and packets of sound. */
+  async received(other) {
+    const line = this.lines.get(other);
+    const of = async (transceiver) =>
+      [...(await transceiver.receiver.getStats()).values()].find(({ type }) => type === "inbound-rtp") ?? {};
+    const [audio, video] = await Promise.all([of(line.hear), of(line.see)]);
+    return {
+      frames: video.framesDecoded ?? 0,
+      height: video.frameHeight ?? 0,
+      keys: video.keyFramesDecoded ?? 0,
+      audio: audio.packetsReceived ?? 0,
+      level: audio.audioLevel ?? 0,
+    };
+  }
+
+  /** The pair of candidates that is in use. */
+  async path() {
+    const reports = await this.connection.getStats();
+    const transport = [...reports.values()].find(({ type }) => type === "transport");
+    const pair = reports.get(transport?.selectedCandidatePairId);
+    const local = reports.get(pair?.localCandidateId);
+    return { port: local?.port, ufrag: local?.usernameFragment };
+  }
+}
