@@ -32,7 +32,7 @@ if ! node -e 'const [a, b] = process.versions.node.split(".").map(Number); proce
 fi
 need npm "Install Node.js 20.19 or later with npm, then run this again."
 
-packages=(protobuf-compiler clang libclang-dev cmake pkg-config)
+packages=(protobuf-compiler clang libclang-dev cmake pkg-config libvpx-dev nasm)
 [ "$purpose" = test ] && packages+=(chromium python3-venv)
 
 as_root() {

@@ -1,12 +1,16 @@
 //! The command line.
 
-use crate::place;
+use crate::{
+    place,
+    processing::{budget::Millicores, recording::room::RecordingLimits, studio::StudioConfig},
+};
 use chroom_primitives::{CapacityClass, Endpoint, H3Cell};
 use chroom_rpc::{NodeAddress, telemetry::LogFormat};
 use clap::{Parser, ValueEnum};
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
+    time::Duration,
 };
 
 /// A media node of the Chroom network: forwards calls' media, and is paid for the quality that callers get.
@@ -91,6 +95,21 @@ pub struct Config {
     /// Seconds to wait for the registration to appear in finalised blocks
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub registration_wait: u64,
+    /// Folder for recordings of rooms [default: nothing is recorded]
+    #[arg(long, value_name = "DIR")]
+    pub recordings: Option<PathBuf>,
+    /// Longest recording, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 4 * 3_600)]
+    pub max_recording_seconds: u64,
+    /// Largest recording, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 8_192)]
+    pub max_recording_size: u64,
+    /// Threads that mix, record and transcode, at the lowest priority; 0: none
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(0..=64))]
+    pub processing_threads: u16,
+    /// What mixing, recording and transcoding may take, in percent of a core [default: 80 per thread]
+    #[arg(long, value_name = "PERCENT")]
+    pub processing_budget: Option<u32>,
     /// For tests only: drops this share of outgoing RTP packets
     #[arg(long, hide = true, value_name = "0..1", value_parser = share)]
     pub fault_egress_loss: Option<f64>,
@@ -111,6 +130,20 @@ impl Config {
     /// Where pipes to other media nodes end.
     pub fn pipe_listen(&self) -> SocketAddr {
         self.pipe_listen.unwrap_or(SocketAddr::new(self.media_listen.ip(), 0))
+    }
+
+    /// How media are processed.
+    pub fn studio(&self) -> StudioConfig {
+        let percent = self.processing_budget.unwrap_or(u32::from(self.processing_threads) * 80);
+        StudioConfig {
+            threads: self.processing_threads.into(),
+            budget: Millicores(percent.saturating_mul(10)),
+            recordings: self.recordings.clone(),
+            limits: RecordingLimits {
+                duration: Duration::from_secs(self.max_recording_seconds),
+                bytes: self.max_recording_size.saturating_mul(1024 * 1024),
+            },
+        }
     }
 
     /// URL of the public interface.

@@ -12,6 +12,7 @@ pub mod health;
 pub mod metrics;
 pub mod node;
 pub mod place;
+pub mod processing;
 pub mod qos;
 pub mod rpc;
 pub mod sfu;

@@ -11,6 +11,7 @@ use crate::{
     health::{Health, Registered},
     metrics::Metrics,
     place::Place,
+    processing::{metrics as studio_metrics, studio::Studio},
     qos::{
         load::LoadMeter,
         publisher::{Known, Presence, Publisher},
@@ -71,6 +72,9 @@ pub enum NodeError {
     /// The pipes to other nodes.
     #[error(transparent)]
     Pipes(#[from] quic::StartError),
+    /// Processing.
+    #[error("can't start a processing thread: {0}")]
+    Processing(io::Error),
     /// A port.
     #[error("cannot listen on {address} for {what}: {source}")]
     Listen {
@@ -172,6 +176,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
     };
     let sfu = Arc::new(Sfu::start_with(&sfu_config, Some(prepared.room_end()))?);
     let cascade = Arc::new(prepared.start(sfu.rooms())?);
+    let studio = Arc::new(Studio::start(sfu.clone(), config.studio()).map_err(NodeError::Processing)?);
     let egress_limit = config.egress_limit.unwrap_or(class.egress_kbps());
     if egress_limit < class.committed_kbps() {
         tracing::warn!(
@@ -192,9 +197,11 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
     let counts = ReportCounts::default();
     let metrics = Metrics::new(&mut registry, &counts);
     let pipe_metrics = PipeMetrics::new(&mut registry);
+    studio_metrics::register(&mut registry, &studio);
     let registry = Arc::new(registry);
 
     let mut background = JoinSet::new();
+    background.spawn(studio.clone().bridge(leaving.clone()));
     background.spawn(measure(sfu.clone(), cascade.clone(), health.clone(), metrics, pipe_metrics, ending.clone()));
     if !config.fault_skip_registration {
         background.spawn(follow(declared, membership.clone(), health.clone(), ending.clone()));
@@ -220,7 +227,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
     let publishing = tokio::spawn(publisher.run(leaving.clone()));
 
     let service = MediaService::new(sfu.clone(), health.clone(), Admission::new(membership.clone()), ending.clone())
-        .with_cascade(cascade.clone());
+        .with_cascade(cascade.clone())
+        .with_studio(studio.clone());
     let routes = service.routes();
     let mut servers: JoinSet<Result<(), NodeError>> = JoinSet::new();
     let stop = ending.clone();
@@ -269,6 +277,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
     let stopping = async {
         leaving.cancel();
         cascade.stop().await;
+        // While the rooms are still there, so that recordings end with what is in them.
+        studio.stop().await;
         sfu.stop(CloseReason::Draining).await;
         // The events of the closed sessions get out before their streams end.
         let _ = publishing.await;

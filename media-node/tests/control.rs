@@ -8,6 +8,11 @@ use chroom_media_node::{
         quic::{Cascade, CascadeConfig},
     },
     health::{Health, Registered},
+    processing::{
+        budget::Millicores,
+        recording::room::RecordingLimits,
+        studio::{Studio, StudioConfig},
+    },
     rpc::{Admission, MediaService},
     sfu::{Sfu, SfuConfig, event::CloseReason},
 };
@@ -36,6 +41,8 @@ struct Node {
     id: NodeId,
     membership: watch::Sender<Arc<Membership>>,
     stop: CancellationToken,
+    /// Of recordings.
+    folder: tempfile::TempDir,
 }
 
 fn registration(node: NodeId, role: Role, status: NodeStatus) -> Registration {
@@ -82,8 +89,17 @@ impl Node {
         let cascade = Arc::new(prepared.start(sfu.rooms()).unwrap());
         let health = Arc::new(Health::new(Registered::Active, 1_000_000, 10));
         let stop = CancellationToken::new();
+        let folder = tempfile::tempdir().unwrap();
+        let studio = StudioConfig {
+            threads: 1,
+            budget: Millicores(100),
+            recordings: Some(folder.path().to_owned()),
+            limits: RecordingLimits { duration: Duration::from_secs(60), bytes: 1_000_000 },
+        };
+        let studio = Arc::new(Studio::start(sfu.clone(), studio).unwrap());
         let service = MediaService::new(sfu.clone(), health.clone(), Admission::new(receiver), stop.clone())
-            .with_cascade(cascade.clone());
+            .with_cascade(cascade.clone())
+            .with_studio(studio);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = listener.local_addr().unwrap().to_string().parse().unwrap();
         let stopped = stop.clone();
@@ -92,7 +108,7 @@ impl Node {
                 .await
                 .unwrap();
         });
-        Self { sfu, cascade, health, endpoint, id: wallet.node_id(), membership, stop }
+        Self { sfu, cascade, health, endpoint, id: wallet.node_id(), membership, stop, folder }
     }
 
     fn client(&self, wallet: &Wallet) -> MediaClient<Channel> {
@@ -348,4 +364,57 @@ async fn orchestrators_lay_pipes_between_nodes_that_the_register_has() {
         node.cascade.stop().await;
         node.stop.cancel();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recordings_are_fenced_bounded_and_told() {
+    let (first, second) = (Wallet::generate(), Wallet::generate());
+    let entry = |wallet: &Wallet| registration(wallet.node_id(), Role::Orchestrator, NodeStatus::Active);
+    let node = Node::start(&[entry(&first), entry(&second)]).await;
+    let (mut one, mut two) = (node.client(&first), node.client(&second));
+    let start = |room: &str, fence: u64, recording: &str| v1::StartRecordingRequest {
+        room: room.into(),
+        fence,
+        recording: recording.into(),
+        ..v1::StartRecordingRequest::default()
+    };
+    let refused = |status: tonic::Status, code, text: &str| {
+        assert_eq!(status.code(), code, "{status}");
+        assert!(status.message().contains(text), "{status}");
+    };
+    refused(one.start_recording(start("r", 5, "rec")).await.unwrap_err(), Code::NotFound, "no such room");
+    one.open_session(open("r", 5, 1)).await.unwrap();
+    let folder = one.start_recording(start("r", 5, "rec")).await.unwrap().into_inner().folder;
+    assert_eq!(std::path::Path::new(&folder), node.folder.path().join("rec"));
+    for (request, code, text) in [
+        (start("r", 5, "rec"), Code::AlreadyExists, "there already"),
+        (start("r", 5, "../rec"), Code::InvalidArgument, "not a recording's id"),
+        (start("r", 4, "other"), Code::FailedPrecondition, "fencing epoch"),
+        (v1::StartRecordingRequest { kind: 9, ..start("r", 5, "other") }, Code::InvalidArgument, "kind"),
+        (v1::StartRecordingRequest { kind: 1, ..start("r", 5, "other") }, Code::ResourceExhausted, "another node"),
+    ] {
+        refused(one.start_recording(request).await.unwrap_err(), code, text);
+    }
+    let thumbnail = v1::ThumbnailRequest { room: "r".into(), fence: 4, track: "t".into(), max_height: 0 };
+    refused(one.thumbnail(thumbnail).await.unwrap_err(), Code::FailedPrecondition, "fencing epoch");
+
+    let stop = |fence: u64| v1::StopRecordingRequest { room: "r".into(), fence, recording: "rec".into() };
+    two.open_session(open("r", 6, 2)).await.unwrap();
+    refused(one.stop_recording(stop(5)).await.unwrap_err(), Code::FailedPrecondition, "behind 6");
+    let ended = two.stop_recording(stop(6)).await.unwrap().into_inner();
+    assert_eq!((ended.ended.as_str(), ended.files.len()), ("requested", 0));
+    refused(two.stop_recording(stop(6)).await.unwrap_err(), Code::NotFound, "no recording");
+
+    // One that ends by itself is an event.
+    let mut told = two.events(v1::EventsRequest {}).await.unwrap().into_inner();
+    two.start_recording(start("r", 6, "second")).await.unwrap();
+    two.close_room(v1::CloseRoomRequest { room: "r".into(), fence: 6, reason: "over".into() }).await.unwrap();
+    let ended = loop {
+        if let Some(media_event::Event::RecordingEnded(ended)) = next(&mut told).await.event {
+            break ended;
+        }
+    };
+    assert_eq!((ended.recording.as_str(), ended.reason.as_str()), ("second", "room-over"));
+    node.stop.cancel();
+    node.sfu.stop(CloseReason::Draining).await;
 }

@@ -69,6 +69,11 @@ impl Directory {
         self.rooms.get(room).map(|entry| entry.owner)
     }
 
+    /// Whether anyone is in the room here.
+    pub fn has_sessions(&self, room: &RoomId) -> bool {
+        self.rooms.get(room).is_some_and(|entry| entry.sessions > 0)
+    }
+
     /// The session's room.
     pub fn room(&self, session: &SessionId) -> Option<RoomId> {
         self.sessions.get(session).cloned()

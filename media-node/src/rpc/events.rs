@@ -57,6 +57,10 @@ pub fn message(event: &Event) -> v1::MediaEvent {
             node: node.0.to_vec(),
             standby: standby.map(|node| node.0.to_vec()).unwrap_or_default(),
         }),
+        Occurrence::RecordingEnded(recording, reason) => {
+            let (recording, reason) = (recording.clone(), reason.clone());
+            media_event::Event::RecordingEnded(v1::RecordingEnded { recording, reason })
+        }
         Occurrence::Speakers(participants) => media_event::Event::Speakers(v1::ActiveSpeakers {
             participants: participants.iter().map(ToString::to_string).collect(),
         }),

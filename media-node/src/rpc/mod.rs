@@ -3,6 +3,7 @@
 pub mod admission;
 pub mod directory;
 pub mod events;
+mod recording;
 mod request;
 
 pub use admission::Admission;
@@ -14,12 +15,14 @@ use crate::{
         quic::{Cascade, CascadeError},
     },
     health::Health,
+    processing::studio::Studio,
     sfu::{
         Sfu,
         command::NegotiateError,
         event::{CloseReason, Occurrence},
         id::{RoomId, SessionId},
-        router::{Opening, RouteError},
+        resident,
+        router::{Opening, RouteError, Subscribe},
         shard::ShardError,
         stats::SessionStats,
     },
@@ -53,6 +56,7 @@ pub struct MediaService {
     /// All that happened before the stop was passed on.
     told: CancellationToken,
     cascade: Option<Arc<Cascade>>,
+    studio: Option<Arc<Studio>>,
 }
 
 impl MediaService {
@@ -63,12 +67,49 @@ impl MediaService {
         let (events, _) = broadcast::channel(4_096);
         let told = CancellationToken::new();
         tokio::spawn(follow(sfu.events(), directory.clone(), events.clone(), stop, told.clone()));
-        Self { sfu, health, admission, directory, events, told, cascade: None }
+        Self { sfu, health, admission, directory, events, told, cascade: None, studio: None }
     }
 
     /// With pipes to other nodes.
     pub fn with_cascade(self, cascade: Arc<Cascade>) -> Self {
         Self { cascade: Some(cascade), ..self }
+    }
+
+    /// With processing of media.
+    pub fn with_studio(self, studio: Arc<Studio>) -> Self {
+        Self { studio: Some(studio), ..self }
+    }
+
+    fn studio(&self) -> Result<&Studio, Status> {
+        self.studio.as_deref().ok_or_else(|| Status::unimplemented("this node processes no media"))
+    }
+
+    /// Admits a command on what is processed in a room.
+    fn processing<T>(
+        &self,
+        request: &Request<T>,
+        method: &'static str,
+        room: &str,
+        fence: u64,
+        opens: bool,
+    ) -> Result<RoomId, Status> {
+        let caller = self.admission.admit(request, method, opens)?;
+        let room = request::room(room)?;
+        let mut directory = self.directory.lock();
+        if opens && !directory.has_sessions(&room) {
+            return Err(route(&RouteError::NoRoom));
+        }
+        fence_room(&mut directory, &room, fence, caller, method)?;
+        Ok(room)
+    }
+
+    /// Lets a room be mixed, if that is wanted.
+    async fn with_mix(&self, room: &RoomId, wishes: &[Subscribe]) -> Result<(), Status> {
+        let mix = resident::mix();
+        if wishes.iter().any(|wish| wish.track.as_ref() == Some(&mix)) {
+            self.studio()?.mix(room).await.map_err(recording::refused)?;
+        }
+        Ok(())
     }
 
     fn cascade(&self) -> Result<&Cascade, Status> {
@@ -148,7 +189,7 @@ async fn follow(
 fn route(error: &RouteError) -> Status {
     let message = error.to_string();
     match error {
-        RouteError::NoSession => Status::not_found(message),
+        RouteError::NoSession | RouteError::NoRoom => Status::not_found(message),
         RouteError::SessionTaken => Status::already_exists(message),
         RouteError::RoomFull | RouteError::TooManyTracks => Status::resource_exhausted(message),
         RouteError::MayNotPublish | RouteError::MayNotSubscribe => Status::permission_denied(message),
@@ -285,6 +326,7 @@ impl Media for MediaService {
         let body = request.get_ref();
         let (session, room) = self.session(&request, "Negotiate", &body.session, body.fence)?;
         let (offer, publish, subscribe) = request::negotiation(request.into_inner())?;
+        self.with_mix(&room, &subscribe).await?;
         let pending = self.sfu.negotiate(&room, session, offer, publish, subscribe).map_err(shard)?;
         let answer = pending.done().await.map_err(shard)?.map_err(|error| {
             tracing::info!(%session, %error, "offer refused");
@@ -297,6 +339,7 @@ impl Media for MediaService {
         let body = request.get_ref();
         let (session, room) = self.session(&request, "Subscribe", &body.session, body.fence)?;
         let wishes = request::subscriptions(request.into_inner().subscriptions)?;
+        self.with_mix(&room, &wishes).await?;
         let pending = self.sfu.subscribe(&room, session, wishes).map_err(shard)?;
         pending.done().await.map_err(shard)?.map_err(|error| route(&error))?;
         Ok(Response::new(v1::SubscribeResponse {}))
@@ -402,5 +445,23 @@ impl Media for MediaService {
             address: cascade.address().to_string(),
             pipes: figures.peers.into_iter().map(pipe).collect(),
         }))
+    }
+
+    async fn start_recording(&self, request: Request<v1::StartRecordingRequest>) -> Answer<v1::StartRecordingResponse> {
+        let body = request.get_ref();
+        let room = self.processing(&request, "StartRecording", &body.room, body.fence, true)?;
+        recording::start(self.studio()?, &room, request.into_inner()).await
+    }
+
+    async fn stop_recording(&self, request: Request<v1::StopRecordingRequest>) -> Answer<v1::StopRecordingResponse> {
+        let body = request.get_ref();
+        let room = self.processing(&request, "StopRecording", &body.room, body.fence, false)?;
+        recording::stop(self.studio()?, &room, &body.recording).await
+    }
+
+    async fn thumbnail(&self, request: Request<v1::ThumbnailRequest>) -> Answer<v1::ThumbnailResponse> {
+        let body = request.get_ref();
+        let room = self.processing(&request, "Thumbnail", &body.room, body.fence, true)?;
+        recording::thumbnail(self.studio()?, &room, request.into_inner()).await
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::cascade::hub::{Neighbour, Route};
 use crate::sfu::{
-    id::{Mid, RoomId, SessionId},
-    limits,
+    id::{Mid, RoomId, SessionId, TrackId},
+    limits, resident,
     router::{Opening, Publish, Subscribe},
 };
 use chroom_primitives::NodeId;
@@ -22,6 +22,11 @@ pub fn session(bytes: &[u8]) -> Result<SessionId, Status> {
 
 /// A room id.
 pub fn room(text: &str) -> Result<RoomId, Status> {
+    text.parse().map_err(invalid)
+}
+
+/// A track's id.
+pub fn track(text: &str) -> Result<TrackId, Status> {
     text.parse().map_err(invalid)
 }
 
@@ -101,7 +106,11 @@ pub fn subscriptions(wishes: Vec<v1::Subscription>) -> Result<Vec<Subscribe>, St
     wishes
         .into_iter()
         .map(|wish| {
-            let track = if wish.track.is_empty() { None } else { Some(wish.track.parse().map_err(invalid)?) };
+            let track = match wish.track.as_str() {
+                _ if wish.mix => Some(resident::mix()),
+                "" => None,
+                track => Some(track.parse().map_err(invalid)?),
+            };
             Ok(Subscribe { mid: mid(&wish.mid)?, track, max_height: wish.max_height })
         })
         .collect()
@@ -115,7 +124,11 @@ mod tests {
     fn malformed_requests_are_refused_with_a_reason() {
         assert!(session(&[0; 15]).unwrap_err().message().contains("16 bytes"));
         assert!(room("").is_err() && room(&"r".repeat(129)).is_err());
-        let wish = |mid: &str, track: &str| v1::Subscription { mid: mid.into(), track: track.into(), max_height: 0 };
+        let wish = |mid: &str, track: &str| v1::Subscription {
+            mid: mid.into(),
+            track: track.into(),
+            ..v1::Subscription::default()
+        };
         assert!(subscriptions(vec![wish("", "t")]).is_err());
         assert_eq!(subscriptions(vec![wish("0", "")]).unwrap()[0].track, None);
         assert!(subscriptions(vec![wish("0", "t"); limits::MAX_LINES + 1]).is_err());

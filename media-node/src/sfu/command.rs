@@ -4,6 +4,7 @@ use super::{
     engine::AcceptError,
     event::CloseReason,
     id::{RoomId, SessionId},
+    resident::{Asked, Entry, Lacking, ResidentId},
     router::{Opening, Publish, RouteError, Subscribe},
     stats::{SessionStats, Totals},
 };
@@ -54,6 +55,12 @@ pub enum Command {
     Neighbour(SocketAddr, usize),
     /// What the cascade says of a room.
     Cascade(ToRoom),
+    /// Let a resident into a room.
+    Enter(RoomId, Entry, oneshot::Sender<Result<(), RouteError>>),
+    /// Which videos someone can't decode as they are.
+    Lacking(oneshot::Sender<Vec<Lacking>>),
+    /// What a resident wants.
+    Resident(ResidentId, Asked),
     /// End all sessions, then the thread.
     Stop(CloseReason, oneshot::Sender<()>),
 }

@@ -72,6 +72,8 @@ pub enum Occurrence {
     },
     /// Who speaks now, loudest first.
     Speakers(Vec<ParticipantId>),
+    /// A recording ended by itself: its id, and why.
+    RecordingEnded(String, String),
     /// The node above in the room's tree is dead, and the standby takes its place, if one was named.
     ParentLost(NodeId, Option<NodeId>),
 }

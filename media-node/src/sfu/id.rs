@@ -68,6 +68,13 @@ name!(
     TrackId, "a track id", 64
 );
 
+impl TrackId {
+    /// A name out of parts that are known to have only printable characters; what is beyond the length is left out.
+    pub(crate) fn bounded(text: &str) -> Self {
+        Self(text.get(..Self::MAX.min(text.len())).unwrap_or_default().into())
+    }
+}
+
 /// A session's random 128-bit id.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub [u8; 16]);

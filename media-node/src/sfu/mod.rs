@@ -23,6 +23,8 @@ pub mod limits;
 pub mod meter;
 pub mod neighbours;
 pub mod packet;
+pub mod residency;
+pub mod resident;
 pub mod rewrite;
 pub mod router;
 pub mod selector;
@@ -43,6 +45,7 @@ use engine::Str0m;
 use event::{CloseReason, Event};
 use fault::EgressLoss;
 use id::{RoomId, SessionId};
+use resident::{Asked, Entry, Lacking, ResidentId};
 use router::{Opening, Publish, RouteError, Subscribe};
 use shard::{Shard, ShardError, ShardHandle, ShardParts};
 use socket::BatchSocket;
@@ -241,6 +244,31 @@ impl Sfu {
         Pending::send(self.shard(&room)?, |reply| Command::CloseRoom(room, reason, reply))
     }
 
+    /// Lets a resident into a room.
+    pub fn enter(&self, room: &RoomId, entry: Entry) -> Result<Pending<Result<(), RouteError>>, ShardError> {
+        Pending::send(self.shard(room)?, |reply| Command::Enter(room.clone(), entry, reply))
+    }
+
+    /// The videos that someone can't decode as they are.
+    pub async fn lacking(&self) -> Result<Vec<Lacking>, ShardError> {
+        let mut lacking = Vec::new();
+        for shard in &self.shards {
+            lacking.extend(Pending::send(shard, Command::Lacking)?.done().await?);
+        }
+        Ok(lacking)
+    }
+
+    /// Where residents of a room say what they want.
+    pub fn residence(&self, room: &RoomId) -> Result<Residence, ShardError> {
+        Ok(Residence(self.shard(room)?.clone()))
+    }
+
+    /// Says that something happened.
+    pub fn tell(&self, event: Event) {
+        // Nobody may be listening.
+        let _ = self.events.send(event);
+    }
+
     /// Figures of one session or of all.
     pub async fn stats(&self, only: Option<SessionId>) -> Result<(Totals, Vec<SessionStats>), ShardError> {
         let mut totals = Totals::default();
@@ -283,6 +311,17 @@ impl Sfu {
         }
         let threads = std::mem::take(&mut *self.threads.lock());
         let _ = tokio::task::spawn_blocking(move || threads.into_iter().for_each(|thread| drop(thread.join()))).await;
+    }
+}
+
+/// Where residents of a room say what they want.
+#[derive(Clone)]
+pub struct Residence(ShardHandle);
+
+impl Residence {
+    /// Hands something over without waiting. `false`: it is lost.
+    pub fn ask(&self, resident: ResidentId, asked: Asked) -> bool {
+        self.0.send(Command::Resident(resident, asked)).is_ok()
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
     limits,
     neighbours::Neighbours,
     packet::{Channel, Forward},
+    residency::{self, HasResidents, Residency},
     router::{Outbox, Publish, RouteError, Router, SessionKey, Subscribe, TICK},
     socket::BatchSocket,
 };
@@ -149,6 +150,7 @@ struct Connections<C> {
     /// The way to pipes, and whether the cascade has to be woken.
     cascade: Option<RoomEnd>,
     told: bool,
+    residents: Residency,
 }
 
 impl<C: Connection> Connections<C> {
@@ -170,14 +172,25 @@ impl<C: Connection> Connections<C> {
     }
 }
 
+impl<C> HasResidents for Connections<C> {
+    fn residents(&mut self) -> &mut Residency {
+        &mut self.residents
+    }
+}
+
 impl<C: Connection> Outbox for Connections<C> {
     fn payload_type(&self, to: SessionKey, mid: Mid, format: &Format) -> Option<u8> {
-        self.get(to)?.connection.payload_type(mid, format)
+        match self.get(to) {
+            Some(slot) => slot.connection.payload_type(mid, format),
+            None => self.residents.get(to)?.payload_type(format),
+        }
     }
 
     fn forward(&mut self, to: SessionKey, forward: Forward<'_>) {
         // No turn of the engine for it: that would cost more than the packet.
-        let Some(slot) = self.slots.get_mut(to.0).and_then(Option::as_mut) else { return };
+        let Some(slot) = self.slots.get_mut(to.0).and_then(Option::as_mut) else {
+            return self.residents.packet(to, &forward);
+        };
         slot.connection.forward(forward);
         if !slot.has_media {
             slot.has_media = true;
@@ -186,8 +199,9 @@ impl<C: Connection> Outbox for Connections<C> {
     }
 
     fn request_keyframe(&mut self, of: SessionKey, mid: Mid, rid: Option<Rid>) {
-        if let Some(connection) = self.touch(of) {
-            connection.request_keyframe(mid, rid);
+        match self.touch(of) {
+            Some(connection) => connection.request_keyframe(mid, rid),
+            None => self.residents.keyframe_wanted(of, mid),
         }
     }
 
@@ -292,6 +306,7 @@ impl<E: Engine> Shard<E> {
                 events: parts.events,
                 cascade: parts.cascade,
                 told: false,
+                residents: Residency::default(),
             },
             by_address: HashMap::new(),
             by_ufrag: HashMap::new(),
@@ -543,7 +558,15 @@ impl<E: Engine> Shard<E> {
                 }
             }
             Command::Neighbour(source, shard) => self.neighbours.learn(now, source, shard),
+            Command::Enter(room, entry, reply) => {
+                let _ = reply.send(residency::enter(now, &mut self.router, &mut self.connections, &room, entry));
+            }
+            Command::Lacking(reply) => drop(reply.send(self.router.lacking(&self.connections))),
+            Command::Resident(id, asked) => {
+                residency::asked(now, &mut self.router, &mut self.connections, id, asked);
+            }
             Command::Stop(reason, reply) => {
+                residency::end(&mut self.router, &mut self.connections);
                 let keys = (0..self.connections.slots.len()).map(SessionKey);
                 keys.for_each(|key| self.close(now, key, reason.clone()));
                 self.stop = Some(reply);
@@ -728,6 +751,7 @@ impl<E: Engine> Shard<E> {
         for (key, reason) in self.router.tick(now, &mut self.connections) {
             self.close(now, key, reason);
         }
+        residency::tick(now, &mut self.router, &mut self.connections);
         if let Some(share) = self.cpu.measure(now) {
             self.counters.busy.store(share.into(), Ordering::Relaxed);
         }

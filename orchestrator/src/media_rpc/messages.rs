@@ -16,7 +16,8 @@ pub fn subscriptions(subscriptions: Vec<Subscription>) -> Vec<v1::Subscription> 
         .into_iter()
         .map(|s| v1::Subscription {
             mid: s.mid,
-            track: s.track.map(|track| track.0).unwrap_or_default(),
+            mix: s.track.as_ref().is_some_and(TrackId::is_mix),
+            track: s.track.filter(|track| !track.is_mix()).map(|track| track.0).unwrap_or_default(),
             max_height: s.max_height,
         })
         .collect()
@@ -28,7 +29,7 @@ pub fn input(node: NodeId, event: v1::MediaEvent) -> Option<Input> {
     let session = <[u8; 16]>::try_from(event.session.as_slice()).ok().map(SessionId);
     let event = match event.event? {
         // Rooms are not laid over several nodes from here yet.
-        Event::Heartbeat(_) | Event::ParentLost(_) => return None,
+        Event::Heartbeat(_) | Event::ParentLost(_) | Event::RecordingEnded(_) => return None,
         Event::Speakers(speakers) => {
             return Some(Input::Speakers {
                 node,

@@ -151,6 +151,21 @@ text_id!(
     "t"
 );
 
+/// Stands for the mix of a room. No published track is named so.
+const MIX: &str = "~mix";
+
+impl TrackId {
+    /// All voices of a room in one, without the receiver's own; media nodes make it.
+    pub fn mix() -> Self {
+        Self(MIX.to_owned())
+    }
+
+    /// Whether it is the mix.
+    pub fn is_mix(&self) -> bool {
+        self.0 == MIX
+    }
+}
+
 /// A client's WebSocket connection.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ConnectionId(pub u64);

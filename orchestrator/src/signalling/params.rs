@@ -92,6 +92,9 @@ struct SubscribeLine {
     mid: String,
     #[serde(default)]
     track: String,
+    /// All voices of the room in one, instead of a track.
+    #[serde(default)]
+    mix: bool,
     #[serde(default)]
     max_height: Option<u32>,
 }
@@ -116,7 +119,13 @@ fn lines(lines: Vec<SubscribeLine>) -> Result<Vec<Subscription>, Refusal> {
     lines
         .into_iter()
         .map(|line| {
-            let wanted = Some(line.track).filter(|id| !id.is_empty()).map(track).transpose()?;
+            let wanted = match Some(line.track).filter(|id| !id.is_empty()).map(track).transpose()? {
+                Some(track) if line.mix => {
+                    return bad(format!("an m-line takes a track ({}) or the mix, not both", track.0));
+                }
+                None if line.mix => Some(TrackId::mix()),
+                wanted => wanted,
+            };
             Ok(Subscription {
                 mid: mid(line.mid)?,
                 track: wanted,

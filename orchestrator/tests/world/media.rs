@@ -254,4 +254,22 @@ impl Media for Service {
     async fn pipes(&self, _: Request<PipesRequest>) -> Result<Response<PipesResponse>, Status> {
         Err(Status::unimplemented("this stand-in has no pipes"))
     }
+
+    async fn start_recording(
+        &self,
+        _: Request<StartRecordingRequest>,
+    ) -> Result<Response<StartRecordingResponse>, Status> {
+        Err(Status::unimplemented("this stand-in records nothing"))
+    }
+
+    async fn stop_recording(
+        &self,
+        _: Request<StopRecordingRequest>,
+    ) -> Result<Response<StopRecordingResponse>, Status> {
+        Err(Status::unimplemented("this stand-in records nothing"))
+    }
+
+    async fn thumbnail(&self, _: Request<ThumbnailRequest>) -> Result<Response<ThumbnailResponse>, Status> {
+        Err(Status::unimplemented("this stand-in has no pictures"))
+    }
 }

@@ -38,7 +38,7 @@ fn unit(nal: &[u8], description: &mut Description) {
     match nal.first().map(|byte| byte & 0x1F) {
         Some(SPS) => {
             description.keyframe = true;
-            description.heights[0] = height(nal.get(1..).unwrap_or_default());
+            description.heights[0] = dimensions(nal).map(|(_, height)| height);
         }
         Some(IDR) => description.keyframe = true,
         _ => {}
@@ -88,9 +88,9 @@ impl Bits<'_> {
     }
 }
 
-/// The picture's height by a sequence parameter set (H.264 §7.3.2.1.1); scaling lists aren't read.
-fn height(sps: &[u8]) -> Option<u16> {
-    let mut bits = Bits { bytes: sps, at: 0, bit: 0, zeros: 0 };
+/// The picture's width and height by a sequence parameter set (H.264 §7.3.2.1.1); scaling lists aren't read.
+pub fn dimensions(sps: &[u8]) -> Option<(u16, u16)> {
+    let mut bits = Bits { bytes: sps.get(1..)?, at: 0, bit: 0, zeros: 0 };
     let profile = bits.bits(8)?;
     bits.bits(16)?;
     bits.golomb()?;
@@ -124,22 +124,24 @@ fn height(sps: &[u8]) -> Option<u16> {
     }
     bits.golomb()?;
     bits.bit()?;
-    bits.golomb()?;
+    let columns = bits.golomb()?.checked_add(1)?;
     let rows = bits.golomb()?.checked_add(1)?;
     let frames_only = bits.bit()?;
     if frames_only == 0 {
         bits.bit()?;
     }
     bits.bit()?;
+    let mut width = columns.checked_mul(16)?;
     let mut height = rows.checked_mul(16)?.checked_mul(2 - frames_only)?;
     if bits.bit()? == 1 {
-        bits.golomb()?;
-        bits.golomb()?;
+        let (left, right) = (bits.golomb()?, bits.golomb()?);
+        let unit = if matches!(chroma, 1 | 2) { 2 } else { 1 };
+        width = width.checked_sub(left.checked_add(right)?.checked_mul(unit)?)?;
         let (top, bottom) = (bits.golomb()?, bits.golomb()?);
         let unit = (if chroma == 1 { 2 } else { 1 }) * (2 - frames_only);
         height = height.checked_sub(top.checked_add(bottom)?.checked_mul(unit)?)?;
     }
-    u16::try_from(height).ok()
+    Some((u16::try_from(width).ok()?, u16::try_from(height).ok()?))
 }
 
 #[cfg(test)]
@@ -162,7 +164,8 @@ mod tests {
     }
 
     #[test]
-    fn the_height_of_an_sps() {
+    fn the_size_of_an_sps() {
         assert_eq!(describe(&SPS_720).heights[0], Some(720));
+        assert_eq!(dimensions(&SPS_720), Some((1_280, 720)));
     }
 }

@@ -8,6 +8,34 @@ use super::{
 
 /// Reads the descriptor (picture id, temporal layer) and, at a key frame's start, the picture's height.
 pub fn describe(payload: &[u8]) -> Option<Description> {
+    let (at, pictures, layers) = descriptor(payload)?;
+    let mut description = Description { pictures, layers, ..Description::default() };
+    // The P bit is 0 in the header of a key frame.
+    let frame = payload.get(at..)?;
+    if layers.begins && frame.first()? & 1 == 0 {
+        description.keyframe = true;
+        description.heights[0] = dimensions(frame).map(|(_, height)| height);
+    }
+    Some(description)
+}
+
+/// Width and height in pixels by the header of a key frame.
+pub fn dimensions(frame: &[u8]) -> Option<(u16, u16)> {
+    // 3 bytes of frame tag, the start code 9d 01 2a, then width and height of 14 bits each.
+    let (tag, size) = frame.split_at_checked(3)?;
+    let [0x9D, 0x01, 0x2A, low_width, high_width, low_height, high_height, ..] = size else { return None };
+    let field = |low: &u8, high: &u8| (u16::from(*high) << 8 | u16::from(*low)) & 0x3FFF;
+    (tag.first()? & 1 == 0).then(|| (field(low_width, high_width), field(low_height, high_height)))
+}
+
+/// The part of a frame that a payload carries, and whether the frame begins with it.
+pub fn part(payload: &[u8]) -> Option<(bool, &[u8])> {
+    let (at, _, layers) = descriptor(payload)?;
+    Some((layers.begins, payload.get(at..)?))
+}
+
+/// Where the descriptor ends, and what it says.
+fn descriptor(payload: &[u8]) -> Option<(usize, Pictures, Layers)> {
     let first = *payload.first()?;
     let starts_first_partition = first & 0x10 != 0 && first & 0x07 == 0;
     let mut at = 1usize;
@@ -41,18 +69,7 @@ pub fn describe(payload: &[u8]) -> Option<Description> {
             }
         }
     }
-    let mut description = Description { pictures, layers, ..Description::default() };
-    // The P bit is 0 in the header of a key frame.
-    if starts_first_partition && payload.get(at)? & 1 == 0 {
-        description.keyframe = true;
-        // 3 bytes of frame tag, the start code 9d 01 2a, then width and height of 14 bits each.
-        if payload.get(at + 3..at + 6) == Some(&[0x9D, 0x01, 0x2A])
-            && let (Some(low), Some(high)) = (payload.get(at + 8), payload.get(at + 9))
-        {
-            description.heights[0] = Some((u16::from(*high) << 8 | u16::from(*low)) & 0x3FFF);
-        }
-    }
-    Some(description)
+    Some((at, pictures, layers))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod messaging;
 mod picture;
 mod publishing;
 mod remote;
+mod resident;
 mod session;
 mod sound;
 mod subscribing;
@@ -111,6 +112,9 @@ pub struct Subscribe {
 /// Why something is refused.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RouteError {
+    /// Unknown room.
+    #[error("no such room on this node: nobody has joined it here, or it is over")]
+    NoRoom,
     /// Unknown session.
     #[error("no such session: open it first, or it is over")]
     NoSession,
@@ -214,7 +218,7 @@ struct Track {
 impl Track {
     /// Whether it competes with others for being heard: screens' sound is there to be listened to.
     fn is_voice(&self) -> bool {
-        self.kind == Kind::Audio && self.source != "screen-audio"
+        self.kind == Kind::Audio && self.source != "screen-audio" && !self.id.is_reserved()
     }
 }
 
@@ -243,6 +247,8 @@ struct Down {
     selector: Selector,
     rewriter: Rewriter,
     numbering: Numbering,
+    /// The codec that the client knows instead, where it lacks the publisher's.
+    knows: Option<Codec>,
     /// How the last format that came goes to the client.
     wire: Option<(Format, Option<Wire>)>,
     /// Whether the client still receives on it.
@@ -253,8 +259,10 @@ struct Session {
     id: SessionId,
     room: usize,
     participant: ParticipantId,
-    /// Whether it stands for a participant of another node.
+    /// Whether it stands for someone who isn't a client here: a participant of another node, or a resident.
     remote: bool,
+    /// Whether its client lives in the node.
+    resident: bool,
     publish: bool,
     subscribe: bool,
     uplink_kbps: u32,
@@ -339,7 +347,7 @@ impl Router {
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Totals {
             rooms: count(self.rooms.len()),
-            sessions: count(self.sessions.len().saturating_sub(self.bridges.sessions())),
+            sessions: count(self.sessions.iter().filter(|(_, session)| !session.remote).count()),
             tracks: count(self.tracks.len()),
         }
     }

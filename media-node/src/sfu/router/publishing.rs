@@ -26,6 +26,9 @@ impl Router {
             if !lines.iter().any(|line| fits(&line)) {
                 return Err(RouteError::WrongLine(wish.mid, "sends"));
             }
+            if wish.track.is_reserved() {
+                return Err(RouteError::TrackTaken(wish.track.clone()));
+            }
             let owner =
                 room.tracks.get(&wish.track).and_then(|track| self.tracks.get(track.0)).map(|track| track.owner);
             // A participant that comes from another node brings its names along.
@@ -51,7 +54,7 @@ impl Router {
         session.lines = lines;
         // Payload types may have changed.
         for (_, down) in &mut session.down {
-            down.wire = None;
+            (down.wire, down.knows) = (None, None);
         }
         let still_sends = |mid: &Mid| session.lines.iter().any(|line| line.mid == *mid && line.client_sends);
         let named = |mid: &Mid| publish.iter().find(|wish| wish.mid == *mid).map(|wish| &wish.track);

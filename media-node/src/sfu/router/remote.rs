@@ -42,13 +42,6 @@ pub(super) struct Bridges {
     publication: u64,
 }
 
-impl Bridges {
-    /// Sessions that stand for participants of other nodes.
-    pub(super) fn sessions(&self) -> usize {
-        self.rooms.values().map(|bridge| bridge.participants.len()).sum()
-    }
-}
-
 impl Layer {
     /// What the layer offers a receiver. Of a remote track that doesn't come here, since nobody here has it, what its node says.
     pub(super) fn qualities(&mut self, now: Instant) -> Vec<Quality> {
@@ -142,7 +135,7 @@ impl Router {
     }
 
     fn remote_track(&mut self, now: Instant, room: &RoomId, handle: Handle, told: LocalTrack, out: &mut impl Outbox) {
-        if !self.bridges.rooms.contains_key(room) {
+        if !self.bridges.rooms.contains_key(room) || told.track.is_reserved() {
             return;
         }
         let Some(mid) = Mid::parse(&format!("r{}", handle.0)) else { return };
@@ -273,7 +266,9 @@ impl Router {
                 there || !tell(FromRoom::Unpublished(id.clone(), name.clone()))
             });
             for (name, key) in room.iter().flat_map(|room| &room.tracks) {
-                let Some(track) = tracks.get_mut(key.0).filter(|track| track.remote.is_none()) else { continue };
+                // The node's own tracks are for those who are here: other nodes mix by themselves.
+                let told = |track: &&mut Track| track.remote.is_none() && !track.id.is_reserved();
+                let Some(track) = tracks.get_mut(key.0).filter(told) else { continue };
                 let layers: Vec<LayerInfo> = track
                     .layers
                     .iter_mut()

@@ -107,6 +107,7 @@ pub(super) fn session(now: Instant, room: usize, opening: Opening) -> Session {
         room,
         participant: opening.participant,
         remote: false,
+        resident: false,
         publish: opening.publish,
         subscribe: opening.subscribe,
         uplink_kbps,

@@ -44,6 +44,7 @@ impl Router {
                         selector: Selector::default(),
                         rewriter: Rewriter::new(clock_rate, random),
                         numbering: Numbering::default(),
+                        knows: None,
                         wire: None,
                         open: true,
                     })
@@ -57,6 +58,9 @@ impl Router {
                 _ => false,
             };
             down.wanted = wish.track.clone().map(|track| (track, wish.max_height));
+            if !same {
+                down.knows = None;
+            }
             if !same || down.track.is_none() {
                 self.unbind(key, index);
                 self.bind(now, key, index, out);
@@ -73,9 +77,9 @@ impl Router {
         let Some(session) = self.sessions.get_mut(key.0) else { return };
         let Some(room) = self.rooms.get(session.room) else { return };
         let Some(down) = session.down.get_mut(index) else { return };
-        let Some(track_key) = down.wanted.as_ref().and_then(|(track, _)| room.tracks.get(track)).copied() else {
-            return;
-        };
+        let wanted = down.wanted.as_ref();
+        let meant = wanted.and_then(|(track, _)| Self::meant(room, &session.participant, track, down.knows));
+        let Some(track_key) = meant else { return };
         let Some(track) = self.tracks.get_mut(track_key.0) else { return };
         if track.kind != down.kind || !down.open {
             return;

@@ -199,7 +199,7 @@ impl Core {
                 session.withheld.remove(&wanted.mid);
                 match wanted.track.clone() {
                     Some(track) => {
-                        if !known.contains(&track) {
+                        if !known.contains(&track) && !track.is_mix() {
                             session.withheld.insert(wanted.mid.clone());
                             wanted.track = None;
                         }

@@ -34,6 +34,18 @@ fn two_meet_and_part() {
 }
 
 #[test]
+fn the_mix_needs_no_publisher() {
+    let mut world = World::new(1, 1);
+    world.join(1, "ada");
+    let mix = vec![Subscription { mid: "0".into(), track: Some(TrackId::mix()), max_height: 0 }];
+    world.ask(1, Request::Negotiate { offer: "offer".into(), publish: Vec::new(), subscribe: mix }).unwrap();
+    let media = world.media.values().next().unwrap();
+    let wanted: Vec<_> = media.subscriptions.values().collect();
+    assert_eq!(wanted, [&TrackId::mix()], "it goes to the media node at once");
+    world.check();
+}
+
+#[test]
 fn rights_are_checked_per_request() {
     let mut world = World::new(1, 1);
     world.join_as(1, "listener", Rights { publish: false, subscribe: false, admin: false }).unwrap();

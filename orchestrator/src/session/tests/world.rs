@@ -85,7 +85,8 @@ impl Media {
         for wanted in subscribe {
             match wanted.track {
                 Some(track) => {
-                    assert!(self.tracks.contains_key(&track), "subscribed to a track that the node doesn't know");
+                    let known = track.is_mix() || self.tracks.contains_key(&track);
+                    assert!(known, "subscribed to a track that the node doesn't know");
                     self.subscriptions.insert((session, wanted.mid), track);
                 }
                 None => {

@@ -1,0 +1,282 @@
+//! A room in one file: all voices in one, all pictures in a grid. The grid's pictures are decoded, drawn and encoded again.
+
+use super::{
+    manifest::{self, FileEntry, Manifest},
+    room::{EndReason, RecordingLimits},
+    storage::{Sink, Storage},
+    webm::{TrackFormat, WebmFile},
+};
+use crate::{
+    processing::{
+        audio::{limiter::Limiter, mixer::Sum, opus, source::VoiceSource},
+        job::{Desk, Ending, Job, Progress, TICK},
+        recording::job::Report,
+        video::{
+            CLOCK, VideoCodec,
+            assembly::Assembler,
+            decoder::Decoder,
+            encoder::Encoder,
+            grid::{self, MAX_CELLS},
+            picture::Picture,
+        },
+    },
+    sfu::{
+        id::Mid,
+        packet::Kind,
+        resident::{Asked, ForResident, Told},
+    },
+};
+use std::{
+    collections::BTreeMap,
+    io,
+    time::{Duration, Instant},
+};
+
+/// Width of the file's pictures.
+pub const WIDTH: u32 = 1_280;
+/// Height of the file's pictures.
+pub const HEIGHT: u32 = 720;
+/// Tallest picture that is asked of a publisher: half of the grid, which is what four get.
+pub const TRACK_HEIGHT: u32 = 360;
+/// Turns of 20 ms from one picture to the next: 12.5 a second.
+const TURNS: u64 = 4;
+/// Bit rate of the pictures.
+const KBPS: u32 = 1_500;
+/// Longest time between key frames, so that the file can be sought.
+const KEYFRAME_MS: u64 = 4_000;
+/// A worker that is so late gets no pictures until it has caught up; the sound goes on.
+const TOO_LATE: Duration = Duration::from_millis(60);
+/// How often a key frame is asked for.
+const ASK: Duration = Duration::from_millis(500);
+/// Numbers of the file's tracks.
+const SOUND: u64 = 1;
+const PICTURES: u64 = 2;
+
+struct Video {
+    reader: Option<(Assembler, Decoder)>,
+    quarter_turns: u8,
+    picture: Option<Picture>,
+    asked: Option<Instant>,
+}
+
+impl Video {
+    fn new() -> Self {
+        Self { reader: None, quarter_turns: 0, picture: None, asked: None }
+    }
+
+    /// Takes a packet in. Whether a key frame is needed.
+    fn packet(&mut self, now: Instant, packet: ForResident) -> bool {
+        let ForResident { codec, seq, timestamp, marker, quarter_turns, payload, .. } = packet;
+        self.quarter_turns = quarter_turns.unwrap_or(self.quarter_turns);
+        let Some(codec) = VideoCodec::of(codec) else { return false };
+        if self.reader.as_ref().is_none_or(|(assembler, _)| assembler.codec() != codec) {
+            self.reader = Decoder::new(codec).ok().map(|decoder| (Assembler::new(codec), decoder));
+        }
+        let Some((assembler, decoder)) = &mut self.reader else { return false };
+        for frame in assembler.push(now, seq, timestamp, marker, payload) {
+            match decoder.decode(&frame) {
+                Ok(Some(picture)) => self.picture = Some(picture.turned(self.quarter_turns)),
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::debug!(%error, "a frame can't be decoded");
+                    assembler.spoil();
+                }
+            }
+        }
+        let needs = assembler.needs_keyframe();
+        let rested = self.asked.is_none_or(|asked| now.saturating_duration_since(asked) >= ASK);
+        if needs && rested {
+            self.asked = Some(now);
+        }
+        needs && rested
+    }
+}
+
+/// The job.
+pub struct CompositeJob {
+    storage: Box<dyn Storage>,
+    file: Option<WebmFile<Box<dyn Sink>>>,
+    manifest: Manifest,
+    limits: RecordingLimits,
+    report: Option<Report>,
+    voices: BTreeMap<Mid, VoiceSource>,
+    /// By the order in which they came, which is that of their places.
+    videos: BTreeMap<u64, (Mid, Video)>,
+    came: u64,
+    limiter: Limiter,
+    sound: Option<opus::Encoder>,
+    pictures: Encoder,
+    turn: u64,
+    keyframe_at: Option<u64>,
+    ended: Option<EndReason>,
+}
+
+impl CompositeJob {
+    /// Begins the file.
+    pub fn new(
+        recording: &str,
+        room: &str,
+        mut storage: Box<dyn Storage>,
+        limits: RecordingLimits,
+        unix_ms: u64,
+        report: Report,
+    ) -> io::Result<Self> {
+        let name = "composite.webm".to_owned();
+        let size = |length: u32| u16::try_from(length).unwrap_or(u16::MAX);
+        let formats = vec![TrackFormat::Opus, TrackFormat::Vp8 { width: size(WIDTH), height: size(HEIGHT) }];
+        let file = WebmFile::new(storage.create(&name)?, formats)?;
+        let manifest = Manifest {
+            recording: recording.to_owned(),
+            room: room.to_owned(),
+            started_unix_ms: unix_ms,
+            ended: None,
+            files: vec![FileEntry {
+                name,
+                participant: String::new(),
+                track: String::new(),
+                source: String::new(),
+                codecs: vec!["opus".to_owned(), "VP8".to_owned()],
+                offset_ms: 0,
+                duration_ms: 0,
+                bytes: 0,
+            }],
+        };
+        manifest::write(storage.as_mut(), &manifest)?;
+        Ok(Self {
+            storage,
+            file: Some(file),
+            manifest,
+            limits,
+            report: Some(report),
+            voices: BTreeMap::new(),
+            videos: BTreeMap::new(),
+            came: 0,
+            limiter: Limiter::default(),
+            sound: opus::Encoder::new().ok(),
+            pictures: Encoder::new(VideoCodec::Vp8, KBPS, 13),
+            turn: 0,
+            keyframe_at: None,
+            ended: None,
+        })
+    }
+
+    /// Milliseconds since the beginning.
+    fn at(&self) -> u64 {
+        self.turn.saturating_mul(u64::try_from(TICK.as_millis()).unwrap_or(20))
+    }
+
+    fn write_sound(&mut self, now: Instant) -> io::Result<()> {
+        let mut sum = Sum::default();
+        for voice in self.voices.values_mut() {
+            sum.add(&voice.frame(now));
+        }
+        let at = self.at();
+        let frame = sum.all(&mut self.limiter);
+        let Some(packet) = self.sound.as_mut().and_then(|encoder| encoder.encode(&frame).ok()) else { return Ok(()) };
+        self.file.as_mut().map_or(Ok(()), |file| file.frame(SOUND, at, true, &packet))
+    }
+
+    fn write_picture(&mut self) -> io::Result<()> {
+        let shown: Vec<Option<&Picture>> =
+            self.videos.values().take(MAX_CELLS).map(|(_, video)| video.picture.as_ref()).collect();
+        let Ok(canvas) = grid::compose(&shown, WIDTH, HEIGHT) else { return Ok(()) };
+        let at = self.at();
+        let keyframe = self.keyframe_at.is_none_or(|last| at.saturating_sub(last) >= KEYFRAME_MS);
+        // The RTP clock's ticks, whose wrap-around the encoder follows.
+        let timestamp = at.wrapping_mul(u64::from(CLOCK) / 1_000) as u32;
+        match self.pictures.encode(&canvas, timestamp, keyframe) {
+            Ok(Some(frame)) => {
+                if frame.keyframe {
+                    self.keyframe_at = Some(at);
+                }
+                self.file.as_mut().map_or(Ok(()), |file| file.frame(PICTURES, at, frame.keyframe, &frame.data))
+            }
+            Ok(None) => Ok(()),
+            Err(error) => {
+                tracing::warn!(%error, "a picture of a recording can't be encoded");
+                Ok(())
+            }
+        }
+    }
+
+    fn finish(&mut self, reason: EndReason) {
+        if self.ended.is_some() {
+            return;
+        }
+        let ended = self.file.take().map(|file| (file.end(), file.finish()));
+        if let (Some((duration_ms, finished)), Some(entry)) = (ended, self.manifest.files.first_mut()) {
+            match finished.and_then(|mut file| file.stream_position()) {
+                Ok(bytes) => (entry.duration_ms, entry.bytes) = (duration_ms, bytes),
+                Err(error) => tracing::warn!(%error, "a recording's file can't be ended as it should"),
+            }
+        }
+        self.manifest.ended = Some(reason.to_string());
+        if let Err(error) = manifest::write(self.storage.as_mut(), &self.manifest) {
+            tracing::warn!(%error, "the list of files can't be written");
+        }
+        self.ended = Some(reason.clone());
+        if let Some(report) = self.report.take() {
+            report(reason, self.manifest.clone());
+        }
+    }
+}
+
+impl Job for CompositeJob {
+    fn told(&mut self, now: Instant, told: Told, desk: &mut Desk) {
+        match told {
+            Told::Line(mid, offered) => match offered.kind {
+                Kind::Audio => match VoiceSource::new() {
+                    Ok(source) => drop(self.voices.insert(mid, source)),
+                    Err(error) => tracing::warn!(%error, "a voice can't be recorded"),
+                },
+                Kind::Video => {
+                    self.came += 1;
+                    self.videos.insert(self.came, (mid, Video::new()));
+                }
+            },
+            Told::Gone(mid) => {
+                self.voices.remove(&mid);
+                self.videos.retain(|_, (line, _)| *line != mid);
+            }
+            Told::Packet(packet) => {
+                let mid = packet.mid;
+                if let Some(voice) = self.voices.get_mut(&mid) {
+                    voice.push(now, packet.seq, packet.timestamp, packet.payload);
+                } else if let Some((_, video)) = self.videos.values_mut().take(MAX_CELLS).find(|(line, _)| *line == mid)
+                    && video.packet(now, packet)
+                {
+                    desk.ask(Asked::Keyframe(mid));
+                }
+            }
+            Told::Watched(..) | Told::KeyframeWanted(_) => {}
+        }
+    }
+
+    fn tick(&mut self, now: Instant, late: Duration, _desk: &mut Desk) -> Progress {
+        if self.ended.is_some() {
+            return Progress::Done;
+        }
+        let mut written = self.write_sound(now);
+        if self.turn.is_multiple_of(TURNS) && late < TOO_LATE {
+            written = written.and_then(|()| self.write_picture());
+        }
+        self.turn += 1;
+        let at = self.at();
+        let bytes = self.file.as_ref().map_or(0, WebmFile::bytes);
+        if let Err(error) = written {
+            self.finish(EndReason::Storage(error.to_string()));
+        } else if bytes >= self.limits.bytes {
+            self.finish(EndReason::Bytes);
+        } else if u128::from(at) >= self.limits.duration.as_millis() {
+            self.finish(EndReason::Duration);
+        }
+        if self.ended.is_some() { Progress::Done } else { Progress::On }
+    }
+
+    fn end(&mut self, reason: Ending) {
+        self.finish(reason.into());
+    }
+}
+
+#[cfg(test)]
+mod tests;

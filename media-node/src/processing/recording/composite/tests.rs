@@ -1,0 +1,107 @@
+use super::*;
+use crate::{
+    processing::{
+        audio::opus::tests::{correlation, tone},
+        recording::{room::tests::disk, webm},
+        video::{EncodedFrame, packets, picture::tests::pattern},
+    },
+    sfu::{codec::Codec, resident::Offered},
+};
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+const LIMITS: RecordingLimits = RecordingLimits { duration: Duration::from_secs(60), bytes: 50_000_000 };
+
+fn line(mid: &str, kind: Kind) -> Told {
+    let offered =
+        Offered { track: mid.parse().unwrap(), participant: "p".parse().unwrap(), kind, source: "camera".into() };
+    Told::Line(Mid::parse(mid).unwrap(), offered)
+}
+
+fn packet(mid: &str, codec: Codec, seq: u64, timestamp: u32, marker: bool, payload: Vec<u8>) -> Told {
+    let (mid, payload) = (Mid::parse(mid).unwrap(), payload.into());
+    Told::Packet(ForResident { mid, codec, seq, timestamp, marker, quarter_turns: None, payload })
+}
+
+#[test]
+fn voices_and_pictures_of_a_room_are_in_one_file() {
+    let (storage, files) = disk(usize::MAX);
+    let ended: Arc<Mutex<Option<(EndReason, Manifest)>>> = Arc::default();
+    let told = ended.clone();
+    let report = Box::new(move |reason, manifest| *told.lock() = Some((reason, manifest)));
+    let mut job = CompositeJob::new("rec", "room", Box::new(storage), LIMITS, 5, report).unwrap();
+    let (start, mut desk) = (Instant::now(), Desk::default());
+    for (mid, kind) in [("a", Kind::Audio), ("b", Kind::Audio), ("v", Kind::Video), ("h", Kind::Video)] {
+        job.told(start, line(mid, kind), &mut desk);
+    }
+    let mut voices = [("a", opus::Encoder::new().unwrap(), 400.0), ("b", opus::Encoder::new().unwrap(), 900.0)];
+    let mut cameras = [("v", VideoCodec::Vp8), ("h", VideoCodec::H264)]
+        .map(|(mid, codec)| (mid, Encoder::new(codec, 800, 25), codec, 0));
+    for turn in 0..100u32 {
+        let now = start + TICK * turn;
+        for (mid, encoder, hertz) in &mut voices {
+            let payload = encoder.encode(&tone(*hertz, turn as usize)).unwrap();
+            job.told(now, packet(mid, Codec::Opus, turn.into(), turn * 960, false, payload), &mut desk);
+        }
+        for (mid, encoder, codec, seq) in cameras.iter_mut().filter(|_| turn % 2 == 0) {
+            let Some(frame) = encoder.encode(&pattern(320, 180, 9), turn * 1_800, turn == 0).unwrap() else { continue };
+            for sent in packets::packetise(*codec, &frame.data, turn as u16) {
+                let told = packet(mid, codec.codec(), *seq, frame.timestamp, sent.marker, sent.payload);
+                job.told(now, told, &mut desk);
+                *seq += 1;
+            }
+        }
+        assert_eq!(job.tick(now, Duration::ZERO, &mut desk), Progress::On);
+    }
+    job.end(Ending::Requested);
+    let (reason, manifest) = ended.lock().take().unwrap();
+    assert_eq!((reason, manifest.files.len()), (EndReason::Requested, 1));
+    assert_eq!(manifest.files[0].duration_ms, 1_980);
+    let file = files.lock()["composite.webm"].clone();
+    assert_eq!(file.len() as u64, manifest.files[0].bytes);
+    let frames = webm::tests::frames(&file);
+    let (sound, pictures): (Vec<_>, Vec<_>) = frames.into_iter().partition(|frame| frame.0 == SOUND);
+    assert!(sound.len() == 100 && pictures.len() >= 22, "{} {}", sound.len(), pictures.len());
+
+    let mut decoder = opus::Decoder::new().unwrap();
+    let heard: Vec<i16> = sound.iter().flat_map(|frame| decoder.decode(&frame.3).unwrap().to_vec()).collect();
+    let settled = &heard[heard.len() / 2..];
+    assert!(correlation(settled, 400.0) > 0.6 && correlation(settled, 900.0) > 0.6);
+
+    let mut decoder = Decoder::new(VideoCodec::Vp8).unwrap();
+    let mut last = None;
+    for (_, _, keyframe, data) in pictures {
+        last = decoder.decode(&EncodedFrame { data, timestamp: 0, keyframe }).unwrap();
+    }
+    let shown = last.unwrap();
+    assert_eq!((shown.width(), shown.height()), (WIDTH, HEIGHT));
+    // Both cameras show the same, one beside the other.
+    let expected = pattern(320, 180, 9).scaled(640, 360).unwrap();
+    let luma = shown.planes()[0];
+    for left in [0usize, 640] {
+        let error: f64 = expected.planes()[0]
+            .chunks(640)
+            .enumerate()
+            .flat_map(|(row, line)| {
+                let shown = &luma[(row + 180) * WIDTH as usize + left..][..640];
+                line.iter().zip(shown).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2))
+            })
+            .sum();
+        let psnr = 10.0 * (255.0f64.powi(2) / (error / (640.0 * 360.0))).log10();
+        assert!(psnr > 28.0, "at {left}: {psnr} dB");
+    }
+}
+
+#[test]
+fn a_late_worker_leaves_pictures_out_and_goes_on_with_the_sound() {
+    let (storage, files) = disk(usize::MAX);
+    let mut job = CompositeJob::new("rec", "room", Box::new(storage), LIMITS, 5, Box::new(|_, _| {})).unwrap();
+    let (start, mut desk) = (Instant::now(), Desk::default());
+    for turn in 0..20 {
+        job.tick(start + TICK * turn, Duration::from_millis(100), &mut desk);
+    }
+    job.end(Ending::RoomOver);
+    let frames = webm::tests::frames(&files.lock()["composite.webm"]);
+    assert_eq!(frames.len(), 20);
+    assert!(frames.iter().all(|frame| frame.0 == SOUND));
+}
