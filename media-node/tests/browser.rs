@@ -2,6 +2,8 @@
 //! on standard error, where no Chromium is installed.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "browser/namespace.rs"]
+mod namespace;
 #[path = "browser/parties.rs"]
 mod parties;
 
@@ -18,9 +20,11 @@ use chroom_media_node::sfu::{
     id::{Mid, SessionId},
     router::{Opening, Publish, Subscribe},
 };
+use namespace::Namespace;
 use serde::Deserialize;
 use serde_json::Value;
 use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     process::{Child, Command, Stdio},
     sync::Arc,
     time::Duration,
@@ -31,6 +35,17 @@ use tokio::sync::mpsc;
 struct Page {
     sfu: Arc<Sfu>,
     results: mpsc::Sender<Value>,
+    namespace: Option<Arc<Namespace>>,
+}
+
+/// Where a call takes place.
+struct Place {
+    /// The media node's address.
+    media: IpAddr,
+    /// The page's.
+    web: IpAddr,
+    /// The browser's network, if it has one of its own.
+    namespace: Option<Arc<Namespace>>,
 }
 
 #[derive(Deserialize)]
@@ -88,6 +103,10 @@ async fn result(State(page): State<Page>, Json(body): Json<Value>) {
     page.results.send(body).await.unwrap();
 }
 
+async fn roam(State(page): State<Page>) -> StatusCode {
+    if page.namespace.is_some_and(|namespace| namespace.roam()) { StatusCode::OK } else { StatusCode::CONFLICT }
+}
+
 const PAGE: &str = include_str!("browser.html");
 
 struct Chromium(Child);
@@ -99,13 +118,24 @@ impl Drop for Chromium {
     }
 }
 
-fn chromium(url: &str, profile: &std::path::Path) -> Option<Chromium> {
+fn chromium(url: &str, profile: &std::path::Path, namespace: Option<&Namespace>) -> Option<Chromium> {
     ["chromium", "chromium-browser", "google-chrome"].iter().find_map(|name| {
-        Command::new(name)
+        // `ip netns exec` starts whatever the name: whether there is such a browser has to be asked first.
+        Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().ok()?;
+        let mut command = match namespace {
+            Some(namespace) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", &namespace.name, name]);
+                command
+            }
+            None => Command::new(name),
+        };
+        command
             .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--use-fake-ui-for-media-stream"])
             .args(["--use-fake-device-for-media-stream", "--autoplay-policy=no-user-gesture-required"])
             .args(["--no-first-run", "--disable-background-timer-throttling", "--disable-dev-shm-usage"])
             .arg(format!("--user-data-dir={}", profile.display()))
+            .arg(format!("--unsafely-treat-insecure-origin-as-secure={url}"))
             .arg(url)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -130,24 +160,30 @@ async fn call_with(query: &str, loss: Option<f64>) -> Option<Value> {
 
 /// What a page reports of its call.
 async fn visit(page: &str, loss: Option<f64>) -> Option<Value> {
+    let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    visit_at(Place { media: local, web: local, namespace: None }, page, loss).await
+}
+
+async fn visit_at(place: Place, page: &str, loss: Option<f64>) -> Option<Value> {
     let _turn = TURN.lock().await;
-    let config = SfuConfig { listen: "127.0.0.1:0".parse().unwrap(), advertise: None, shards: 1, egress_loss: loss };
+    let config = SfuConfig { listen: SocketAddr::new(place.media, 0), advertise: None, shards: 1, egress_loss: loss };
     let sfu = Arc::new(Sfu::start(&config).unwrap());
     let (results, mut got) = mpsc::channel(4);
-    let state = Page { sfu: sfu.clone(), results };
+    let state = Page { sfu: sfu.clone(), results, namespace: place.namespace.clone() };
     let router = Router::new()
         .route("/", get(|| async { Html(PAGE) }))
         .route("/negotiate", post(negotiate))
         .route("/subscribe", post(subscribe))
         .route("/result", post(result))
+        .route("/roam", post(roam))
         .merge(parties::pages())
         .with_state(state);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    // getUserMedia wants a secure context, which localhost is.
-    let url = format!("http://localhost:{}{page}", listener.local_addr().unwrap().port());
+    let listener = tokio::net::TcpListener::bind((place.web, 0)).await.unwrap();
+    // getUserMedia wants a secure context, which a loopback address is; others are said to be one.
+    let url = format!("http://{}{page}", listener.local_addr().unwrap());
     let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
     let profile = tempfile::tempdir().unwrap();
-    let Some(browser) = chromium(&url, profile.path()) else {
+    let Some(browser) = chromium(&url, profile.path(), place.namespace.as_deref()) else {
         eprintln!("skipped: no Chromium found");
         return None;
     };

@@ -1,6 +1,6 @@
 //! Rooms of several participants in one browser, and frames that nobody between the browsers can read.
 
-use super::{Page, visit};
+use super::{Page, Place, namespace, visit, visit_at};
 use axum::{Router, response::Html, routing::get};
 use serde_json::Value;
 
@@ -11,6 +11,7 @@ pub(super) fn pages() -> Router<Page> {
     Router::new()
         .route("/parties", get(async || Html(include_str!("parties.html"))))
         .route("/sealed", get(async || Html(include_str!("sealed.html"))))
+        .route("/roaming", get(async || Html(include_str!("roaming.html"))))
         .route("/room.js", get(async || (SCRIPT, include_str!("room.js"))))
         .route("/seal.js", get(async || (SCRIPT, include_str!("seal.js"))))
 }
@@ -55,4 +56,20 @@ async fn chromium_calls_with_vp8_frames_encrypted_end_to_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn chromium_calls_with_av1_frames_encrypted_end_to_end() {
     sealed("AV1").await;
+}
+
+/// A client's address changes in the middle of a call. Skipped, with a word on standard error, where this user may make no network.
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_goes_on_after_its_network_changed() {
+    let Some(network) = namespace::Namespace::make() else {
+        eprintln!("skipped: no network namespace can be made here");
+        return;
+    };
+    let place = Place { media: namespace::MEDIA, web: namespace::WEB, namespace: Some(network.into()) };
+    let Some(result) = visit_at(place, "/roaming", None).await else { return };
+    assert_eq!(result["error"], Value::Null, "{result}");
+    for (before, after) in result["before"].as_array().unwrap().iter().zip(result["after"].as_array().unwrap()) {
+        assert_ne!(before, after, "{result}");
+        assert_eq!(after, namespace::AFTER, "{result}");
+    }
 }

@@ -134,6 +134,6 @@ export class Participant {
     const transport = [...reports.values()].find(({ type }) => type === "transport");
     const pair = reports.get(transport?.selectedCandidatePairId);
     const local = reports.get(pair?.localCandidateId);
-    return { port: local?.port, ufrag: local?.usernameFragment };
+    return { port: local?.port, address: local?.address, ufrag: local?.usernameFragment };
   }
 }

@@ -1,0 +1,61 @@
+//! A network namespace with a browser in it, which can be given another address in the middle of a call, as a phone gets one when it leaves its Wi-Fi.
+//! Two cables lead there: one for the page, whose address stays, and one for media.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    process::{Command, Stdio},
+};
+
+/// The ends of the cables here. The networks are those for benchmarks (RFC 2544), which nobody routes.
+pub(super) const WEB: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 18, 71, 1));
+pub(super) const MEDIA: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 18, 72, 1));
+/// The browser's ends: for the page, for media, and for media after it moved.
+const PAGE: &str = "198.18.71.2";
+const BEFORE: &str = "198.18.72.2";
+pub(super) const AFTER: &str = "198.18.72.3";
+
+pub(super) struct Namespace {
+    pub(super) name: String,
+}
+
+fn ip(arguments: &str) -> bool {
+    let mut command = Command::new("ip");
+    command.args(arguments.split(' ')).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+impl Namespace {
+    /// Makes one; none where this user may not, or there is no `ip`.
+    pub(super) fn make() -> Option<Self> {
+        let id = std::process::id();
+        let namespace = Self { name: format!("chroom-{id}") };
+        let inside = format!("-n {}", namespace.name);
+        if !ip(&format!("netns add {}", namespace.name)) {
+            return None;
+        }
+        let mut made = ip(&format!("{inside} link set lo up"));
+        for (letter, here, there) in [("w", WEB, PAGE), ("m", MEDIA, BEFORE)] {
+            let (near, far) = (format!("c{letter}{id}"), format!("far{letter}"));
+            made = made
+                && ip(&format!("link add {near} type veth peer name {far} netns {}", namespace.name))
+                && ip(&format!("addr add {here}/24 dev {near}"))
+                && ip(&format!("link set {near} up"))
+                && ip(&format!("{inside} addr add {there}/24 dev {far}"))
+                && ip(&format!("{inside} link set {far} up"));
+        }
+        made.then_some(namespace)
+    }
+
+    /// Takes the browser's address for media away and gives it another.
+    pub(super) fn roam(&self) -> bool {
+        let inside = format!("-n {}", self.name);
+        ip(&format!("{inside} addr del {BEFORE}/24 dev farm")) && ip(&format!("{inside} addr add {AFTER}/24 dev farm"))
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        // The cables go with it.
+        ip(&format!("netns del {}", self.name));
+    }
+}
