@@ -167,7 +167,7 @@ fn a_full_disk_ends_it_and_what_is_there_plays() {
     let start = Instant::now();
     let (mut recording, files) = recording(20_000, LIMITS, start);
     recording.line(mid("v"), named("cam"));
-    for (ms, packet) in video(VideoCodec::Vp8, 120, 0) {
+    for (ms, packet) in video(VideoCodec::Vp8, 400, 0) {
         let now = start + Duration::from_millis(ms);
         recording.packet(now, &mid("v"), packet);
         recording.tick(now);
@@ -188,7 +188,7 @@ fn limits_end_it() {
     assert_eq!(long.ended(), Some(&EndReason::Duration));
     let (mut large, files) = recording(usize::MAX, RecordingLimits { bytes: 30_000, ..LIMITS }, start);
     large.line(mid("v"), named("cam"));
-    for (_, packet) in video(VideoCodec::Vp8, 60, 0) {
+    for (_, packet) in video(VideoCodec::Vp8, 300, 0) {
         large.packet(start, &mid("v"), packet);
         large.tick(start);
     }
