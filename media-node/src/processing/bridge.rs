@@ -18,8 +18,10 @@ pub const MAX_HEIGHT: u32 = 720;
 const UNUSED: Duration = Duration::from_secs(10);
 /// How often a key frame is asked for.
 const ASK: Duration = Duration::from_millis(500);
-/// A worker that is so late decodes, but encodes nothing until it has caught up.
+/// A worker that is so late decodes, but encodes no more than a picture now and then until it has caught up.
 const TOO_LATE: Duration = Duration::from_millis(60);
+/// From one picture to the next then.
+const NOW_AND_THEN: Duration = Duration::from_millis(200);
 /// Bits per pixel and frame, in hundredths, and the bounds of the bit rate, in kb/s.
 const BITS: u32 = 8;
 const MIN_KBPS: u32 = 150;
@@ -38,6 +40,7 @@ pub struct BridgeJob {
     encoder: Option<(Encoder, (u32, u32))>,
     wants_keyframe: bool,
     late: bool,
+    encoded: Option<Instant>,
     seq: u64,
     picture: u16,
     asked: Option<Instant>,
@@ -60,6 +63,7 @@ impl BridgeJob {
             encoder: None,
             wants_keyframe: false,
             late: false,
+            encoded: None,
             seq: 0,
             picture: 0,
             asked: None,
@@ -93,7 +97,12 @@ impl BridgeJob {
             self.asked = Some(now);
             desk.ask(Asked::Keyframe(mid));
         }
-        for (picture, timestamp) in pictures.into_iter().filter(|_| self.watched && !self.late) {
+        for (picture, timestamp) in pictures {
+            let rested = self.encoded.is_none_or(|at| now.saturating_duration_since(at) >= NOW_AND_THEN);
+            if !self.watched || self.late && !rested {
+                continue;
+            }
+            self.encoded = Some(now);
             let picture = picture.turned(self.quarter_turns);
             let size = (picture.width(), picture.height());
             let encoder = match &mut self.encoder {

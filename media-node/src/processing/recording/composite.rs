@@ -44,8 +44,10 @@ const TURNS: u64 = 4;
 const KBPS: u32 = 1_500;
 /// Longest time between key frames, so that the file can be sought.
 const KEYFRAME_MS: u64 = 4_000;
-/// A worker that is so late gets no pictures until it has caught up; the sound goes on.
+/// A worker that is so late makes a picture a second until it has caught up; the sound goes on.
 const TOO_LATE: Duration = Duration::from_millis(60);
+/// Turns from one picture to the next then.
+const LATE_TURNS: u64 = 50;
 /// How often a key frame is asked for.
 const ASK: Duration = Duration::from_millis(500);
 /// Numbers of the file's tracks.
@@ -257,7 +259,8 @@ impl Job for CompositeJob {
             return Progress::Done;
         }
         let mut written = self.write_sound(now);
-        if self.turn.is_multiple_of(TURNS) && late < TOO_LATE {
+        let turns = if late < TOO_LATE { TURNS } else { LATE_TURNS };
+        if self.turn.is_multiple_of(turns) {
             written = written.and_then(|()| self.write_picture());
         }
         self.turn += 1;

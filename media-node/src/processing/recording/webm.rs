@@ -291,8 +291,7 @@ impl<W: Write + io::Seek> WebmFile<W> {
         // Right before the tracks; what is left of the room goes between.
         let info = encoded(&info(Some(self.end as f64)))?;
         let info_at = self.tracks_at - info.len() as u64;
-        let mut entries =
-            vec![seek([0x15, 0x49, 0xA9, 0x66], info_at), seek([0x16, 0x54, 0xAE, 0x6B], self.tracks_at)];
+        let mut entries = vec![seek([0x15, 0x49, 0xA9, 0x66], info_at), seek([0x16, 0x54, 0xAE, 0x6B], self.tracks_at)];
         if has_cues {
             entries.push(seek([0x1C, 0x53, 0xBB, 0x6B], cues_at));
         }
