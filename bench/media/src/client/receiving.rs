@@ -210,7 +210,7 @@ impl Receiving {
         let original = be16(payload, 0).zip(payload.get(2..).filter(|payload| !payload.is_empty()));
         if let (Some((original, payload)), Some(stream)) = (original, stream) {
             let index = stream.extend(original);
-            if stream.repair(index) {
+            if stream.repair(index, world.since) {
                 world.counts.late += 1;
                 if let (Some(watch), Some(stamp)) = (&mut self.watch, Stamp::read(payload, HEAD)) {
                     show(watch, stream, at, index, (header, stamp, payload));

@@ -56,6 +56,8 @@ pub struct Reception {
     received: u64,
     missing: Vec<Missing>,
     patience: Patience,
+    /// How long what is asked for takes to come, smoothed: a queue on the way is in it.
+    trip: Duration,
     given_up: u64,
     transit: Option<i64>,
     /// Jitter in sixteenths of a clock unit (RFC 3550 §A.8).
@@ -77,6 +79,7 @@ impl Reception {
             received: 0,
             missing: Vec::new(),
             patience,
+            trip: Duration::ZERO,
             given_up: 0,
             transit: None,
             jitter: 0,
@@ -95,7 +98,7 @@ impl Reception {
     pub fn take(&mut self, index: u64, now: Duration) -> Arrival {
         let ahead = index.wrapping_sub(self.highest) as i64;
         if ahead <= 0 {
-            return if self.repair(index) { Arrival::Late } else { Arrival::Duplicate };
+            return if self.repair(index, now) { Arrival::Late } else { Arrival::Duplicate };
         }
         let room = MAX_MISSING.saturating_sub(self.missing.len()) as u64;
         let gap = (ahead as u64 - 1).min(room);
@@ -111,10 +114,15 @@ impl Reception {
     }
 
     /// Takes in a resent packet. Whether it was missing: probes of the path repeat what is there, or name packets that never were.
-    pub fn repair(&mut self, index: u64) -> bool {
+    pub fn repair(&mut self, index: u64, now: Duration) -> bool {
         let at = self.missing.iter().position(|missing| missing.index == index);
-        self.received += u64::from(at.is_some());
-        at.map(|at| self.missing.swap_remove(at)).is_some()
+        let Some(missing) = at.map(|at| self.missing.swap_remove(at)) else { return false };
+        self.received += 1;
+        if missing.asked > 0 {
+            // As RFC 6298 smoothes round trips.
+            self.trip = (self.trip * 7 + now.saturating_sub(missing.since)) / 8;
+        }
+        true
     }
 
     /// Takes in a packet's timing.
@@ -150,6 +158,9 @@ impl Reception {
     /// The numbers to ask for now, ascending. What is too late is given up.
     pub fn ask(&mut self, now: Duration) -> Vec<u16> {
         let (Patience { again, times, late }, before) = (self.patience, self.missing.len());
+        // What waits in a queue isn't lost: to ask for it once more would only make the queue longer.
+        let again = again.max(self.trip);
+        let late = late.max(again * (u32::from(times) + 1));
         self.missing.retain(|missing| now.saturating_sub(missing.since) < late);
         self.given_up += (before - self.missing.len()) as u64;
         let mut due: Vec<u64> = Vec::new();
@@ -259,11 +270,28 @@ mod tests {
         // A probe may name any number: the stream must not follow it.
         for probe in [10, 12, 13, 20_000, 60_000] {
             let index = reception.extend(probe);
-            assert!(!reception.repair(index), "{probe}");
+            assert!(!reception.repair(index, NOW), "{probe}");
         }
-        assert!(reception.repair(11) && !reception.repair(11));
+        assert!(reception.repair(11, NOW) && !reception.repair(11, NOW));
         let next = reception.extend(13);
         assert_eq!(reception.take(next, NOW), Arrival::New);
+    }
+
+    #[test]
+    fn what_takes_longer_is_asked_for_less_often() {
+        let mut reception = Reception::new(1, Kind::Video, 0, Patience::default());
+        reception.take(0, NOW);
+        let mut now = NOW;
+        for number in 1..40 {
+            reception.take(2 * number, now);
+            assert_eq!(reception.ask(now), [2 * number as u16 - 1]);
+            now += Duration::from_millis(300);
+            assert!(reception.repair(2 * number - 1, now));
+        }
+        reception.take(100, now);
+        let asked = reception.ask(now).len();
+        assert!(reception.ask(now + Duration::from_millis(280)).is_empty());
+        assert_eq!(reception.ask(now + Duration::from_millis(301)).len(), asked);
     }
 
     #[test]
