@@ -8,7 +8,7 @@ pub mod table;
 
 use crate::{
     client::{News, Plan, address::ClientId, publication::Content, watch},
-    generator::{Generator, Gone, Observed},
+    generator::{Generator, Gone},
     machine,
     model::video::Video,
     sfu::{
@@ -192,14 +192,19 @@ impl<'a> Rising<'a> {
     }
 
     fn row(&self, room: &Room, server: &str) -> Result<Row, ImpairError> {
-        let observe = |id: ClientId| Ok::<Option<Observed>, Gone>(self.generator.observe(id)?);
         let up = |id: ClientId| self.joined.get(&id).and_then(|(_, took)| *took);
         let condition = &room.condition;
         let impaired = match room.impaired {
-            Some(id) if up(id).is_some() => observe(id)?.map(|observed| Figures::new(condition, &observed)),
+            Some(id) if up(id).is_some() => {
+                self.generator.observe(id)?.map(|observed| Figures::new(condition, &observed))
+            }
             _ => None,
         };
-        let other = observe(room.other)?.map(|observed| Other::new(condition, &observed.timeline)).unwrap_or_default();
+        let other = self
+            .generator
+            .observe(room.other)?
+            .map(|observed| Other::new(condition, &observed.timeline))
+            .unwrap_or_default();
         Ok(Row {
             condition: condition.clone(),
             server: server.to_owned(),
