@@ -5,9 +5,11 @@ use crate::{
         News, Plan,
         address::{ClientId, Subnet},
         handshake::{HandshakeError, Identity},
+        watch::Timeline,
     },
     counts::Counts,
     model::line::{Delay, Loss},
+    path::Traffic,
     sockets::Sockets,
     turns::Turns,
 };
@@ -41,8 +43,19 @@ pub(crate) enum Order {
     Leave(ClientId),
     /// Let a source send or not.
     Activate(u32, bool),
+    /// Say what was noted of a client.
+    Observe(ClientId, Sender<Option<Observed>>),
     /// Say what was counted, and the longest turn.
     Counts(Sender<(Counts, Duration)>),
+}
+
+/// What was noted of a watched client.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Observed {
+    /// What came and could be shown.
+    pub timeline: Timeline,
+    /// What its way did to it; `None` without one.
+    pub traffic: Option<Traffic>,
 }
 
 /// The generator is gone.
@@ -118,6 +131,13 @@ impl Generator {
     /// Lets a source send or not.
     pub fn activate(&self, source: u32, active: bool) -> Result<(), Gone> {
         self.order(Order::Activate(source, active))
+    }
+
+    /// What was noted of a client so far; `None` if it isn't watched.
+    pub fn observe(&self, client: ClientId) -> Result<Option<Observed>, Gone> {
+        let (reply, answer) = channel();
+        self.order(Order::Observe(client, reply))?;
+        answer.recv().map_err(|_| Gone)
     }
 
     /// The counts so far, and the longest turn since this was last asked.

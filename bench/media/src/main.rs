@@ -4,6 +4,7 @@ use anyhow::Result;
 use chroom_bench_media::{
     bare,
     client::address::Subnet,
+    impair::{round, table},
     namespace,
     options::{Command, Options},
     report::{self, Setting},
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
     let done = match &options.command {
         Some(Command::Bare(task)) => bare_loop(&options, task),
         Some(Command::Churn(task)) => churn(&options, task),
+        Some(Command::Impair(task)) => impair(&options, task),
         None => all(&options),
     };
     done.unwrap_or_else(|error| {
@@ -51,6 +53,30 @@ fn churn(options: &Options, task: &chroom_bench_media::options::Churn) -> Result
     let leaks = outcome.leaks();
     leaks.iter().for_each(|leak| eprintln!("not forgotten: {leak}"));
     Ok(if leaks.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(3) })
+}
+
+fn impair(options: &Options, task: &chroom_bench_media::options::Impair) -> Result<ExitCode> {
+    namespace::enter()?;
+    run::pin(options.generator_core)?;
+    let (mut rows, mut failed) = (Vec::new(), false);
+    for server in &options.server {
+        failed |= !round::measure(options, task, *server, |row| {
+            if options.json {
+                println!("{}", serde_json::json!({ "bench": "impair", "row": row }));
+            }
+            rows.push(row);
+        });
+    }
+    if !options.json {
+        println!("{}", table::table(&rows));
+    }
+    let missed = table::missed(&rows);
+    missed.iter().for_each(|missed| eprintln!("missed: {missed}"));
+    Ok(match (failed, options.check && !missed.is_empty()) {
+        (true, _) => ExitCode::FAILURE,
+        (_, true) => ExitCode::from(3),
+        _ => ExitCode::SUCCESS,
+    })
 }
 
 fn all(options: &Options) -> Result<ExitCode> {

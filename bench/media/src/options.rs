@@ -28,6 +28,8 @@ pub enum Server {
     chroom-bench-media --server chroom --scenario fan-out --profile
   A day's joins and leaves, and what is left after them:
     chroom-bench-media churn --sessions 100000
+  Receivers behind bad lines, Chroom beside Janus:
+    chroom-bench-media impair --loss 0,2,10 --rtt 100
   200 receivers for 20 seconds behind lines that lose 2 % and take 40 ms:
     chroom-bench-media --scenario fan-out --size 200 --window 20 --downlink-loss 0.02 --uplink-delay 40
 
@@ -136,6 +138,28 @@ pub enum Command {
     Bare(Bare),
     /// Joins and leaves: whether Chroom's SFU forgets who left.
     Churn(Churn),
+    /// Lines that lose, delay, and get narrow for a while: what can be seen behind them.
+    Impair(Impair),
+}
+
+/// Quality under impairment. Every loss is measured with every round trip, on a line of 3 Mb/s, then 0.5, then 3 again.
+#[derive(Args, Clone, Debug)]
+pub struct Impair {
+    /// Losses, in percent, each way.
+    #[arg(long, value_delimiter = ',', default_values_t = [0.0, 2.0, 5.0, 10.0, 20.0])]
+    pub loss: Vec<f64>,
+    /// Round trips, in milliseconds.
+    #[arg(long, value_delimiter = ',', default_values_t = [50, 100, 300])]
+    pub rtt: Vec<u64>,
+    /// Up to as many milliseconds more each way.
+    #[arg(long, default_value_t = 0)]
+    pub jitter: u64,
+    /// Seconds of each of the three phases.
+    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u64).range(5..=600))]
+    pub phase: u64,
+    /// Conditions that are measured at the same time, in a room each.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub at_once: u8,
 }
 
 /// Joins and leaves.
@@ -210,7 +234,8 @@ impl Load {
         (self.loss(self.uplink_loss), delay)
     }
 
-    fn loss(&self, share: f64) -> Loss {
+    /// Loss of a share (0 to 1), in bursts if so asked.
+    pub fn loss(&self, share: f64) -> Loss {
         if share <= 0.0 {
             Loss::None
         } else if self.burst <= 1.0 {
@@ -238,6 +263,8 @@ mod tests {
             parse("x --scenario fan-out --size 200 --window 20 --downlink-loss 0.02 --uplink-delay 40").unwrap();
         assert_eq!(lossy.load.downlink(), Loss::Random { share: 0.02 });
         assert_eq!(lossy.load.uplink().1.base, Duration::from_millis(40));
+        let Some(Command::Impair(impair)) = parse("x impair --loss 0,2.5 --rtt 100").unwrap().command else { panic!() };
+        assert_eq!((impair.loss, impair.rtt, impair.phase), (vec![0.0, 2.5], vec![100], 25));
         let bursts = parse("x --uplink-loss 0.05 --burst 5").unwrap().load.uplink().0;
         let Loss::Bursts { worsens, recovers, share } = bursts else { panic!("{bursts:?}") };
         assert!((worsens / (worsens + recovers) * share - 0.05).abs() < 1e-9 && recovers == 0.2);

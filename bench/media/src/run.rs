@@ -118,22 +118,9 @@ impl Trial<'_> {
     /// Begins a server and goes on with the search, to its end, or until the server has so much to do that clients don't get in: `None`.
     fn live(&mut self) -> Result<Option<Life>> {
         let (options, scenario) = (self.options, self.scenario);
-        let setup = Setup {
-            subnet: Subnet::NAMESPACE,
-            sockets: SOCKETS,
-            batches: options.load.uplink_batches,
-            uplink: options.load.uplink(),
-            seed: options.load.seed,
-        };
-        let generator = Generator::start(&setup)?;
+        let generator = Generator::start(&setup(options))?;
         let staff = Staff::new(&generator, options.load.downlink());
-        let sfu: Box<dyn Sfu> = match self.server {
-            Server::Chroom => Box::new(Chroom::start(&sfu_program(options)?, options.core)?),
-            Server::Janus => {
-                let configuration = Configuration { event_loops: options.janus_loops };
-                Box::new(Janus::start(options.core, generator.identity(), &configuration)?)
-            }
-        };
+        let sfu = start(options, self.server, &generator)?;
         let cores = Cores { sfu: options.core, generator: options.generator_core };
         let mut lab = Lab::new(sfu, &generator, staff, scenario, options.load.shape(), cores);
         let rss_empty_mib = lab.rss_mib();
@@ -195,14 +182,7 @@ impl Trial<'_> {
 
 /// Has sessions come and go.
 pub fn churn(options: &Options, task: &options::Churn) -> Result<churn::Outcome> {
-    let setup = Setup {
-        subnet: Subnet::NAMESPACE,
-        sockets: SOCKETS,
-        batches: false,
-        uplink: options.load.uplink(),
-        seed: options.load.seed,
-    };
-    let generator = Generator::start(&setup)?;
+    let generator = Generator::start(&setup(options))?;
     let staff = Staff::new(&generator, options.load.downlink());
     let sfu = Chroom::start(&sfu_program(options)?, options.core)?;
     let task = churn::Task {
@@ -212,6 +192,28 @@ pub fn churn(options: &Options, task: &options::Churn) -> Result<churn::Outcome>
         seed: options.load.seed,
     };
     Ok(churn::run(&task, sfu, &generator, staff)?)
+}
+
+/// How the generator works.
+pub(crate) fn setup(options: &Options) -> Setup {
+    Setup {
+        subnet: Subnet::NAMESPACE,
+        sockets: SOCKETS,
+        batches: options.load.uplink_batches,
+        uplink: options.load.uplink(),
+        seed: options.load.seed,
+    }
+}
+
+/// Begins a server.
+pub(crate) fn start(options: &Options, server: Server, generator: &Generator) -> Result<Box<dyn Sfu>> {
+    Ok(match server {
+        Server::Chroom => Box::new(Chroom::start(&sfu_program(options)?, options.core)?),
+        Server::Janus => {
+            let configuration = Configuration { event_loops: options.janus_loops };
+            Box::new(Janus::start(options.core, generator.identity(), &configuration)?)
+        }
+    })
 }
 
 /// Where the server's time goes at a size.
@@ -225,7 +227,7 @@ fn stages(options: &Options, lab: &mut Lab<'_>, size: u32) -> Result<Vec<profile
     }))
 }
 
-fn server_name(server: Server) -> &'static str {
+pub(crate) fn server_name(server: Server) -> &'static str {
     match server {
         Server::Chroom => "chroom",
         Server::Janus => "janus",

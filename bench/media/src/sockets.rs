@@ -147,6 +147,11 @@ impl Outbox {
         self.sockets.len()
     }
 
+    /// Gives a client a line of its own to the server.
+    pub fn set_line(&mut self, client: ClientId, (loss, delay): (Loss, Delay)) {
+        self.lines.insert(client, Line::new(loss, delay));
+    }
+
     /// Forgets a client's line.
     pub fn forget(&mut self, client: ClientId) {
         self.lines.remove(&client);
@@ -166,8 +171,8 @@ impl Outbox {
         }
     }
 
-    fn is_perfect(&self) -> bool {
-        self.uplink == (Loss::None, Delay::default())
+    fn is_perfect(&self, client: ClientId) -> bool {
+        self.uplink == (Loss::None, Delay::default()) && (self.lines.is_empty() || !self.lines.contains_key(&client))
     }
 
     fn transmit(&mut self, from: ClientId, to: SocketAddr, datagram: &[u8]) {
@@ -191,7 +196,7 @@ impl Outbox {
 
 impl Out for Outbox {
     fn burst(&mut self, from: ClientId, to: SocketAddr, datagram: &[u8]) {
-        if !self.batches || !self.is_perfect() {
+        if !self.batches || !self.is_perfect(from) {
             self.send(from, to, datagram);
             return;
         }
@@ -222,7 +227,7 @@ impl Out for Outbox {
     }
 
     fn send(&mut self, from: ClientId, to: SocketAddr, datagram: &[u8]) {
-        if self.is_perfect() {
+        if self.is_perfect(from) {
             self.transmit(from, to, datagram);
             return;
         }

@@ -12,7 +12,8 @@ use crate::{
         world::{World, wall},
     },
     counts::Counts,
-    generator::Order,
+    generator::{Observed, Order},
+    path::Path,
     sockets::Sockets,
 };
 use rand::{SeedableRng, rngs::StdRng};
@@ -30,6 +31,7 @@ const BATCHES: usize = 16;
 
 struct Slot {
     client: Client,
+    path: Option<Path>,
     scheduled: Instant,
 }
 
@@ -38,6 +40,8 @@ pub(crate) struct Turns {
     origin: Instant,
     sockets: Sockets,
     clients: Vec<Option<Slot>>,
+    /// Clients with a path of their own.
+    paths: Vec<u32>,
     timers: BinaryHeap<Reverse<(Instant, u32)>>,
     identity: Identity,
     sources: Sources,
@@ -60,6 +64,7 @@ impl Turns {
             origin,
             sockets,
             clients: Vec::new(),
+            paths: Vec::new(),
             timers: BinaryHeap::new(),
             identity,
             sources: Sources::default(),
@@ -82,6 +87,7 @@ impl Turns {
                     }
                 }
             }
+            self.deliver();
             self.sockets.out.deliver(Instant::now());
             self.expire();
             loop {
@@ -112,6 +118,11 @@ impl Turns {
                 return;
             };
             let mut world = World { now, since, wall, random, sources, counts, out, packet };
+            if let Some(path) = &mut slot.path {
+                let at = world.at(arrived.unwrap_or(wall));
+                bytes.chunks(stride).for_each(|datagram| path.take(at, datagram, world.random));
+                return;
+            }
             for datagram in bytes.chunks_mut(stride) {
                 slot.client.receive(datagram, arrived.unwrap_or(wall), &mut world);
             }
@@ -121,6 +132,24 @@ impl Turns {
             eprintln!("receiving failed: {error}");
             false
         })
+    }
+
+    /// Gives clients what has come to the end of their paths.
+    fn deliver(&mut self) {
+        let Self { origin, sockets, clients, paths, timers, sources, counts, random, packet, news, .. } = self;
+        let (now, wall) = (Instant::now(), wall());
+        let since = now.saturating_duration_since(*origin);
+        for number in paths {
+            let Some(slot) = clients.get_mut(*number as usize).and_then(Option::as_mut) else { continue };
+            let Slot { client, path: Some(path), .. } = slot else { continue };
+            let out = &mut sockets.out;
+            let mut world = World { now, since, wall, random, sources, counts, out, packet };
+            while let Some((at, mut datagram)) = path.next(since) {
+                let ago = u64::try_from(since.saturating_sub(at).as_nanos()).unwrap_or(u64::MAX);
+                client.receive(&mut datagram, wall.saturating_sub(ago), &mut world);
+            }
+            settle(slot, ClientId(*number), *origin, timers, sources, news);
+        }
     }
 
     fn expire(&mut self) {
@@ -154,14 +183,22 @@ impl Turns {
                 if self.clients.len() <= at {
                     self.clients.resize_with(at + 1, || None);
                 }
-                let client = Client::new(*plan, &self.identity, now);
+                let since = now.saturating_duration_since(self.origin);
+                let mut plan = *plan;
+                let path = plan.path.take().map(|path| {
+                    self.sockets.out.set_line(id, path.up);
+                    self.paths.push(id.0);
+                    Path::new(path.down, since)
+                });
+                let client = Client::new(plan, &self.identity, now, since);
                 self.timers.push(Reverse((now, id.0)));
                 if let Some(slot) = self.clients.get_mut(at) {
-                    *slot = Some(Slot { client, scheduled: now });
+                    *slot = Some(Slot { client, path, scheduled: now });
                 }
             }
             Order::Leave(id) => {
                 self.sockets.out.forget(id);
+                self.paths.retain(|other| *other != id.0);
                 if let Some(slot) = self.clients.get_mut(id.0 as usize).and_then(Option::take)
                     && slot.client.is_up()
                 {
@@ -172,6 +209,14 @@ impl Turns {
                 if let Some(source) = self.sources.get_mut(source) {
                     source.active = active;
                 }
+            }
+            Order::Observe(id, reply) => {
+                let slot = self.clients.get(id.0 as usize).and_then(Option::as_ref);
+                let observed = slot.and_then(|slot| {
+                    let timeline = slot.client.timeline()?.clone();
+                    Some(Observed { timeline, traffic: slot.path.as_ref().map(Path::traffic) })
+                });
+                let _ = reply.send(observed);
             }
             Order::Counts(reply) => {
                 self.counts.refused = self.sockets.out.refused;

@@ -51,6 +51,8 @@ pub struct Forward<'a> {
     pub payload: &'a Arc<[u8]>,
     /// The dependency descriptor as the receiver shall see it.
     pub descriptor: Option<&'a Arc<RawDescriptor>>,
+    /// Whether it belongs to the beginning of a key frame: nothing before that is needed any more.
+    pub keyframe: bool,
     /// The packet.
     pub packet: &'a Packet,
 }

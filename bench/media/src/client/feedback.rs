@@ -60,7 +60,8 @@ impl Feedback {
     /// When something is due.
     pub fn deadline(&self, receiving: &Receiving) -> Duration {
         let ask = if receiving.streams.iter().any(missing) { self.next_ask } else { NEVER };
-        self.next_report.min(self.next_arrivals).min(ask)
+        let look = receiving.watch.as_ref().map_or(NEVER, super::watch::Watch::due);
+        self.next_report.min(self.next_arrivals).min(ask).min(look)
     }
 
     /// A packet with this transport-wide number arrived.
@@ -104,6 +105,19 @@ impl Feedback {
                     counts.asked += wanted.len() as u64;
                     rtcp::nack(packet, self.sender, stream.ssrc, &wanted);
                 }
+            }
+        }
+        if let Some(watch) = receiving.watch.as_mut().filter(|watch| now >= watch.due()) {
+            let videos = receiving.streams.iter_mut().filter(|stream| stream.kind == Kind::Video);
+            let mut last = None;
+            for stream in videos {
+                watch.gave_up(stream.take_given_up());
+                last = Some(stream.ssrc);
+            }
+            if watch.ask(now)
+                && let Some(ssrc) = last
+            {
+                rtcp::pli(packet, self.sender, ssrc);
             }
         }
         if !packet.is_empty() && keys.protect_rtcp(packet).is_ok() {

@@ -15,6 +15,8 @@ use std::{
 const CHECK_EVERY: Duration = Duration::from_millis(200);
 /// First wait before a DTLS flight is sent again; browsers' is as short.
 const RESEND: Duration = Duration::from_millis(50);
+/// How often it is, each time after twice the wait: behind a bad line the first few go astray.
+const RESENDS: usize = 8;
 /// Longest DTLS message.
 const BUFFER: usize = 4_096;
 
@@ -94,7 +96,8 @@ impl Identity {
     pub fn new() -> Result<Self, HandshakeError> {
         let failed = |error: &dyn std::fmt::Display| HandshakeError::Dtls(error.to_string());
         let certificate = dimpl::certificate::generate_self_signed_certificate().map_err(|error| failed(&error))?;
-        let config = Config::builder().flight_start_rto(RESEND).build().map_err(|error| failed(&error))?;
+        let config = Config::builder().flight_start_rto(RESEND).flight_retries(RESENDS);
+        let config = config.build().map_err(|error| failed(&error))?;
         Ok(Self { config: Arc::new(config), certificate })
     }
 

@@ -2,6 +2,7 @@
 //! receives, reports, asks for what is missing, and keeps consent fresh. No I/O: datagrams and the time come in, datagrams go out.
 
 pub mod address;
+pub mod decoder;
 pub mod feedback;
 pub mod handshake;
 pub mod publication;
@@ -9,10 +10,12 @@ pub mod receiving;
 pub mod reception;
 pub mod source;
 pub mod vp8;
+pub mod watch;
 pub mod world;
 
 use crate::{
     model::line::Line,
+    path,
     wire::{
         rtcp::{self, Told},
         rtp, sdp, stun,
@@ -28,6 +31,7 @@ use std::{
     net::SocketAddr,
     time::{Duration, Instant},
 };
+use watch::{Timeline, Watch};
 use world::{Out, World, wall};
 
 /// Mean time between consent checks; each is drawn between 0.8 and 1.2 of it (RFC 7675 §5.1).
@@ -53,6 +57,10 @@ pub struct Plan {
     pub subscribe: Vec<u32>,
     /// What its line loses on the way to it.
     pub downlink: Line,
+    /// Its ways from and to the server, where they are modelled more closely.
+    pub path: Option<path::Plan>,
+    /// What is noted of it, if anything.
+    pub watch: Option<watch::Plan>,
 }
 
 /// What happened to a client.
@@ -93,8 +101,10 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client that begins to connect now.
-    pub fn new(plan: Plan, identity: &Identity, now: Instant) -> Self {
+    /// A client that begins to connect now, `since` the load began.
+    pub fn new(plan: Plan, identity: &Identity, now: Instant, since: Duration) -> Self {
+        let patience = plan.watch.as_ref().map(watch::Plan::patience).unwrap_or_default();
+        let watch = plan.watch.as_ref().map(|plan| Watch::new(plan, since));
         Self {
             id: plan.id,
             begun: plan.begun,
@@ -105,7 +115,7 @@ impl Client {
             publications: Vec::new(),
             transport_seq: 0,
             feedback: Feedback::new(plan.id, &plan.lines),
-            receiving: Receiving::new(&plan.lines, plan.downlink),
+            receiving: Receiving::new(&plan.lines, plan.downlink, patience, watch),
             next_consent: now + CONSENT,
             subscribe: plan.subscribe,
             news: Vec::new(),
@@ -115,6 +125,11 @@ impl Client {
     /// Whether its connection came up.
     pub fn is_up(&self) -> bool {
         matches!(self.state, State::Up(_))
+    }
+
+    /// What was noted of it, if it is watched.
+    pub fn timeline(&self) -> Option<&Timeline> {
+        self.receiving.watch.as_ref().map(Watch::timeline)
     }
 
     /// What happened since this was last asked.

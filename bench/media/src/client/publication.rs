@@ -27,15 +27,25 @@ const REMEMBERED: usize = 1_024;
 pub enum Content {
     /// A camera.
     Video(Video),
+    /// A camera in three sizes at once, the smallest first. Each is a source of its own; their numbers follow each other.
+    Simulcast([Video; 3]),
     /// A voice.
     Audio(Audio),
 }
 
 impl Content {
+    /// How many sources it takes.
+    pub fn sources(self) -> u32 {
+        match self {
+            Content::Simulcast(layers) => layers.len() as u32,
+            Content::Video(_) | Content::Audio(_) => 1,
+        }
+    }
+
     /// Audio or video.
     pub fn kind(self) -> Kind {
         match self {
-            Content::Video(_) => Kind::Video,
+            Content::Video(_) | Content::Simulcast(_) => Kind::Video,
             Content::Audio(_) => Kind::Audio,
         }
     }
@@ -98,7 +108,8 @@ impl Publication {
     /// Begins at `start`, counted as in [`Publication::poll`]. `random` spreads numbers and phases.
     pub fn new(plan: Plan, start: Duration, random: &mut impl Rng) -> Self {
         let model = match plan.content {
-            Content::Video(video) => {
+            // Layers are published one by one.
+            Content::Video(video) | Content::Simulcast([video, ..]) => {
                 let phase = Duration::from_secs(1) / video.fps.max(1);
                 Model::Video(VideoSource::new(video, start + phase.mul_f64(random.random())), video.height)
             }
@@ -225,7 +236,7 @@ impl Publication {
             extensions: &[
                 (numbers.transport, &transport_seq),
                 (numbers.mid, mid.as_bytes()),
-                (if resent.is_none() { numbers.rid } else { 0 }, rid.as_bytes()),
+                (if resent.is_none() { numbers.rid } else { numbers.repaired }, rid.as_bytes()),
                 (numbers.level, &level),
             ],
         };

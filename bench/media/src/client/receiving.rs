@@ -1,9 +1,12 @@
 //! All that a client receives: packets told apart by their clear headers, a sample opened to see that it is the right content.
 
 use super::{
+    decoder::Part,
     feedback::Feedback,
     publication::HEAD,
-    reception::{Arrival, Reception},
+    reception::{Arrival, Patience, Reception},
+    vp8,
+    watch::{Class, Watch},
     world::{Out, World},
 };
 use crate::{
@@ -42,12 +45,15 @@ pub struct Receiving {
     pub streams: Vec<Reception>,
     resent: Vec<Reception>,
     downlink: Line,
+    patience: Patience,
+    /// Who notes what comes, if anyone does.
+    pub watch: Option<Watch>,
     has_media: bool,
 }
 
 impl Receiving {
     /// For what the other side's description says that it sends.
-    pub fn new(lines: &[MediaLine], downlink: Line) -> Self {
+    pub fn new(lines: &[MediaLine], downlink: Line, patience: Patience, watch: Option<Watch>) -> Self {
         let mut uses = Vec::new();
         for line in lines {
             uses.push((line.numbers.payload_type, Use::Media(line.kind)));
@@ -68,6 +74,8 @@ impl Receiving {
             streams: Vec::new(),
             resent: Vec::new(),
             downlink,
+            patience,
+            watch,
             has_media: false,
         }
     }
@@ -98,6 +106,7 @@ impl Receiving {
         // The probing stream, and padding: they have no content.
         if header.ssrc == PROBE || header.padded {
             world.counts.padding += 1;
+            self.padding(packet.len(), &header, world.at(arrived));
             return false;
         }
         match self.uses.iter().find(|(payload_type, _)| *payload_type == header.payload_type) {
@@ -107,7 +116,7 @@ impl Receiving {
                 !std::mem::replace(&mut self.has_media, true)
             }
             Some((_, Use::Resent)) => {
-                self.repair(packet, &header, keys, world);
+                self.repair(packet, &header, arrived, keys, world);
                 false
             }
             None => {
@@ -126,9 +135,14 @@ impl Receiving {
         keys: &Srtp,
         world: &mut World<'_, O>,
     ) {
-        let Some(stream) = stream(&mut self.streams, header, kind) else { return };
+        let (at, bytes) = (world.at(arrived), packet.len());
+        let Some(stream) = stream(&mut self.streams, header, kind, self.patience) else { return };
         let index = stream.extend(header.seq);
-        match stream.take(index, world.since) {
+        let arrival = stream.take(index, world.since);
+        if let Some(watch) = &mut self.watch {
+            watch.bytes(at, bytes, arrival.class());
+        }
+        match arrival {
             Arrival::New => world.counts.received += 1,
             Arrival::Late => world.counts.late += 1,
             Arrival::Duplicate => {
@@ -137,12 +151,15 @@ impl Receiving {
             }
         }
         stream.time(Duration::from_nanos(arrived), header.timestamp);
-        if stream.bound.is_none() || index % SAMPLE == 0 {
+        if self.watch.is_some() || stream.bound.is_none() || index % SAMPLE == 0 {
             let payload = keys.open_rtp(packet, header.len, header.ssrc, index).ok();
-            match payload.and_then(|payload| Stamp::read(payload, HEAD)) {
-                Some(stamp) => {
+            match payload.as_deref().and_then(|payload| Some((Stamp::read(payload, HEAD)?, payload))) {
+                Some((stamp, payload)) => {
                     world.counts.opened += 1;
                     stream.bound = Some((stamp.source, stamp.number.wrapping_sub(index as u32)));
+                    if let Some(watch) = &mut self.watch {
+                        show(watch, stream, at, index, (header, stamp, payload));
+                    }
                 }
                 None => world.counts.corrupt += 1,
             }
@@ -155,30 +172,65 @@ impl Receiving {
         }
     }
 
-    fn repair<O: Out>(&mut self, packet: &mut [u8], header: &Header, keys: &Srtp, world: &mut World<'_, O>) {
-        let Some(resent) = stream(&mut self.resent, header, Kind::Video) else { return };
+    fn repair<O: Out>(
+        &mut self,
+        packet: &mut [u8],
+        header: &Header,
+        arrived: u64,
+        keys: &Srtp,
+        world: &mut World<'_, O>,
+    ) {
+        let (at, bytes) = (world.at(arrived), packet.len());
+        let class = self.repaired(packet, header, at, keys, world);
+        if let Some(watch) = &mut self.watch {
+            watch.bytes(at, bytes, class);
+        }
+    }
+
+    fn repaired<O: Out>(
+        &mut self,
+        packet: &mut [u8],
+        header: &Header,
+        at: Duration,
+        keys: &Srtp,
+        world: &mut World<'_, O>,
+    ) -> Class {
+        let Some(resent) = stream(&mut self.resent, header, Kind::Video, self.patience) else { return Class::Padding };
         let index = resent.extend(header.seq);
         if resent.take(index, world.since) == Arrival::Duplicate {
             world.counts.duplicates += 1;
-            return;
+            return Class::Padding;
         }
         let Ok(payload) = keys.open_rtp(packet, header.len, header.ssrc, index) else {
             world.counts.corrupt += 1;
-            return;
+            return Class::Padding;
         };
-        let original = be16(payload, 0);
         let media = self.repairs.iter().find(|(repair, _)| *repair == header.ssrc).map(|(_, media)| *media);
         let stream = self.streams.iter_mut().find(|stream| Some(stream.ssrc) == media);
-        match (original, stream) {
-            (Some(original), Some(stream)) if payload.len() > 2 => {
-                let index = stream.extend(original);
-                if stream.repair(index) {
-                    world.counts.late += 1;
-                } else {
-                    world.counts.padding += 1;
+        let original = be16(payload, 0).zip(payload.get(2..).filter(|payload| !payload.is_empty()));
+        if let (Some((original, payload)), Some(stream)) = (original, stream) {
+            let index = stream.extend(original);
+            if stream.repair(index, world.since) {
+                world.counts.late += 1;
+                if let (Some(watch), Some(stamp)) = (&mut self.watch, Stamp::read(payload, HEAD)) {
+                    show(watch, stream, at, index, (header, stamp, payload));
                 }
+                return Class::Repair;
             }
-            _ => world.counts.padding += 1,
+        }
+        world.counts.padding += 1;
+        Class::Padding
+    }
+
+    /// Padding in a media stream has a number there.
+    fn padding(&mut self, bytes: usize, header: &Header, at: Duration) {
+        let Some(watch) = &mut self.watch else { return };
+        watch.bytes(at, bytes, Class::Padding);
+        if let Some(stream) = self.streams.iter_mut().find(|stream| stream.ssrc == header.ssrc) {
+            let index = stream.extend(header.seq);
+            if stream.take(index, at) != Arrival::Duplicate {
+                watch.empty(at, index);
+            }
         }
     }
 
@@ -190,11 +242,36 @@ impl Receiving {
     }
 }
 
-fn stream<'a>(streams: &'a mut Vec<Reception>, header: &Header, kind: Kind) -> Option<&'a mut Reception> {
+impl Arrival {
+    fn class(self) -> Class {
+        match self {
+            Arrival::New => Class::Media,
+            Arrival::Late => Class::Repair,
+            Arrival::Duplicate => Class::Padding,
+        }
+    }
+}
+
+/// Gives a packet of video to the watch.
+fn show(watch: &mut Watch, stream: &mut Reception, at: Duration, index: u64, packet: (&Header, Stamp, &[u8])) {
+    let (header, stamp, payload) = packet;
+    let Some((begins, key)) = vp8::read(payload).filter(|_| stream.kind == Kind::Video) else { return };
+    let part = Part { begins, ends: header.marker, key, timestamp: header.timestamp, layer: 0 };
+    if let Some(next) = watch.part(at, index, stamp.source, part) {
+        stream.forget_before(next);
+    }
+}
+
+fn stream<'a>(
+    streams: &'a mut Vec<Reception>,
+    header: &Header,
+    kind: Kind,
+    patience: Patience,
+) -> Option<&'a mut Reception> {
     let at = match streams.iter().position(|stream| stream.ssrc == header.ssrc) {
         Some(at) => at,
         None if streams.len() < MAX_STREAMS => {
-            streams.push(Reception::new(header.ssrc, kind, header.seq));
+            streams.push(Reception::new(header.ssrc, kind, header.seq, patience));
             streams.len() - 1
         }
         None => return None,

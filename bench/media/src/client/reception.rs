@@ -5,12 +5,23 @@ use std::time::Duration;
 
 /// Missing packets that are remembered.
 const MAX_MISSING: usize = 512;
-/// A missing packet is asked for again after this time.
-const ASK_AGAIN: Duration = Duration::from_millis(60);
-/// How often it is asked for.
-const MAX_ASKED: u8 = 8;
-/// A packet that didn't come within this time is of no use any more.
-const TOO_LATE: Duration = Duration::from_millis(600);
+
+/// How what is missing is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Patience {
+    /// It is asked for again after this time,
+    pub again: Duration,
+    /// so often,
+    pub times: u8,
+    /// and given up after this time.
+    pub late: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { again: Duration::from_millis(60), times: 8, late: Duration::from_millis(600) }
+    }
+}
 
 /// What a packet is to its stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,6 +55,10 @@ pub struct Reception {
     highest: u64,
     received: u64,
     missing: Vec<Missing>,
+    patience: Patience,
+    /// How long what is asked for takes to come, smoothed: a queue on the way is in it.
+    trip: Duration,
+    given_up: u64,
     transit: Option<i64>,
     /// Jitter in sixteenths of a clock unit (RFC 3550 §A.8).
     jitter: i64,
@@ -53,7 +68,7 @@ pub struct Reception {
 
 impl Reception {
     /// A stream that begins with this sequence number.
-    pub fn new(ssrc: u32, kind: Kind, seq: u16) -> Self {
+    pub fn new(ssrc: u32, kind: Kind, seq: u16, patience: Patience) -> Self {
         let first = u64::from(seq);
         Self {
             ssrc,
@@ -63,6 +78,9 @@ impl Reception {
             highest: first.wrapping_sub(1),
             received: 0,
             missing: Vec::new(),
+            patience,
+            trip: Duration::ZERO,
+            given_up: 0,
             transit: None,
             jitter: 0,
             told: (0, 0),
@@ -80,7 +98,7 @@ impl Reception {
     pub fn take(&mut self, index: u64, now: Duration) -> Arrival {
         let ahead = index.wrapping_sub(self.highest) as i64;
         if ahead <= 0 {
-            return if self.repair(index) { Arrival::Late } else { Arrival::Duplicate };
+            return if self.repair(index, now) { Arrival::Late } else { Arrival::Duplicate };
         }
         let room = MAX_MISSING.saturating_sub(self.missing.len()) as u64;
         let gap = (ahead as u64 - 1).min(room);
@@ -96,10 +114,15 @@ impl Reception {
     }
 
     /// Takes in a resent packet. Whether it was missing: probes of the path repeat what is there, or name packets that never were.
-    pub fn repair(&mut self, index: u64) -> bool {
+    pub fn repair(&mut self, index: u64, now: Duration) -> bool {
         let at = self.missing.iter().position(|missing| missing.index == index);
-        self.received += u64::from(at.is_some());
-        at.map(|at| self.missing.swap_remove(at)).is_some()
+        let Some(missing) = at.map(|at| self.missing.swap_remove(at)) else { return false };
+        self.received += 1;
+        if missing.asked > 0 {
+            // As RFC 6298 smoothes round trips.
+            self.trip = (self.trip * 7 + now.saturating_sub(missing.since)) / 8;
+        }
+        true
     }
 
     /// Takes in a packet's timing.
@@ -110,6 +133,16 @@ impl Reception {
             let difference = i64::from((transit as i32).wrapping_sub(last as i32)).abs();
             self.jitter += difference - ((self.jitter + 8) >> 4);
         }
+    }
+
+    /// What is missing before this packet isn't needed any more.
+    pub fn forget_before(&mut self, index: u64) {
+        self.missing.retain(|missing| missing.index >= index);
+    }
+
+    /// How many packets were asked for in vain since this was last asked.
+    pub fn take_given_up(&mut self) -> u64 {
+        std::mem::take(&mut self.given_up)
     }
 
     /// Notes a sender report's time.
@@ -124,11 +157,16 @@ impl Reception {
 
     /// The numbers to ask for now, ascending. What is too late is given up.
     pub fn ask(&mut self, now: Duration) -> Vec<u16> {
-        self.missing.retain(|missing| now.saturating_sub(missing.since) < TOO_LATE);
+        let (Patience { again, times, late }, before) = (self.patience, self.missing.len());
+        // What waits in a queue isn't lost: to ask for it once more would only make the queue longer.
+        let again = again.max(self.trip);
+        let late = late.max(again * (u32::from(times) + 1));
+        self.missing.retain(|missing| now.saturating_sub(missing.since) < late);
+        self.given_up += (before - self.missing.len()) as u64;
         let mut due: Vec<u64> = Vec::new();
         for missing in &mut self.missing {
-            let waited = missing.last_asked.is_none_or(|last| now.saturating_sub(last) >= ASK_AGAIN);
-            if waited && missing.asked < MAX_ASKED {
+            let waited = missing.last_asked.is_none_or(|last| now.saturating_sub(last) >= again);
+            if waited && missing.asked < times {
                 missing.asked += 1;
                 missing.last_asked = Some(now);
                 due.push(missing.index);
@@ -172,7 +210,7 @@ mod tests {
         /// Whatever is lost, doubled or swapped with its neighbour: each packet counts once, and what is asked for is what is missing.
         #[test]
         fn each_packet_counts_once(first in any::<u16>(), fates in prop::collection::vec(0u8..8, 1..400)) {
-            let mut reception = Reception::new(1, Kind::Video, first);
+            let mut reception = Reception::new(1, Kind::Video, first, Patience::default());
             let mut order: Vec<u16> = Vec::new();
             for (at, fate) in fates.iter().enumerate() {
                 let seq = first.wrapping_add(at as u16);
@@ -197,15 +235,16 @@ mod tests {
                 (u64::from(first)..highest).filter(|index| !distinct.contains(index)).map(|index| index as u16).collect();
             prop_assert_eq!(reception.ask(NOW), missing.clone());
             prop_assert!(reception.ask(NOW).is_empty());
-            prop_assert_eq!(reception.ask(NOW + ASK_AGAIN), missing.clone());
+            prop_assert_eq!(reception.ask(NOW + Patience::default().again), missing.clone());
             prop_assert_eq!(reception.block(NOW).lost as usize, missing.len());
-            prop_assert!(reception.ask(NOW + TOO_LATE).is_empty() && !reception.is_missing());
+            prop_assert!(reception.ask(NOW + Patience::default().late).is_empty() && !reception.is_missing());
+            prop_assert_eq!(reception.take_given_up() as usize, missing.len());
         }
     }
 
     #[test]
     fn a_report_says_what_was_lost_since_the_last() {
-        let mut reception = Reception::new(1, Kind::Video, 65_530);
+        let mut reception = Reception::new(1, Kind::Video, 65_530, Patience::default());
         for seq in (65_530..=65_535u16).chain(0..4) {
             let index = reception.extend(seq);
             reception.take(index, NOW);
@@ -223,7 +262,7 @@ mod tests {
 
     #[test]
     fn only_what_is_missing_can_be_repaired() {
-        let mut reception = Reception::new(1, Kind::Video, 10);
+        let mut reception = Reception::new(1, Kind::Video, 10, Patience::default());
         for seq in [10, 12] {
             let index = reception.extend(seq);
             reception.take(index, NOW);
@@ -231,17 +270,45 @@ mod tests {
         // A probe may name any number: the stream must not follow it.
         for probe in [10, 12, 13, 20_000, 60_000] {
             let index = reception.extend(probe);
-            assert!(!reception.repair(index), "{probe}");
+            assert!(!reception.repair(index, NOW), "{probe}");
         }
-        assert!(reception.repair(11) && !reception.repair(11));
+        assert!(reception.repair(11, NOW) && !reception.repair(11, NOW));
         let next = reception.extend(13);
         assert_eq!(reception.take(next, NOW), Arrival::New);
     }
 
     #[test]
+    fn what_takes_longer_is_asked_for_less_often() {
+        let mut reception = Reception::new(1, Kind::Video, 0, Patience::default());
+        reception.take(0, NOW);
+        let mut now = NOW;
+        for number in 1..40 {
+            reception.take(2 * number, now);
+            assert_eq!(reception.ask(now), [2 * number as u16 - 1]);
+            now += Duration::from_millis(300);
+            assert!(reception.repair(2 * number - 1, now));
+        }
+        reception.take(100, now);
+        let asked = reception.ask(now).len();
+        assert!(reception.ask(now + Duration::from_millis(280)).is_empty());
+        assert_eq!(reception.ask(now + Duration::from_millis(301)).len(), asked);
+    }
+
+    #[test]
+    fn what_is_not_needed_any_more_is_not_asked_for() {
+        let mut reception = Reception::new(1, Kind::Video, 10, Patience::default());
+        for seq in [10, 12, 15] {
+            let index = reception.extend(seq);
+            reception.take(index, NOW);
+        }
+        reception.forget_before(14);
+        assert_eq!((reception.ask(NOW), reception.take_given_up()), (vec![14], 0));
+    }
+
+    #[test]
     fn even_packets_have_no_jitter_and_uneven_ones_do() {
         let jitter = |late: u64| {
-            let mut reception = Reception::new(1, Kind::Video, 0);
+            let mut reception = Reception::new(1, Kind::Video, 0, Patience::default());
             for number in 0..200u64 {
                 let late = if number % 2 == 0 { late } else { 0 };
                 reception.time(Duration::from_micros(number * 33_333 + late), (number * 3_000) as u32);

@@ -21,3 +21,38 @@ pub fn head(number: u32, first: bool, keyframe: bool, height: u16) -> [u8; HEAD]
     head.iter_mut().zip(descriptor.into_iter().chain(frame).take(len)).for_each(|(to, from)| *to = from);
     head
 }
+
+/// What the beginning of a payload says: whether it begins a frame, and if so, whether that is a key frame.
+pub fn read(payload: &[u8]) -> Option<(bool, bool)> {
+    let (descriptor, mut at) = (*payload.first()?, 1);
+    if descriptor & 0x80 != 0 {
+        let extension = *payload.get(1)?;
+        at += 1;
+        if extension & 0x80 != 0 {
+            at += if payload.get(at)? & 0x80 != 0 { 2 } else { 1 };
+        }
+        at += usize::from(extension & 0x40 != 0) + usize::from(extension & 0x30 != 0);
+    }
+    // The first partition's first packet (RFC 7741 §4.2).
+    let begins = descriptor & 0x17 == 0x10;
+    Some((begins, begins && payload.get(at)? & 1 == 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        for number in [0, 5, 0x7FFF, 70_000] {
+            for (first, key) in [(true, true), (true, false), (false, false)] {
+                assert_eq!(read(&head(number, first, key, 720)), Some((first, key)), "{number}");
+            }
+        }
+        assert_eq!(read(&[]), None);
+        // A short picture id, then TL0PICIDX and the byte of layer and key index.
+        assert_eq!(read(&[0x90, 0xE0, 5, 1, 0, 0]), Some((true, true)));
+        assert_eq!(read(&[0x10, 1]), Some((true, false)));
+        assert_eq!(read(&[0x90, 0x80, 0x80]), None, "cut off");
+    }
+}

@@ -28,6 +28,13 @@ pub struct World<'a, O> {
     pub packet: &'a mut Vec<u8>,
 }
 
+impl<O> World<'_, O> {
+    /// When something came, of which the system's clock is known: since the load began.
+    pub fn at(&self, wall: u64) -> Duration {
+        self.since.saturating_sub(Duration::from_nanos(self.wall.saturating_sub(wall)))
+    }
+}
+
 /// Takes datagrams of clients.
 pub trait Out {
     /// Sends one.

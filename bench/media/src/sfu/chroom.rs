@@ -160,8 +160,11 @@ impl Sfu for Chroom {
 
     fn enter(&mut self, staff: &mut Staff, participant: &Participant) -> Result<Option<Plan>, SfuError> {
         let mut local = staff.client();
-        let plans: Vec<publication::Plan> = participant.publish.iter().map(|track| local.publish(track)).collect();
-        let publish = plans.iter().map(|plan| OnLine { mid: plan.mid.clone(), track: track(plan.source) }).collect();
+        let plans: Vec<publication::Plan> = participant.publish.iter().flat_map(|track| local.publish(track)).collect();
+        let line = |plan: &publication::Plan| OnLine { mid: plan.mid.clone(), track: track(plan.source) };
+        let mut publish: Vec<OnLine> = plans.iter().map(line).collect();
+        // A track's layers share its m-line; the first one's number is the track's.
+        publish.dedup_by(|next, first| next.mid == first.mid);
         let mut subscribe = Vec::new();
         for wanted in &participant.subscribe {
             let mid = local.description.lines.len().to_string();

@@ -14,6 +14,9 @@ use crate::{
 use rand::{Rng, distr::Alphanumeric};
 use std::time::Instant;
 
+/// Names of a simulcast's layers, the smallest first.
+const RIDS: [&str; 3] = ["l", "m", "h"];
+
 /// A published track.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Track {
@@ -96,6 +99,8 @@ impl Staff {
             lines: remote.lines.into_iter().filter(|line| line.direction == Direction::Send).collect(),
             subscribe: subscribe.iter().map(|track| track.source).collect(),
             downlink: Line::new(self.downlink, Delay::default()),
+            path: None,
+            watch: None,
         })
     }
 }
@@ -106,20 +111,43 @@ impl Local {
         let mid = self.description.lines.len().to_string();
         let numbers = Numbers::ours(kind);
         // Layers are named only where there are some.
-        let numbers = Numbers { rid: 0, ..numbers };
+        let numbers = Numbers { rid: 0, repaired: 0, ..numbers };
         self.description.lines.push(MediaLine { mid, kind, direction, numbers, ssrcs, layers: Vec::new() });
     }
 
-    /// Offers a track; returns the publication, which goes by the numbers of the offer.
-    pub fn publish(&mut self, track: &Track) -> publication::Plan {
+    /// Offers a track; returns its publications, one per layer, which go by the numbers of the offer.
+    pub fn publish(&mut self, track: &Track) -> Vec<publication::Plan> {
         let kind = track.content.kind();
         // Even and odd neighbours, unique in the whole load.
-        let ssrcs = [0x1000_0000 + 2 * track.source, 0x1000_0001 + 2 * track.source];
-        let told = if kind == Kind::Video { ssrcs.to_vec() } else { ssrcs.into_iter().take(1).collect() };
+        let ssrcs = |source: u32| [0x1000_0000 + 2 * source, 0x1000_0001 + 2 * source];
+        let told = match track.content {
+            Content::Video(_) => ssrcs(track.source).to_vec(),
+            Content::Audio(_) => ssrcs(track.source).into_iter().take(1).collect(),
+            Content::Simulcast(_) => Vec::new(),
+        };
         self.offer(kind, Direction::Send, told);
-        let mid = self.description.lines.last().map(|line| line.mid.clone()).unwrap_or_default();
-        let numbers = Numbers { rid: 0, ..Numbers::ours(kind) };
-        publication::Plan { source: track.source, content: track.content, mid, rid: String::new(), ssrcs, numbers }
+        let Some(line) = self.description.lines.last_mut() else { return Vec::new() };
+        let mut plan = publication::Plan {
+            source: track.source,
+            content: track.content,
+            mid: line.mid.clone(),
+            rid: String::new(),
+            ssrcs: ssrcs(track.source),
+            numbers: line.numbers,
+        };
+        let Content::Simulcast(layers) = track.content else { return vec![plan] };
+        line.numbers = Numbers::ours(kind);
+        line.layers = RIDS.map(String::from).to_vec();
+        plan.numbers = line.numbers;
+        let sources = track.source..;
+        let named = sources.zip(layers).zip(RIDS).map(|((source, video), rid)| publication::Plan {
+            source,
+            content: Content::Video(video),
+            rid: rid.into(),
+            ssrcs: ssrcs(source),
+            ..plan.clone()
+        });
+        named.collect()
     }
 }
 
@@ -135,6 +163,7 @@ pub fn accepted(mut plan: publication::Plan, answer: &Description) -> publicatio
             transport: keep(ours.transport, theirs.transport),
             mid: keep(ours.mid, theirs.mid),
             rid: keep(ours.rid, theirs.rid),
+            repaired: keep(ours.repaired, theirs.repaired),
             level: keep(ours.level, theirs.level),
         };
     }

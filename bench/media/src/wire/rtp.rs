@@ -7,6 +7,8 @@ use super::{be16, be32};
 pub struct Header {
     /// Payload type.
     pub payload_type: u8,
+    /// Last packet of a frame, or first after silence.
+    pub marker: bool,
     /// Sequence number.
     pub seq: u16,
     /// Timestamp in units of the codec's clock.
@@ -41,6 +43,7 @@ impl Header {
         let ssrc = be32(packet, 8)?;
         let header = Self {
             payload_type: second & 0x7F,
+            marker: second & 0x80 != 0,
             seq: be16(packet, 2)?,
             timestamp: be32(packet, 4)?,
             ssrc,
@@ -136,6 +139,7 @@ mod tests {
             packet.extend([0xFF; 20]);
             let header = Header::read(&packet, Some(3)).unwrap();
             assert_eq!((header.len, header.payload_type, header.seq), (len, 96, 65_535));
+            assert!(header.marker);
             assert_eq!((header.timestamp, header.ssrc), (9, 0xDEAD_BEEF));
             assert_eq!(header.transport_seq, (count >= 2).then_some(0x0102));
             assert!(!is_rtcp(&packet));

@@ -8,6 +8,8 @@ const TRANSPORT: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wid
 const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 /// URI of the layer's name.
 const RID: &str = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
+/// URI of the layer's name on retransmissions.
+const REPAIRED: &str = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id";
 /// URI of the audio level.
 const LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
 
@@ -60,6 +62,8 @@ pub struct Numbers {
     pub mid: u8,
     /// The layer's name.
     pub rid: u8,
+    /// The layer's name on retransmissions.
+    pub repaired: u8,
     /// Audio level.
     pub level: u8,
 }
@@ -68,8 +72,8 @@ impl Numbers {
     /// What an offer of the generator's names.
     pub fn ours(kind: Kind) -> Self {
         match kind {
-            Kind::Audio => Self { payload_type: 111, rtx: 0, transport: 3, mid: 4, rid: 0, level: 1 },
-            Kind::Video => Self { payload_type: 96, rtx: 97, transport: 3, mid: 4, rid: 10, level: 0 },
+            Kind::Audio => Self { payload_type: 111, rtx: 0, transport: 3, mid: 4, rid: 0, repaired: 0, level: 1 },
+            Kind::Video => Self { payload_type: 96, rtx: 97, transport: 3, mid: 4, rid: 10, repaired: 11, level: 0 },
         }
     }
 }
@@ -146,7 +150,7 @@ impl Description {
             candidate: None,
             lines: Vec::new(),
         };
-        let none = Numbers { payload_type: 0, rtx: 0, transport: 0, mid: 0, rid: 0, level: 0 };
+        let none = Numbers { payload_type: 0, rtx: 0, transport: 0, mid: 0, rid: 0, repaired: 0, level: 0 };
         for line in text.lines().map(str::trim_end) {
             if let Some(media) = line.strip_prefix("m=") {
                 let kind = if media.starts_with("audio") { Kind::Audio } else { Kind::Video };
@@ -180,7 +184,7 @@ impl Description {
 
 impl Line {
     fn write(&self, text: &mut String) {
-        let Numbers { payload_type, rtx, transport, mid, rid, level } = self.numbers;
+        let Numbers { payload_type, rtx, transport, mid, rid, repaired, level } = self.numbers;
         let mut add = |arguments: std::fmt::Arguments<'_>| {
             let _ = write!(text, "{arguments}\r\n");
         };
@@ -210,7 +214,7 @@ impl Line {
             add(format_args!("a=rtpmap:{rtx} rtx/90000"));
             add(format_args!("a=fmtp:{rtx} apt={payload_type}"));
         }
-        for (id, uri) in [(transport, TRANSPORT), (mid, MID), (rid, RID), (level, LEVEL)] {
+        for (id, uri) in [(transport, TRANSPORT), (mid, MID), (rid, RID), (repaired, REPAIRED), (level, LEVEL)] {
             if id > 0 {
                 add(format_args!("a=extmap:{id} {uri}"));
             }
@@ -233,6 +237,7 @@ fn attribute(line: &mut Line, name: &str, value: &str) {
     match name {
         "mid" => line.mid = value.into(),
         "ssrc-group" if first == "FID" => line.ssrcs = rest.split(' ').filter_map(|ssrc| ssrc.parse().ok()).collect(),
+        "simulcast" if first == "send" => line.layers = rest.split(';').map(str::to_owned).collect(),
         "recvonly" => line.direction = Direction::Receive,
         "rtpmap" if numbers.payload_type == 0 && (rest.starts_with("VP8/") || rest.starts_with("opus/")) => {
             numbers.payload_type = number;
@@ -241,6 +246,7 @@ fn attribute(line: &mut Line, name: &str, value: &str) {
         "extmap" if rest.starts_with(TRANSPORT) => numbers.transport = number,
         "extmap" if rest.starts_with(MID) => numbers.mid = number,
         "extmap" if rest == RID => numbers.rid = number,
+        "extmap" if rest == REPAIRED => numbers.repaired = number,
         "extmap" if rest.starts_with(LEVEL) => numbers.level = number,
         _ => {}
     }
@@ -270,14 +276,17 @@ mod tests {
         };
         let mut video = line("1", Kind::Video, Direction::Send);
         video.ssrcs = vec![5, 6];
+        let mut layered = line("2", Kind::Video, Direction::Send);
+        layered.layers = ["l", "m", "h"].map(String::from).to_vec();
         let description = Description {
             ufrag: "user".into(),
             password: "secret".into(),
             fingerprint: "AB:CD".into(),
             candidate: Some("127.1.0.1:5000".parse().unwrap()),
-            lines: vec![line("0", Kind::Audio, Direction::Receive), video.clone()],
+            lines: vec![line("0", Kind::Audio, Direction::Receive), video.clone(), layered],
         };
         let text = description.text();
+        assert!(text.contains("a=rid:m send\r\n") && text.contains("a=simulcast:send l;m;h\r\n"));
         assert!(text.contains("a=ssrc-group:FID 5 6\r\n"));
         assert_eq!(Description::read(&text).unwrap(), description);
         assert_eq!(Description::read("v=0\r\n"), Err(SdpError::Missing("ice-ufrag")));

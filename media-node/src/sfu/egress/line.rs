@@ -153,7 +153,12 @@ impl Line {
     /// Keeps a packet that was sent, if the client may ask for it.
     pub fn keep(&mut self, now: Instant, packet: Outgoing) {
         if self.config.kind == Kind::Video && self.config.rtx.is_some() {
+            let (seq, timestamp) = (packet.seq, packet.timestamp);
+            let is_beginning = packet.keyframe;
             self.history.keep(now, packet.kept);
+            if is_beginning {
+                self.history.begin(seq, timestamp);
+            }
         }
     }
 

@@ -17,6 +17,8 @@ pub struct Outgoing {
     pub clock_rate: u32,
     /// Audio level with the voice bit (RFC 6464).
     pub level: Option<u8>,
+    /// Whether it belongs to the beginning of a key frame.
+    pub keyframe: bool,
     /// What is kept of it.
     pub kept: Kept,
 }
@@ -24,10 +26,11 @@ pub struct Outgoing {
 impl Outgoing {
     /// What `forward` sends on the stream `ssrc`; the payload is shared.
     pub fn new(ssrc: u32, forward: &Forward<'_>) -> Self {
-        let Forward { payload_type, numbers, marker, payload, descriptor, packet, .. } = *forward;
+        let Forward { payload_type, numbers, marker, payload, descriptor, keyframe, packet, .. } = *forward;
         Self {
             ssrc,
             clock_rate: packet.format.clock_rate,
+            keyframe,
             level: packet.audio_level.map(|level| level & 0x7F | u8::from(packet.voice.unwrap_or_default()) << 7),
             kept: Kept {
                 payload: payload.clone(),

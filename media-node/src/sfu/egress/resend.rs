@@ -67,6 +67,8 @@ pub struct History {
     highest: Option<u64>,
     budget: u64,
     began: Option<Instant>,
+    /// Where the last key frame begins: its first packet and its timestamp.
+    beginning: Option<(u64, u32)>,
 }
 
 impl History {
@@ -99,6 +101,16 @@ impl History {
         }
     }
 
+    /// A key frame begins with this packet, or with one of the same timestamp. What was sent before isn't sent again: the receiver goes on with the key
+    /// frame, and on a line that just got narrow, all that it lost of a layer that it doesn't get any more would stand before that.
+    pub fn begin(&mut self, seq: u64, timestamp: u32) {
+        self.beginning = match self.beginning {
+            Some((first, same)) if same == timestamp => Some((first.min(seq), same)),
+            Some((first, other)) if first > seq => Some((first, other)),
+            _ => Some((seq, timestamp)),
+        };
+    }
+
     /// Whether the place of a new packet has one that may still be asked for.
     fn is_needed(&self, seq: u64, now: Moment) -> bool {
         let place = self.slot(seq).and_then(|slot| self.places.get(slot)?.as_ref());
@@ -116,8 +128,8 @@ impl History {
         }
     }
 
-    /// The packet to send again for a NACK of `seq`: if it is kept, not too old, not on its way already, within the stream's share, and
-    /// `allow` lets its bytes pass.
+    /// The packet to send again for a NACK of `seq`: if it is kept, not too old nor from before the last key frame, not on its way already, within the
+    /// stream's share, and `allow` lets its bytes pass or it is of that key frame.
     pub fn ask(
         &mut self,
         now: Instant,
@@ -129,6 +141,9 @@ impl History {
         let now = self.moment(now);
         let behind = (highest as u16).wrapping_sub(seq);
         let seq = highest.checked_sub(behind.into())?;
+        if self.beginning.is_some_and(|(first, _)| seq < first) {
+            return None;
+        }
         let slot = self.slot(seq)?;
         let place = self.places.get_mut(slot)?.as_mut()?;
         let bytes = place.kept.payload.len() as u64;
@@ -139,7 +154,9 @@ impl History {
         if place.resent.is_some_and(|resent| resent.until(now) < spacing) {
             return None;
         }
-        if !allow(u16::try_from(bytes).unwrap_or(u16::MAX)) {
+        // Without the key frame nothing else can be shown, and it was lost because the line is full: the budget is smallest when it is needed most.
+        let is_key = self.beginning.is_some_and(|(_, timestamp)| timestamp == place.kept.timestamp);
+        if !allow(u16::try_from(bytes).unwrap_or(u16::MAX)) && !is_key {
             return None;
         }
         place.resent = Some(now);
@@ -222,6 +239,38 @@ mod tests {
         assert!(history.ask(at(100), 7, rtt, |_| true).is_none());
         assert!(history.ask(at(110), 7, rtt, |_| true).is_some());
         assert!(history.ask(at(2_001), 7, rtt, |_| true).is_none());
+    }
+
+    #[test]
+    fn nothing_is_sent_again_from_before_the_last_key_frame() {
+        let now = Instant::now();
+        let mut history = History::default();
+        for seq in 10..30 {
+            history.keep(now, kept(seq));
+        }
+        let asked = |history: &mut History, seq: u16| history.ask(now, seq, Some(Duration::ZERO), |_| true).is_some();
+        // Its packets came out of order; an older one that comes late changes nothing.
+        history.begin(21, 3_000);
+        history.begin(20, 3_000);
+        history.begin(12, 1_000);
+        assert!(!asked(&mut history, 12) && !asked(&mut history, 19));
+        assert!(asked(&mut history, 20) && asked(&mut history, 29));
+        history.begin(25, 6_000);
+        assert!(!asked(&mut history, 24) && asked(&mut history, 25));
+    }
+
+    #[test]
+    fn the_last_key_frame_is_sent_again_though_the_line_has_no_room() {
+        let now = Instant::now();
+        let mut history = History::default();
+        for seq in 10..16u64 {
+            history.keep(now, Kept { timestamp: seq as u32 / 2, ..kept(seq) });
+        }
+        history.begin(12, 6);
+        let refused = |_| false;
+        let granted: Vec<u16> = (10..16).filter(|seq| history.ask(now, *seq, None, refused).is_some()).collect();
+        assert_eq!(granted, [12, 13]);
+        assert!(history.ask(now, 12, None, refused).is_none(), "once in a round trip");
     }
 
     #[test]

@@ -78,9 +78,14 @@ impl Router {
                     }
                 }
                 current => {
-                    // Until the smaller layer's key frame comes, the present one can give up frame rate at once.
-                    if current.is_some_and(|current| rung.layer < current) {
-                        down.selector.want(Target { temporal: 0, ..down.selector.wanted() });
+                    if let Some(current) = current.filter(|current| rung.layer < *current) {
+                        if floods(&rungs, current, budget) {
+                            // What it would still send is what the smaller layer's key frame had to wait behind, or be lost.
+                            down.current = None;
+                        } else {
+                            // Until the smaller layer's key frame comes, the present one can give up frame rate at once.
+                            down.selector.want(Target { temporal: 0, ..down.selector.wanted() });
+                        }
                     }
                     ask.push((track_key, rung.layer));
                 }
@@ -90,6 +95,13 @@ impl Router {
             self.request_keyframe(now, track, layer, out);
         }
     }
+}
+
+/// Whether a layer alone, at the least frame rate that it may have, takes half as much again as there is: it is stopped at once, before the smaller
+/// one begins. With less than that too much, its pictures are better than none.
+fn floods(rungs: &[Rung], layer: usize, budget_kbps: Option<u32>) -> bool {
+    let least = rungs.iter().find(|rung| rung.layer == layer).map_or(0, |rung| rung.offered.kbps);
+    budget_kbps.is_some_and(|budget| u64::from(least) * 2 > u64::from(budget) * 3)
 }
 
 /// One quality of a track: a layer of simulcast, and layers inside of it.

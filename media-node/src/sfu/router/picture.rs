@@ -91,8 +91,8 @@ impl Delivery<'_> {
                 let closing = packet.format.codec == Codec::Vp8;
                 if let Some(numbers) = down.rewriter.leave_out(&source, closing) {
                     session.sent_packets += 1;
-                    let (payload, marker) = (self.empty, false);
-                    let forward = Forward { mid, payload_type, numbers, marker, payload, descriptor: None, packet };
+                    let (payload, marker, keyframe, descriptor) = (self.empty, false, false, None);
+                    let forward = Forward { mid, payload_type, numbers, marker, payload, descriptor, keyframe, packet };
                     out.forward(*receiver, forward);
                 }
                 continue;
@@ -110,8 +110,11 @@ impl Delivery<'_> {
             session.sent_packets += 1;
             session.sent_bytes += packet.payload.len() as u64;
             let descriptor = changed.as_ref().or(packet.descriptor.as_ref());
-            let payload = &packet.payload;
-            out.forward(*receiver, Forward { mid, payload_type, numbers, marker, payload, descriptor, packet });
+            let (payload, keyframe) = (&packet.payload, frame.is_some_and(|frame| frame.keyframe));
+            out.forward(
+                *receiver,
+                Forward { mid, payload_type, numbers, marker, payload, descriptor, keyframe, packet },
+            );
         }
     }
 }

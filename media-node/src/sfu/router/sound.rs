@@ -60,6 +60,7 @@ pub(super) fn forward(
         session.sent_bytes += payload.len() as u64;
         // Who is heard again begins to speak (RFC 7587, section 4.1).
         let (mid, marker) = (down.mid, packet.marker || resumed);
-        out.forward(*receiver, Forward { mid, payload_type, numbers, marker, payload, descriptor: None, packet });
+        let (descriptor, keyframe) = (None, false);
+        out.forward(*receiver, Forward { mid, payload_type, numbers, marker, payload, descriptor, keyframe, packet });
     }
 }

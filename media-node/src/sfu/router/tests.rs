@@ -41,7 +41,7 @@ impl Outbox for Recorder {
         }
     }
     fn forward(&mut self, to: SessionKey, forward: Forward<'_>) {
-        let Forward { mid, payload_type, numbers, marker, payload, descriptor, packet } = forward;
+        let Forward { mid, payload_type, numbers, marker, payload, descriptor, packet, .. } = forward;
         self.sent.push((to, mid, numbers.seq, numbers.timestamp, packet.rid));
         self.packets.push(Sent {
             to,
@@ -503,6 +503,39 @@ fn the_estimate_lowers_the_layer_and_its_return_raises_it() {
     assert_eq!(run(&mut f, 1_000), rid("q"));
     f.router.estimate(receiver, 1_500);
     assert_eq!(run(&mut f, 2_500), rid("f"));
+}
+
+#[test]
+fn a_layer_far_above_the_estimate_is_stopped_before_the_smaller_one_begins() {
+    let mut f = Fixture::new();
+    let sender = simulcast(&mut f);
+    let receiver = f.join(2, vec![line("0", Kind::Video, false, &[])], &[], &[subscribe("0", "video", 0)]);
+    let mut seq = 0;
+    // 84 and 506 kb/s, with and without key frames.
+    let mut run = |f: &mut Fixture, ms: u64, [small, large]: [bool; 2]| {
+        for _ in 0..ms / 20 {
+            seq += 1;
+            f.video(sender, rid("q"), seq, small);
+            (0..6).for_each(|i| f.video(sender, rid("f"), seq * 6 + i, large));
+            f.pass(20);
+        }
+        f.received(receiver)
+    };
+    f.router.estimate(receiver, 1_500);
+    let before = run(&mut f, 2_500, [true, true]);
+    assert_eq!(before.last().and_then(|(_, layer)| *layer), rid("f"));
+    f.router.estimate(receiver, 400);
+    let above = run(&mut f, 1_000, [false, false]);
+    assert_eq!(above.last().and_then(|(_, layer)| *layer), rid("f"), "a little too much is better than nothing");
+    f.out.requests.clear();
+    f.router.estimate(receiver, 300);
+    run(&mut f, 300, [false, false]);
+    assert!(run(&mut f, 1_000, [false, false]).is_empty());
+    assert!(f.out.requests.contains(&(sender, rid("q"))), "{:?}", f.out.requests);
+    let after = run(&mut f, 100, [true, false]);
+    assert!(after.len() == 5 && after.iter().all(|(_, layer)| *layer == rid("q")), "{after:?}");
+    let last = above.last().map(|(seq, _)| *seq);
+    assert!(last.is_some_and(|last| after.windows(2).all(|pair| pair[1].0 == pair[0].0 + 1) && after[0].0 > last));
 }
 
 #[test]

@@ -66,8 +66,9 @@ impl Link {
         description: Option<(&str, &str)>,
     ) -> Result<Told, SfuError> {
         let mut request = json!({ "janus": "message", "session_id": session, "handle_id": handle, "body": body });
+        // The generator names a simulcast's smallest layer first.
         if let (Some((kind, sdp)), Some(request)) = (description, request.as_object_mut()) {
-            request.insert("jsep".into(), json!({ "type": kind, "sdp": sdp, "trickle": false }));
+            request.insert("jsep".into(), json!({ "type": kind, "sdp": sdp, "trickle": false, "rid_order": "lmh" }));
         }
         let reply = self.exchange(request, true)?;
         let data = reply.pointer("/plugindata/data").cloned().unwrap_or_default();

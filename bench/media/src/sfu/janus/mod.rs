@@ -102,7 +102,7 @@ impl Janus {
 
     fn publish(&mut self, staff: &mut Staff, participant: &Participant) -> Result<(u64, Plan), SfuError> {
         let mut local = staff.client();
-        let plans: Vec<publication::Plan> = participant.publish.iter().map(|track| local.publish(track)).collect();
+        let plans: Vec<publication::Plan> = participant.publish.iter().flat_map(|track| local.publish(track)).collect();
         let handle = self.link.attach(self.session)?;
         let body = json!({
             "request": "joinandconfigure", "ptype": "publisher", "room": participant.room, "id": participant.number,

@@ -1,0 +1,217 @@
+//! Quality under impairment: one publishes a simulcast, two receive it; one of them lives behind a line that loses, delays, and gets narrow for
+//! a while. What each can show, and when, is what is measured.
+
+pub mod condition;
+pub mod figures;
+pub mod round;
+pub mod table;
+
+use crate::{
+    client::{News, Plan, address::ClientId, publication::Content, watch},
+    generator::{Generator, Gone},
+    machine,
+    model::video::Video,
+    sfu::{
+        Sfu, SfuError,
+        participant::{Participant, Staff, Track},
+    },
+};
+use condition::Condition;
+use figures::{Figures, Other};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+/// The publisher's layers, the smallest first. Key frames are sent when asked for, as browsers do.
+pub const LAYERS: [Video; 3] = [layer(150, 180), layer(500, 360), layer(2_200, 720)];
+/// The top one's number.
+pub const TOP: u8 = 2;
+/// Longest wait for a connection.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+const fn layer(kbps: u32, height: u16) -> Video {
+    Video { kbps, fps: 30, height, key_every: Duration::from_secs(86_400) }
+}
+
+/// It can't be measured.
+#[derive(Debug, thiserror::Error)]
+pub enum ImpairError {
+    /// The server.
+    #[error(transparent)]
+    Sfu(#[from] SfuError),
+    /// The generator.
+    #[error(transparent)]
+    Gone(#[from] Gone),
+    /// A publisher or a receiver without a line of its own doesn't come up.
+    #[error("client {0:?} doesn't come up: {1:?}")]
+    Failed(ClientId, News),
+    /// Nothing is heard of clients.
+    #[error("{0} clients don't come up")]
+    Silent(usize),
+}
+
+/// What one condition showed on one server.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Row {
+    /// The condition.
+    pub condition: Condition,
+    /// The server and its version.
+    pub server: String,
+    /// From its joining to ICE and DTLS being up, in seconds; `None`: it didn't come up.
+    pub up_s: Option<f64>,
+    /// What the one behind the line saw; `None` where there was none or it didn't come up.
+    pub impaired: Option<Figures>,
+    /// What the other receiver in the room saw meanwhile.
+    pub other: Other,
+    /// Load average of the machine.
+    pub load: f64,
+}
+
+struct Room {
+    condition: Condition,
+    impaired: Option<ClientId>,
+    other: ClientId,
+}
+
+/// Measures conditions on one server, a room each, all at the same time.
+pub fn run(
+    conditions: &[Condition],
+    sfu: &mut dyn Sfu,
+    generator: &Generator,
+    mut staff: Staff,
+) -> Result<Vec<Row>, ImpairError> {
+    let mut up = Rising::new(generator);
+    let mut rooms = Vec::new();
+    for (index, _) in conditions.iter().enumerate() {
+        let cast = cast(index as u32);
+        let plan = sfu.enter(&mut staff, &cast.publisher)?;
+        up.join(plan, true)?;
+        (0..cast.track.content.sources()).try_for_each(|layer| generator.activate(cast.track.source + layer, true))?;
+    }
+    // Janus knows no feed before its publisher is up.
+    up.settle()?;
+    for (index, condition) in conditions.iter().enumerate() {
+        let cast = cast(index as u32);
+        let watched = |plan: Option<Plan>, rtt| {
+            let watch = Some(watch::Plan { source: cast.track.source, rtt });
+            plan.map(|plan| Plan { watch, ..plan })
+        };
+        let plan = watched(connect(sfu, &mut staff, &cast.other)?, Duration::ZERO);
+        let Some(other) = up.join(plan, true)? else { continue };
+        let mut impaired = None;
+        if let Some(path) = condition.path() {
+            let plan = watched(connect(sfu, &mut staff, &cast.impaired)?, condition.rtt());
+            impaired = up.join(plan.map(|plan| Plan { path: Some(path), ..plan }), false)?;
+        }
+        rooms.push(Room { condition: condition.clone(), impaired, other });
+    }
+    let length = conditions.iter().map(Condition::length).max().unwrap_or_default();
+    let end = Instant::now() + length;
+    // What comes meanwhile is only how long joining took.
+    while let Some(left) = end.checked_duration_since(Instant::now()) {
+        up.hear(left)?;
+    }
+    rooms.iter().map(|room| up.row(room, sfu.version())).collect()
+}
+
+/// A receiver asks for the track in whichever way the server wants it.
+fn connect(sfu: &mut dyn Sfu, staff: &mut Staff, participant: &Participant) -> Result<Option<Plan>, ImpairError> {
+    let entered = sfu.enter(staff, participant)?;
+    let attended = sfu.attend(staff, participant)?;
+    Ok(entered.or(attended))
+}
+
+struct Cast {
+    track: Track,
+    publisher: Participant,
+    impaired: Participant,
+    other: Participant,
+}
+
+/// Who is in a room.
+fn cast(index: u32) -> Cast {
+    let (room, first) = (index + 1, 3 * index + 1);
+    let track = Track { source: first, owner: first, content: Content::Simulcast(LAYERS) };
+    let receiver = |number| Participant { number, room, publish: Vec::new(), subscribe: vec![track] };
+    Cast {
+        track,
+        publisher: Participant { number: first, room, publish: vec![track], subscribe: Vec::new() },
+        impaired: receiver(first + 1),
+        other: receiver(first + 2),
+    }
+}
+
+/// Clients that come up.
+struct Rising<'a> {
+    generator: &'a Generator,
+    /// How long each took; those that must come up are `true` until they did.
+    joined: BTreeMap<ClientId, (bool, Option<Duration>)>,
+}
+
+impl<'a> Rising<'a> {
+    fn new(generator: &'a Generator) -> Self {
+        Self { generator, joined: BTreeMap::new() }
+    }
+
+    fn join(&mut self, plan: Option<Plan>, must: bool) -> Result<Option<ClientId>, ImpairError> {
+        let Some(plan) = plan else { return Ok(None) };
+        let id = plan.id;
+        self.joined.insert(id, (must, None));
+        self.generator.join(plan)?;
+        Ok(Some(id))
+    }
+
+    fn hear(&mut self, patience: Duration) -> Result<(), ImpairError> {
+        match self.generator.news(patience) {
+            Some((id, News::Up(took))) => drop(self.joined.insert(id, (false, Some(took)))),
+            Some((_, News::Media(_))) | None => {}
+            Some((id, news)) if self.joined.get(&id).is_some_and(|(must, _)| *must) => {
+                return Err(ImpairError::Failed(id, news));
+            }
+            // Behind its line it may fail: that is a result.
+            Some((id, news)) => eprintln!("client {id:?} behind its line: {news:?}"),
+        }
+        Ok(())
+    }
+
+    /// Waits until all that must have come up.
+    fn settle(&mut self) -> Result<(), ImpairError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let rising = self.joined.values().filter(|(must, _)| *must).count();
+            let left = deadline.saturating_duration_since(Instant::now());
+            if rising == 0 {
+                return Ok(());
+            }
+            if left.is_zero() {
+                return Err(ImpairError::Silent(rising));
+            }
+            self.hear(left)?;
+        }
+    }
+
+    fn row(&self, room: &Room, server: &str) -> Result<Row, ImpairError> {
+        let up = |id: ClientId| self.joined.get(&id).and_then(|(_, took)| *took);
+        let condition = &room.condition;
+        let impaired = match room.impaired {
+            Some(id) if up(id).is_some() => {
+                self.generator.observe(id)?.map(|observed| Figures::new(condition, &observed))
+            }
+            _ => None,
+        };
+        let other = self
+            .generator
+            .observe(room.other)?
+            .map(|observed| Other::new(condition, &observed.timeline))
+            .unwrap_or_default();
+        Ok(Row {
+            condition: condition.clone(),
+            server: server.to_owned(),
+            up_s: room.impaired.and_then(up).map(|took| took.as_secs_f64()),
+            impaired,
+            other,
+            load: machine::load(),
+        })
+    }
+}
