@@ -8,11 +8,12 @@ pub mod table;
 
 use crate::{
     client::{News, Plan, address::ClientId, publication::Content, watch},
-    generator::{Generator, Gone},
+    generator::Generator,
+    lab::LabError,
     machine,
     model::video::Video,
     sfu::{
-        Sfu, SfuError,
+        Sfu,
         participant::{Participant, Staff, Track},
     },
 };
@@ -32,23 +33,6 @@ const PATIENCE: Duration = Duration::from_secs(40);
 
 const fn layer(kbps: u32, height: u16) -> Video {
     Video { kbps, fps: 30, height, key_every: Duration::from_secs(86_400) }
-}
-
-/// It can't be measured.
-#[derive(Debug, thiserror::Error)]
-pub enum ImpairError {
-    /// The server.
-    #[error(transparent)]
-    Sfu(#[from] SfuError),
-    /// The generator.
-    #[error(transparent)]
-    Gone(#[from] Gone),
-    /// A publisher or a receiver without a line of its own doesn't come up.
-    #[error("client {0:?} doesn't come up: {1:?}")]
-    Failed(ClientId, News),
-    /// Nothing is heard of clients.
-    #[error("{0} clients don't come up")]
-    Silent(usize),
 }
 
 /// What one condition showed on one server.
@@ -80,7 +64,7 @@ pub fn run(
     sfu: &mut dyn Sfu,
     generator: &Generator,
     mut staff: Staff,
-) -> Result<Vec<Row>, ImpairError> {
+) -> Result<Vec<Row>, LabError> {
     let mut up = Rising::new(generator);
     let mut rooms = Vec::new();
     for (index, _) in conditions.iter().enumerate() {
@@ -116,7 +100,7 @@ pub fn run(
 }
 
 /// A receiver asks for the track in whichever way the server wants it.
-fn connect(sfu: &mut dyn Sfu, staff: &mut Staff, participant: &Participant) -> Result<Option<Plan>, ImpairError> {
+fn connect(sfu: &mut dyn Sfu, staff: &mut Staff, participant: &Participant) -> Result<Option<Plan>, LabError> {
     let entered = sfu.enter(staff, participant)?;
     let attended = sfu.attend(staff, participant)?;
     Ok(entered.or(attended))
@@ -154,7 +138,7 @@ impl<'a> Rising<'a> {
         Self { generator, joined: BTreeMap::new() }
     }
 
-    fn join(&mut self, plan: Option<Plan>, must: bool) -> Result<Option<ClientId>, ImpairError> {
+    fn join(&mut self, plan: Option<Plan>, must: bool) -> Result<Option<ClientId>, LabError> {
         let Some(plan) = plan else { return Ok(None) };
         let id = plan.id;
         self.joined.insert(id, (must, None));
@@ -162,12 +146,12 @@ impl<'a> Rising<'a> {
         Ok(Some(id))
     }
 
-    fn hear(&mut self, patience: Duration) -> Result<(), ImpairError> {
+    fn hear(&mut self, patience: Duration) -> Result<(), LabError> {
         match self.generator.news(patience) {
             Some((id, News::Up(took))) => drop(self.joined.insert(id, (false, Some(took)))),
             Some((_, News::Media(_))) | None => {}
             Some((id, news)) if self.joined.get(&id).is_some_and(|(must, _)| *must) => {
-                return Err(ImpairError::Failed(id, news));
+                return Err(LabError::Failed(id, news));
             }
             // Behind its line it may fail: that is a result.
             Some((id, news)) => eprintln!("client {id:?} behind its line: {news:?}"),
@@ -176,7 +160,7 @@ impl<'a> Rising<'a> {
     }
 
     /// Waits until all that must have come up.
-    fn settle(&mut self) -> Result<(), ImpairError> {
+    fn settle(&mut self) -> Result<(), LabError> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let rising = self.joined.values().filter(|(must, _)| *must).count();
@@ -185,13 +169,13 @@ impl<'a> Rising<'a> {
                 return Ok(());
             }
             if left.is_zero() {
-                return Err(ImpairError::Silent(rising));
+                return Err(LabError::Silent(rising));
             }
             self.hear(left)?;
         }
     }
 
-    fn row(&self, room: &Room, server: &str) -> Result<Row, ImpairError> {
+    fn row(&self, room: &Room, server: &str) -> Result<Row, LabError> {
         let up = |id: ClientId| self.joined.get(&id).and_then(|(_, took)| *took);
         let condition = &room.condition;
         let impaired = match room.impaired {
