@@ -11,7 +11,7 @@ const CPU_LIMIT: u16 = 9_000;
 /// CPU share below which they are taken again.
 const CPU_AGAIN: u16 = 8_000;
 /// Share of the egress limit from which on no new sessions are taken, in percent.
-const EGRESS_LIMIT_PERCENT: u64 = 90;
+pub const EGRESS_LIMIT_PERCENT: u64 = 90;
 
 /// Why no new sessions are taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, ToSchema)]

@@ -8,7 +8,7 @@ use crate::{
         quic::{self, Cascade, CascadeConfig},
     },
     config::Config,
-    health::{Health, Registered},
+    health::{EGRESS_LIMIT_PERCENT, Health, Registered},
     metrics::Metrics,
     place::Place,
     processing::{metrics as studio_metrics, studio::Studio},
@@ -178,12 +178,13 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
     let cascade = Arc::new(prepared.start(sfu.rooms())?);
     let studio = Arc::new(Studio::start(sfu.clone(), config.studio()).map_err(NodeError::Processing)?);
     let egress_limit = config.egress_limit.unwrap_or(class.egress_kbps());
-    if egress_limit < class.committed_kbps() {
+    if u64::from(egress_limit) * EGRESS_LIMIT_PERCENT < u64::from(class.committed_kbps()) * 100 {
         tracing::warn!(
             class = class.name(),
             committed_kbps = class.committed_kbps(),
             egress_limit_kbps = egress_limit,
-            "--egress-limit is below what the class commits the node to: it is paid for less of its class, and for nothing at two thirds"
+            "new rooms are taken up to nine tenths of --egress-limit, and that is below what the class commits the node to: it is paid \
+             for less of its class, and for nothing at two thirds"
         );
     }
     let health = Arc::new(Health::new(registered, egress_limit, config.max_sessions));

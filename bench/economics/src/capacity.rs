@@ -13,8 +13,12 @@ use chroom_primitives::{CapacityClass, Score};
 const CALLER_KBPS: u64 = 2_500;
 /// Fewest callers whose word shows that a machine is full.
 const FEWEST_CALLERS: u64 = 4;
-/// Load beyond what a machine can carry from which on its callers' scores are below [`Score::FULL_PAY`].
-const OVERLOADED: u64 = 11_500;
+/// Load beyond what a machine can carry from which on nearly all of its callers get clearly less than they want.
+const OVERLOADED: u64 = 10_500;
+/// Share of what a node carries that callers confirm, in percent: the rest is repairs and feedback.
+const CONFIRMED: u64 = 95;
+/// Share of what a node says that it carries, in percent, that they must confirm.
+const TO_CONFIRM: u64 = 90;
 
 /// What a machine carries in one turn, in parts per 10,000 of what the node's class commits it to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -82,9 +86,10 @@ impl Turn {
         match strategy {
             // It says that it is full.
             MediaStrategy::Capper if self.wanted >= self.has => self.has,
-            // It says that it carries what a full turn is, and callers confirm less than three quarters of it.
-            MediaStrategy::Overstater if self.wanted >= FILLED * self.has / 10_000 && 4 * self.got < 3 * FILLED => {
-                self.got
+            // It says that it carries what a full turn is.
+            MediaStrategy::Overstater if self.wanted >= FILLED * self.has / 10_000 => {
+                let confirmed = self.got * CONFIRMED / 100;
+                if confirmed * 100 < FILLED * TO_CONFIRM { confirmed * 100 / TO_CONFIRM } else { 10_000 }
             }
             _ => 10_000,
         }
@@ -139,13 +144,13 @@ mod tests {
         for (strategy, load, score) in [
             (MediaStrategy::Capper, 5_000, Score::of_part(5_000).0),
             (MediaStrategy::Capper, 4_900, 9_000),
-            (MediaStrategy::Overstater, 4_100, Score::of_part(4_100).0),
-            (MediaStrategy::Overstater, 4_000, 9_000),
+            (MediaStrategy::Overstater, 4_900, Score::of_part(5_172).0),
+            (MediaStrategy::Overstater, 4_800, 9_000),
         ] {
             assert_eq!(in_turn(strategy, 200, load).score, score, "{strategy:?} {load}");
         }
         // Callers confirm nearly as much as it says: so little is within what measuring may be off.
-        assert_eq!(in_turn(MediaStrategy::Overstater, 125, 6_560).score, 9_000);
+        assert_eq!(in_turn(MediaStrategy::Overstater, 105, 9_333).score, 9_000);
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub const TURNS: usize = 3;
 /// Load of a neighbourhood from which on turns have no effect.
 const BUSY: u64 = 5_000;
 /// How full a node becomes in its turn, on average.
-pub const FILLED: u64 = 8_200;
+pub const FILLED: u64 = 9_800;
 /// Standard deviation of that: rooms grow and shrink after they were placed.
 const FILLED_DEVIATION: i64 = 300;
 /// Share of the calls that don't follow the turns, in parts per 10,000: applications with demands of their own, callers in between.
@@ -77,45 +77,53 @@ fn in_turn(market: &Market, seed: u64, turn: u64, first: usize, seats: &[Seat], 
     let stray = demand * STRAY / 10_000;
     let mut left = calls * (10_000 - STRAY) / 10_000;
 
-    let mut order: Vec<(u64, usize, u64, bool)> = (0..seats.len())
+    let all_weights = seats.iter().map(weight).map(i128::from).sum::<i128>().max(1);
+    let mut order: Vec<(i128, usize, u64)> = (0..seats.len())
         .map(|place| {
             let mut random = Random::keyed(seed, [RANK, turn, (first + place) as u64]);
             let filled = FILLED as i64 + random.deviation(FILLED_DEVIATION);
-            (random.word(), place, filled.clamp(0, 9_500) as u64, random.below(2) == 0)
+            // Who is larger stands half of its size further ahead, as calls end in it more often.
+            let ahead = i128::from(seats.get(place).map_or(0, weight)) * i128::from(u64::MAX) / (2 * all_weights);
+            (i128::from(random.word()) - ahead, place, filled.clamp(0, 10_400) as u64)
         })
         .collect();
     order.sort_unstable();
+    // A quarter of those that the calls fill at a time, each to the same part.
+    let at_once = (demand as usize * seats.len()).div_ceil(40_000).max(1);
+    let weights = |order: &[(i128, usize, u64)]| -> u64 {
+        order.iter().filter_map(|(_, place, _)| seats.get(*place)).map(weight).sum()
+    };
     let mut all = vec![Asked::default(); seats.len()];
-    for (_, place, filled, is_first) in &order {
-        let Some(seat) = seats.get(*place) else { continue };
-        let weight = weight(seat);
-        let room = filled.saturating_sub(stray);
-        let load = room.min(left / weight);
-        let sibling = match seat.strategy {
-            // Behind one address both have their turn together: who is first is filled first.
-            MediaStrategy::Twins => room.min((left / weight).saturating_sub(load)),
-            // Behind two addresses the other's turn is any node's of the class.
-            MediaStrategy::Pair => {
-                let rank =
-                    Random::keyed(seed, [RANK, turn, u64::MAX - (first + place) as u64]).below(order.len() as u64);
-                let before: u64 = order
-                    .iter()
-                    .take(rank as usize)
-                    .filter_map(|(_, place, ..)| seats.get(*place))
-                    .map(self::weight)
-                    .sum();
-                let left = (calls * (10_000 - STRAY) / 10_000).saturating_sub(before * room);
-                room.min(left / weight)
+    for group in order.chunks(at_once) {
+        let rooms = group.iter().filter_map(|(_, place, filled)| {
+            let seat = seats.get(*place).filter(serving)?;
+            Some(filled.saturating_sub(stray) * weight(seat))
+        });
+        let part = (10_000 * left).checked_div(rooms.sum()).unwrap_or(0).min(10_000);
+        for (_, place, filled) in group {
+            let Some(seat) = seats.get(*place) else { continue };
+            let room = filled.saturating_sub(stray);
+            let load = room * part / 10_000;
+            let sibling = match seat.strategy {
+                // Behind one address both have their turn together.
+                MediaStrategy::Twins => load,
+                // Behind two addresses the other's turn is any node's of the class.
+                MediaStrategy::Pair => {
+                    let mut random = Random::keyed(seed, [RANK, turn, u64::MAX - (first + place) as u64]);
+                    let before = random.below(order.len() as u64) as usize / at_once * at_once;
+                    let (before, group) = order.split_at(before);
+                    let left = (calls * (10_000 - STRAY) / 10_000).saturating_sub(weights(before) * room);
+                    let group = weights(group.get(..at_once).unwrap_or(group));
+                    room.min(left.checked_div(group).unwrap_or(0))
+                }
+                _ => 0,
+            };
+            let asked = together(market, seat.strategy, load + stray, sibling + stray);
+            // What it doesn't take goes to the next.
+            left = left.saturating_sub(asked.load.saturating_sub(stray) * weight(seat));
+            if let Some(entry) = all.get_mut(*place) {
+                *entry = asked;
             }
-            _ => 0,
-        };
-        let (load, sibling) =
-            if seat.strategy == MediaStrategy::Twins && !is_first { (sibling, load) } else { (load, sibling) };
-        let asked = together(market, seat.strategy, load + stray, sibling + stray);
-        // What it doesn't take goes to the next.
-        left = left.saturating_sub(asked.load.saturating_sub(stray) * weight);
-        if let Some(entry) = all.get_mut(*place) {
-            *entry = asked;
         }
     }
     all

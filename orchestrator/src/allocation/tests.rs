@@ -338,8 +338,8 @@ fn few_callers_fill_one_node_after_the_other_and_none_too_much() {
             *most = network.calls_on(node).max(*most);
         }
     });
-    assert!(most.iter().all(|calls| *calls * 10 <= full as usize * 9), "{most:?}");
-    let tested = most.iter().filter(|calls| **calls * 4 >= full as usize * 3).count();
+    assert!(most.iter().all(|calls| *calls * 100 <= full as usize * 106), "{most:?}");
+    let tested = most.iter().filter(|calls| **calls * 100 >= full as usize * 92).count();
     assert!(tested >= 15, "in eight hours at a tenth of the load: {most:?}");
 }
 

@@ -2,20 +2,21 @@
 //!
 //! If rooms were spread evenly, a lightly used network would never see whether a machine carries what it is registered for, and what
 //! is never seen need not exist. So while a neighbourhood is lightly loaded, its nodes have turns: for some minutes rooms go to the
-//! nodes that come first by a hash, until they carry most of what their class commits them to, then to the next. All orchestrators come to
+//! nodes that come first by a hash, until they carry what their class commits them to, then to the next. All orchestrators come to
 //! the same order without talking to each other, and nobody can be first by choice. See `docs/decisions/capacity-turns.md`.
 
 use super::SESSION_KBPS;
 use crate::digest::sha256;
 use chroom_primitives::{Endpoint, NodeId, Score, UnixMs};
-use rand::{Rng, RngCore};
+use rand::{RngCore, seq::IndexedRandom};
 use serde::Serialize;
 use std::{collections::BTreeMap, net::Ipv6Addr};
 
 /// Length of a turn in milliseconds: about as long as calls last, so that a node is nearly empty again some turns later.
 pub const TURN_MS: u64 = 20 * 60 * 1_000;
-/// How much of what its class commits it to a node carries before the next one is filled. The rest is for rooms that grow.
-const FILLED: f64 = 0.82;
+/// How much of what its class commits it to a node carries before the next one is filled: nearly all, as what is never asked for need not
+/// exist. Rooms that grow grow into what a node has beyond its class.
+const FILLED: f64 = 0.98;
 /// Load of a neighbourhood, as a share of what its nodes are committed to, from which on there are no turns: everybody is tested then.
 const BUSY: f64 = 0.5;
 /// Fewest nodes that have turns. With less of them, one that fails would take too many rooms with it.
@@ -107,7 +108,7 @@ pub struct Candidate<'a> {
 pub enum Place {
     /// It is its turn.
     InTurn,
-    /// It has carried most of its class, and others are filled now.
+    /// It carries its class, and others are filled now.
     Filled,
     /// It failed its callers, and has lost its place for the rest of the turn.
     Failing,
@@ -136,6 +137,23 @@ pub struct Choice {
     pub places: BTreeMap<NodeId, Place>,
 }
 
+/// Sorts nodes by their turn.
+///
+/// Calls end somewhere in the order, more often in a large node than in a small one. So who is larger stands half of its size further
+/// ahead, and on average all get as many calls for what they are committed to, `committed_kbps` in sum.
+fn sort(peers: &mut [&Candidate<'_>], turn: Turn, committed_kbps: f64) {
+    let mut networks: BTreeMap<u64, f64> = BTreeMap::new();
+    for one in peers.iter() {
+        *networks.entry(turn.rank(&one.node, one.endpoint).network).or_default() += one.committed_kbps;
+    }
+    peers.sort_by_cached_key(|one| {
+        let rank = turn.rank(&one.node, one.endpoint);
+        let size = networks.get(&rank.network).copied().unwrap_or_default() / committed_kbps.max(1.0);
+        let ahead = (u64::MAX as f64 * size / 2.0) as i128;
+        (i128::from(rank.network) - ahead, rank)
+    });
+}
+
 /// Chooses by turn; none where there is no turn: among few or busy nodes, or where all of them are filled or fail.
 pub fn choose(turn: Turn, candidates: &[Candidate<'_>], rng: &mut dyn RngCore) -> Option<Choice> {
     let nearest = candidates.iter().map(|one| one.rtt_ms).min_by(f64::total_cmp)?;
@@ -152,7 +170,7 @@ pub fn choose(turn: Turn, candidates: &[Candidate<'_>], rng: &mut dyn RngCore) -
     if load >= BUSY {
         return None;
     }
-    peers.sort_by_cached_key(|one| turn.rank(&one.node, one.endpoint));
+    sort(&mut peers, turn, committed);
 
     // About `load × peers` nodes are filled in a turn. A quarter of them at a time, so that what other orchestrators place before the
     // next load report doesn't all fall on one.
@@ -165,15 +183,16 @@ pub fn choose(turn: Turn, candidates: &[Candidate<'_>], rng: &mut dyn RngCore) -
         } else if one.carried_kbps + f64::from(SESSION_KBPS) > FILLED * one.committed_kbps {
             Place::Filled
         } else if in_turn.len() < at_once {
-            in_turn.push(one.node);
+            in_turn.push((one.node, FILLED * one.committed_kbps - one.carried_kbps));
             Place::InTurn
         } else {
             Place::Later
         };
         places.insert(one.node, place);
     }
-    let chosen = rng.random_range(0..in_turn.len().max(1));
-    in_turn.get(chosen).map(|node| Choice { node: *node, places })
+    // By the room that they have, so that they are filled at one time: where the calls end, all of them are as full, and no class has less.
+    let (chosen, _) = in_turn.choose_weighted(rng, |(_, room)| *room).ok()?;
+    Some(Choice { node: *chosen, places })
 }
 
 #[cfg(test)]

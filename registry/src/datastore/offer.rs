@@ -12,9 +12,6 @@ pub const MINUTE_MS: u64 = 60_000;
 pub const SESSION_KBPS: u32 = 500;
 /// CPU share from which on a node is full whatever else it says, in parts per 10,000. Media nodes close there.
 const FULL_CPU: u16 = 9_000;
-/// Share of its limit at which a media node closes, in percent: the rest is for the sessions that it has.
-const FULL_PERCENT: u64 = 90;
-
 /// Number of a minute: Unix time by [`MINUTE_MS`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Minute(pub u64);
@@ -32,12 +29,8 @@ impl Offer {
     fn of(report: &LoadReport) -> Self {
         let load_kbps = load_kbps(report.egress_kbps, report.sessions);
         let is_full = !report.accepting || report.cpu >= FULL_CPU;
-        let carried = u64::from(load_kbps) * 100 / FULL_PERCENT;
-        let offered_kbps = if is_full {
-            report.egress_limit_kbps.min(u32::try_from(carried).unwrap_or(u32::MAX))
-        } else {
-            report.egress_limit_kbps
-        };
+        // What a node keeps for the rooms that it has comes on top of what it takes calls for.
+        let offered_kbps = if is_full { report.egress_limit_kbps.min(load_kbps) } else { report.egress_limit_kbps };
         Self { offered_kbps, load_kbps }
     }
 }
@@ -122,10 +115,11 @@ mod tests {
         let offered = |report: LoadReport| Offer::of(&report).offered_kbps;
         let open = report(START);
         assert_eq!(offered(open.clone()), 100_000);
-        assert_eq!(offered(LoadReport { accepting: false, ..open.clone() }), 22_222);
-        assert_eq!(offered(LoadReport { cpu: 9_500, ..open.clone() }), 22_222);
-        assert_eq!(offered(LoadReport { accepting: false, egress_kbps: 90_000, ..open.clone() }), 100_000);
-        assert_eq!(offered(LoadReport { accepting: false, sessions: 160, ..open.clone() }), 88_888, "of voices alone");
+        assert_eq!(offered(LoadReport { accepting: false, ..open.clone() }), 20_000);
+        assert_eq!(offered(LoadReport { cpu: 9_500, ..open.clone() }), 20_000);
+        assert_eq!(offered(LoadReport { accepting: false, egress_kbps: 90_000, ..open.clone() }), 90_000);
+        assert_eq!(offered(LoadReport { accepting: false, egress_kbps: 110_000, ..open.clone() }), 100_000);
+        assert_eq!(offered(LoadReport { accepting: false, sessions: 160, ..open.clone() }), 80_000, "of voices alone");
         assert_eq!(offered(LoadReport { egress_limit_kbps: 10_000, ..open }), 10_000);
     }
 
@@ -141,8 +135,8 @@ mod tests {
             let between = offers.between(&NODE, from, to);
             between.into_iter().map(|(minute, offer)| (minute.0 - first, offer.offered_kbps)).collect::<Vec<_>>()
         };
-        assert_eq!(of(&offers, START, START + 180_000), [(0, 100_000), (1, 22_222), (2, 100_000)]);
-        assert_eq!(of(&offers, START + 1, START + 179_999), [(1, 22_222)]);
+        assert_eq!(of(&offers, START, START + 180_000), [(0, 100_000), (1, 20_000), (2, 100_000)]);
+        assert_eq!(of(&offers, START + 1, START + 179_999), [(1, 20_000)]);
         assert!(of(&offers, START + 1, START + 119_999).is_empty());
         assert!(of(&offers, START + 180_000, START).is_empty());
         offers.forget(START + 120_000);

@@ -6,7 +6,7 @@
 //!
 //! [`CapacityClass::committed_kbps`]: chroom_primitives::CapacityClass::committed_kbps
 
-use super::scoring::Observed;
+use super::{receipt::StoredReceipt, scoring::Observed};
 use crate::datastore::offer::{MINUTE_MS, Minute, Offer, load_kbps};
 use chroom_primitives::{AccountId, Score, UnixMs};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,17 +15,52 @@ use std::collections::{BTreeMap, BTreeSet};
 const FEWEST_CALLERS: usize = 4;
 /// So many of an epoch's worst minutes count for nothing: software restarts, lines hiccup.
 const FREE_MINUTES: usize = 2;
-/// Share of its commitment, in percent, from which on callers must confirm what a node says that it carries.
-const LOADED_PERCENT: u64 = 60;
-/// Share of what a node says that it carries, in percent, that its callers must confirm. The rest is headers, repairs and receipts that were lost.
-const CONFIRMED_PERCENT: u64 = 75;
+/// Share of what they want, in percent, below which a node fails its callers even where less does them little harm: it has no more.
+const SHORT_PERCENT: u64 = 95;
+/// Share of its commitment, in percent, from which on callers must confirm what a node says that it carries: little less than what
+/// orchestrators fill it to. Who says less is sent more.
+const FILLED_PERCENT: u64 = 95;
+/// Share of what a node says that it carries, in percent, that its callers must confirm. The rest is repairs, feedback and receipts that were lost.
+const CONFIRMED_PERCENT: u64 = 90;
 
 /// What callers' receipts say of a minute.
 #[derive(Default)]
 struct Confirmed<'a> {
     bytes: u64,
-    /// Score × milliseconds, and milliseconds, of each session by operator.
-    sessions: BTreeMap<&'a AccountId, BTreeMap<&'a [u8; 16], (u64, u64)>>,
+    /// What each session got, by operator.
+    sessions: BTreeMap<&'a AccountId, BTreeMap<&'a [u8; 16], Got>>,
+}
+
+/// What a caller got in a minute, by its receipts.
+#[derive(Default)]
+struct Got {
+    /// Score × milliseconds.
+    weighted: u64,
+    milliseconds: u64,
+    /// Kb/s × milliseconds.
+    delivered: u64,
+    /// Kb/s × milliseconds; none where callers don't know.
+    wanted: u64,
+}
+
+impl Got {
+    fn add(&mut self, receipt: &StoredReceipt) {
+        let time = receipt.duration_ms();
+        let add = |sum: &mut u64, value: u64| *sum = sum.saturating_add(value.saturating_mul(time));
+        add(&mut self.weighted, receipt.score().0.into());
+        add(&mut self.milliseconds, 1);
+        if receipt.wanted_kbps > 0 {
+            add(&mut self.delivered, receipt.delivered_kbps.into());
+            add(&mut self.wanted, receipt.wanted_kbps.into());
+        }
+    }
+
+    /// Whether it was served below what full pay is for, or got clearly less than it wanted.
+    fn is_failed(&self) -> bool {
+        let score = self.weighted.checked_div(self.milliseconds);
+        score.is_some_and(|score| score < u64::from(Score::FULL_PAY.0))
+            || u128::from(self.delivered) * 100 < u128::from(self.wanted) * u128::from(SHORT_PERCENT)
+    }
 }
 
 impl Confirmed<'_> {
@@ -35,16 +70,13 @@ impl Confirmed<'_> {
         load_kbps(u32::try_from(egress).unwrap_or(u32::MAX), u32::try_from(sessions).unwrap_or(u32::MAX))
     }
 
-    /// Whether nine callers in ten were served below what full pay is for, as most of the operators with enough callers have it.
+    /// Whether nine callers in ten were failed, as most of the operators with enough callers have it.
     fn is_failed(&self) -> bool {
         let (mut failed, mut all) = (0, 0);
         for sessions in self.sessions.values().filter(|sessions| sessions.len() >= FEWEST_CALLERS) {
-            let mut scores: Vec<u64> =
-                sessions.values().filter_map(|(weighted, time)| weighted.checked_div(*time)).collect();
-            scores.sort_unstable();
-            let nearly_best = scores.get((scores.len() * 9).div_ceil(10).saturating_sub(1));
+            let callers = sessions.values().filter(|got| got.is_failed()).count();
             all += 1;
-            failed += usize::from(nearly_best.is_some_and(|score| *score < u64::from(Score::FULL_PAY.0)));
+            failed += usize::from(callers * 10 >= sessions.len() * 9);
         }
         failed * 2 > all
     }
@@ -65,9 +97,7 @@ pub fn offered(
         let Some(facts) = observed.sessions.get(session).filter(|_| whole.contains(&minute)) else { continue };
         let confirmed = confirmed.entry(minute).or_default();
         confirmed.bytes = confirmed.bytes.saturating_add(receipt.rx_bytes);
-        let (weighted, time) = confirmed.sessions.entry(&facts.operator).or_default().entry(session).or_default();
-        *weighted = weighted.saturating_add(u64::from(receipt.score().0).saturating_mul(receipt.duration_ms()));
-        *time = time.saturating_add(receipt.duration_ms());
+        confirmed.sessions.entry(&facts.operator).or_default().entry(session).or_default().add(receipt);
     }
     let nobody = Confirmed::default();
     let minutes: BTreeSet<Minute> =
@@ -77,9 +107,9 @@ pub fn offered(
         .map(|minute| Seen { offer: offers.get(minute), confirmed: confirmed.get(minute).unwrap_or(&nobody) })
         .collect();
     // An orchestrator may be down for a while, and its callers' receipts with it.
-    let loaded = seen.iter().filter(|seen| seen.is_loaded(committed_kbps)).count();
-    let unconfirmed = seen.iter().filter(|seen| seen.is_loaded(committed_kbps) && seen.is_unconfirmed()).count();
-    let overstates = unconfirmed * 2 > loaded;
+    let filled = seen.iter().filter(|seen| seen.is_filled(committed_kbps)).count();
+    let unconfirmed = seen.iter().filter(|seen| seen.is_filled(committed_kbps) && seen.is_unconfirmed()).count();
+    let overstates = unconfirmed * 2 > filled;
     let mut had: Vec<u32> = seen.iter().map(|seen| seen.had_kbps(committed_kbps, overstates)).collect();
     had.sort_unstable();
     let had = had.get(FREE_MINUTES).copied().unwrap_or(committed_kbps);
@@ -99,8 +129,8 @@ impl Seen<'_> {
         self.offer.map_or(0, |offer| offer.load_kbps.into())
     }
 
-    fn is_loaded(&self, committed_kbps: u32) -> bool {
-        self.said_kbps() * 100 >= u64::from(committed_kbps) * LOADED_PERCENT
+    fn is_filled(&self, committed_kbps: u32) -> bool {
+        self.said_kbps() * 100 >= u64::from(committed_kbps) * FILLED_PERCENT
     }
 
     fn is_unconfirmed(&self) -> bool {
@@ -110,15 +140,22 @@ impl Seen<'_> {
     /// What the node had, as far as it shows.
     fn had_kbps(&self, committed_kbps: u32, overstates: bool) -> u32 {
         let offered = self.offer.map_or(committed_kbps, |offer| offer.offered_kbps);
-        let is_invented = overstates && self.is_loaded(committed_kbps) && self.is_unconfirmed();
-        if self.confirmed.is_failed() || is_invented { offered.min(self.confirmed.load_kbps()) } else { offered }
+        let confirmed = self.confirmed.load_kbps();
+        if self.confirmed.is_failed() {
+            offered.min(confirmed)
+        } else if overstates && self.is_filled(committed_kbps) && self.is_unconfirmed() {
+            let had = u64::from(confirmed) * 100 / CONFIRMED_PERCENT;
+            offered.min(u32::try_from(had).unwrap_or(u32::MAX))
+        } else {
+            offered
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::qos::{receipt::StoredReceipt, scoring::SessionFacts};
+    use crate::qos::scoring::SessionFacts;
     use chroom_primitives::NodeId;
     use proptest::prelude::*;
 
@@ -197,7 +234,8 @@ mod tests {
             part(&hour(100_000, 1_000), &observed)
         };
         assert_eq!(failing(70, 12), 4_200);
-        assert_eq!(failing(95, 12), 10_000, "good enough for full pay");
+        assert_eq!(failing(90, 12), 5_400, "good enough for full pay, but it had no more");
+        assert_eq!(failing(95, 12), 10_000);
         assert_eq!(failing(70, 3), 10_000, "too few to tell");
     }
 
@@ -216,18 +254,20 @@ mod tests {
     #[test]
     fn a_load_that_callers_dont_confirm_is_not_there() {
         let mut observed = Observed::default();
-        callers(&mut observed, 1, 8, 2_500, 100, 60);
-        assert_eq!(part(&hour(100_000, 41_000), &observed), 4_000);
-        assert_eq!(part(&hour(100_000, 26_000), &observed), 10_000);
-        assert_eq!(part(&hour(100_000, 29_000), &observed), 10_000, "not loaded enough to matter");
+        callers(&mut observed, 1, 9, 2_500, 100, 60);
+        assert_eq!(part(&hour(100_000, 49_000), &observed), 5_000);
+        assert_eq!(part(&hour(100_000, 47_000), &observed), 10_000, "not filled, and so it was sent more");
+        callers(&mut observed, 2, 9, 2_500, 100, 60);
+        assert_eq!(part(&hour(100_000, 49_000), &observed), 10_000, "repairs and feedback");
         // Half of the hour without receipts is an orchestrator's outage.
         let mut outage = Observed::default();
-        callers(&mut outage, 1, 16, 2_500, 100, 31);
-        assert_eq!(part(&hour(100_000, 41_000), &outage), 10_000);
+        callers(&mut outage, 1, 19, 2_500, 100, 31);
+        assert_eq!(part(&hour(100_000, 49_000), &outage), 10_000);
         // Voices are small and many.
         let mut voices = Observed::default();
         callers(&mut voices, 1, 63, 40, 100, 60);
-        assert_eq!(part(&hour(100_000, 63 * 500), &voices), 10_000);
+        callers(&mut voices, 2, 36, 40, 100, 60);
+        assert_eq!(part(&hour(100_000, 99 * 500), &voices), 10_000);
     }
 
     #[test]

@@ -48,7 +48,7 @@ fn nodes_are_filled_one_after_the_other() {
         }
     }
     let carried: Vec<f64> = order.iter().map(|node| get(&mut all, *node).carried_kbps / COMMITTED).collect();
-    assert_eq!(carried.iter().map(|part| (part * 100.0) as u32).collect::<Vec<_>>(), [80, 80, 80, 60]);
+    assert_eq!(carried.iter().map(|part| (part * 100.0) as u32).collect::<Vec<_>>(), [95, 95, 95, 15]);
     let mut ranked = all.clone();
     ranked.sort_by_key(|one| Turn(7).rank(&one.node, one.endpoint));
     assert_eq!(ranked.iter().take(4).map(|one| one.node).collect::<Vec<_>>(), order);
@@ -67,6 +67,36 @@ fn everybody_has_turns_and_no_order_repeats_the_one_before() {
         *first.entry(choice(turn, &all).unwrap().node).or_default() += 1;
     }
     assert!(first.len() == 10 && first.values().all(|times| (60..=140).contains(times)), "{first:?}");
+}
+
+#[test]
+fn large_and_small_nodes_get_as_much_for_what_they_are_committed_to() {
+    let endpoints = endpoints(20);
+    let mut all = candidates(&endpoints);
+    for (one, weight) in all.iter_mut().zip([[1.0; 14].as_slice(), &[4.0; 5], &[16.0]].concat()) {
+        one.committed_kbps = COMMITTED * weight;
+    }
+    let mut carried = [0.0; 20];
+    let turns = 1_000;
+    for turn in 0..turns {
+        for one in &mut all {
+            one.carried_kbps = 0.0;
+        }
+        // A quarter of 50 units of weight.
+        for _ in 0..50 {
+            let node = choice(turn, &all).unwrap().node;
+            get(&mut all, node).carried_kbps += 12_500.0;
+        }
+        for (sum, one) in carried.iter_mut().zip(&all) {
+            *sum += one.carried_kbps / COMMITTED;
+        }
+    }
+    let of = |nodes: std::ops::Range<usize>, weight: f64| {
+        carried[nodes.clone()].iter().sum::<f64>() / nodes.len() as f64 / weight / turns as f64
+    };
+    for part in [of(0..14, 1.0), of(14..19, 4.0), of(19..20, 16.0)] {
+        assert!((0.2..0.3).contains(&part), "{part} {carried:?}");
+    }
 }
 
 #[test]
