@@ -74,10 +74,12 @@ mod tests {
     fn overcommitting_pays_neither_who_fails_callers_nor_who_turns_them_away() {
         for sweep in overcommitment(&SMALL).unwrap() {
             for line in sweep.lines {
-                assert!((line.points[0].1 - 100.0).abs() < 5.0, "{} {}: {:?}", sweep.name, line.name, line.points);
+                // Once is honest, up to the sample's noise.
+                let honest = line.points[0].1;
+                assert!((honest - 100.0).abs() < 5.0, "{} {}: {:?}", sweep.name, line.name, line.points);
                 // Receipts tell no less than a twentieth apart, and a machine of an eighth of a small node has too few callers to tell.
                 for (factor, profit) in &line.points {
-                    let most = if (1.2..8.0).contains(factor) { 100.0 } else { 104.0 };
+                    let most = if (1.2..8.0).contains(factor) { 100.0 } else { honest + 4.0 };
                     assert!(*profit < most, "{} {}: {factor} times, {profit}", sweep.name, line.name);
                 }
             }
