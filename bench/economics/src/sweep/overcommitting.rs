@@ -79,7 +79,7 @@ mod tests {
                 assert!((honest - 100.0).abs() < 5.0, "{} {}: {:?}", sweep.name, line.name, line.points);
                 // Receipts tell no less than a twentieth apart, and a machine of an eighth of a small node has too few callers to tell.
                 for (factor, profit) in &line.points {
-                    let most = if (1.2..8.0).contains(factor) { 100.0 } else { honest + 4.0 };
+                    let most = if (1.2..8.0).contains(factor) { honest } else { honest + 4.0 };
                     assert!(*profit < most, "{} {}: {factor} times, {profit}", sweep.name, line.name);
                 }
             }
