@@ -14,7 +14,7 @@ const MOST: usize = 1_000;
 pub fn run(mut input: &[u8]) {
     let (local, stranger): (SocketAddr, SocketAddr) = (([127, 0, 0, 1], 9).into(), ([192, 0, 2, 1], 7).into());
     let mut now = Instant::now();
-    let mut connection = Str0m::new().open(now, local, "00");
+    let mut connection = Str0m::new(true).open(now, local, "00");
     assert!(connection.accept(OFFER).is_ok(), "a good offer");
     drain(&mut connection, now);
     while let Some(([high, low], rest)) = input.split_first_chunk() {

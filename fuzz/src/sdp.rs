@@ -33,7 +33,7 @@ pub fn run(input: &[u8]) {
     assert!(offer.lines.len() <= limits::MAX_LINES, "more lines than are taken");
     assert!(!offer.sdp.contains("\na=candidate:"), "an address of the client");
     let local: SocketAddr = ([127, 0, 0, 1], 9).into();
-    let mut connection = Str0m::new().open(Instant::now(), local, "00");
+    let mut connection = Str0m::new(true).open(Instant::now(), local, "00");
     if let Err(error) = connection.accept(text) {
         assert!(!error.to_string().contains("the engine failed"), "the engine panics on an offer");
     }

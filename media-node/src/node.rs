@@ -170,6 +170,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
     let prepared = Cascade::prepare(&pipes, &identity, gate::of(membership.clone()))?;
     let sfu_config = SfuConfig {
         listen: config.media_listen,
+        tcp: true,
         advertise: config.media_advertise,
         shards: config.media_threads.into(),
         egress_loss: config.fault_egress_loss,

@@ -166,7 +166,8 @@ async fn visit(page: &str, loss: Option<f64>) -> Option<Value> {
 
 async fn visit_at(place: Place, page: &str, loss: Option<f64>) -> Option<Value> {
     let _turn = TURN.lock().await;
-    let config = SfuConfig { listen: SocketAddr::new(place.media, 0), advertise: None, shards: 1, egress_loss: loss };
+    let config =
+        SfuConfig { listen: SocketAddr::new(place.media, 0), tcp: true, advertise: None, shards: 1, egress_loss: loss };
     let sfu = Arc::new(Sfu::start(&config).unwrap());
     let (results, mut got) = mpsc::channel(4);
     let state = Page { sfu: sfu.clone(), results, namespace: place.namespace.clone() };

@@ -79,8 +79,13 @@ fn membership(nodes: &[Registration]) -> Arc<Membership> {
 impl Node {
     async fn start(nodes: &[Registration]) -> Self {
         let wallet = Wallet::generate();
-        let config =
-            SfuConfig { listen: "127.0.0.1:0".parse().unwrap(), advertise: None, shards: 1, egress_loss: None };
+        let config = SfuConfig {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            tcp: true,
+            advertise: None,
+            shards: 1,
+            egress_loss: None,
+        };
         let identity = Identity::new(&wallet).unwrap();
         let (membership, receiver) = watch::channel(membership(nodes));
         let pipes = CascadeConfig { listen: "127.0.0.1:0".parse().unwrap(), advertise: None };

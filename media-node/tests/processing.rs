@@ -141,7 +141,9 @@ struct Call {
 impl Call {
     fn new(recordings: &Path, budget: u32) -> Self {
         let listen = "127.0.0.1:0".parse().unwrap();
-        let sfu = Arc::new(Sfu::start(&SfuConfig { listen, advertise: None, shards: 1, egress_loss: None }).unwrap());
+        let sfu = Arc::new(
+            Sfu::start(&SfuConfig { listen, tcp: true, advertise: None, shards: 1, egress_loss: None }).unwrap(),
+        );
         let config = StudioConfig {
             threads: 2,
             budget: Millicores(budget),

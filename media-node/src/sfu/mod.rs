@@ -34,7 +34,9 @@ pub mod socket;
 pub mod speakers;
 pub mod stats;
 pub mod stream;
+pub mod tcp;
 pub mod waiting;
+pub mod ways;
 
 use crate::cascade::{
     link::{RemotePacket, ToRoom},
@@ -68,6 +70,8 @@ const EVENT_QUEUE: usize = 4_096;
 pub struct SfuConfig {
     /// UDP address for media.
     pub listen: SocketAddr,
+    /// Whether TCP is taken on the same port.
+    pub tcp: bool,
     /// Address that clients are told, if it isn't the one listened on (NAT, or listening on all).
     pub advertise: Option<IpAddr>,
     /// Threads, 1 to 256.
@@ -82,6 +86,14 @@ pub enum StartError {
     /// The socket can't be had.
     #[error("can't open UDP {address}: {source}")]
     Socket {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The port can't be had for TCP.
+    #[error("can't listen on TCP {address}: {source}")]
+    Listener {
         /// Where.
         address: SocketAddr,
         /// Why.
@@ -152,12 +164,24 @@ impl Sfu {
         let count = config.shards.clamp(1, 256);
         let (events, _) = broadcast::channel(EVENT_QUEUE);
         let mut listen = config.listen;
+        let mut has_tcp = config.tcp;
         let mut shards = Vec::with_capacity(count);
         let mut candidate = config.listen;
         for index in 0..count {
             let socket = socket::bind(listen, count > 1).map_err(failed)?;
             // Port 0 is chosen by the first socket; the others share it.
             listen = socket.local_addr().map_err(failed)?;
+            let listener = match has_tcp.then(|| tcp::bind(listen, count > 1)) {
+                Some(Ok(listener)) => Some(listener),
+                // The system chose the port by what is free for UDP.
+                Some(Err(source)) if config.listen.port() == 0 && index == 0 => {
+                    tracing::warn!(address = %listen, error = %source, "media only over UDP: the port is taken for TCP");
+                    has_tcp = false;
+                    None
+                }
+                Some(Err(source)) => return Err(StartError::Listener { address: listen, source }),
+                None => None,
+            };
             candidate = SocketAddr::new(config.advertise.unwrap_or(listen.ip()), listen.port());
             if candidate.ip().is_unspecified() {
                 return Err(StartError::Unspecified(candidate.ip()));
@@ -166,8 +190,9 @@ impl Sfu {
             let socket = BatchSocket::new(socket, loss).map_err(failed)?;
             let parts = ShardParts {
                 index,
-                engine: Str0m::new(),
+                engine: Str0m::new(has_tcp),
                 socket,
+                listener,
                 candidate,
                 events: events.clone(),
                 cascade: cascade.clone(),

@@ -12,6 +12,8 @@ use super::{
     residency::{self, HasResidents, Residency},
     router::{Outbox, Publish, RouteError, Router, SessionKey, Subscribe, TICK},
     socket::BatchSocket,
+    tcp::{self, Accepted, Lines},
+    ways::Ways,
 };
 use crate::{
     cascade::{
@@ -37,12 +39,16 @@ use tokio::sync::broadcast;
 
 const SOCKET: Token = Token(0);
 const WAKE: Token = Token(1);
+/// Of TCP: this one and those above.
+const TCP: usize = 2;
 /// Datagrams that are taken in before what they cause leaves, as long as more are there.
 const UNSENT: usize = 64;
 /// Batches that are read before timers get their turn.
 const BATCHES_PER_TURN: usize = 8;
 /// Datagrams of other shards' sockets that are taken in before timers get their turn.
 const RELAYED_PER_TURN: usize = 256;
+/// Frames of TCP connections that are taken in before timers get their turn.
+const FRAMES_PER_TURN: usize = 256;
 /// Packets of other nodes that are taken in before timers get their turn.
 const REMOTE_PER_TURN: usize = 1_024;
 
@@ -80,12 +86,28 @@ pub enum ShardError {
     Gone,
 }
 
-/// A datagram that another shard's socket received.
-struct Relayed {
-    /// That shard's number.
-    via: usize,
-    source: SocketAddr,
-    datagram: Vec<u8>,
+/// What came to another shard, and is for this one.
+enum Relayed {
+    /// A datagram that its socket received.
+    Datagram {
+        /// That shard's number.
+        via: usize,
+        source: SocketAddr,
+        datagram: Vec<u8>,
+    },
+    /// A TCP connection that it accepted.
+    Line(Accepted),
+}
+
+/// Which way a datagram came.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Over this shard's socket.
+    Udp,
+    /// Over the socket of the shard with this number.
+    Relayed(usize),
+    /// Over a TCP connection.
+    Tcp,
 }
 
 /// Where a shard gets its commands, and datagrams that came to other shards.
@@ -119,7 +141,7 @@ impl ShardHandle {
         let _ = self.waker.wake();
     }
 
-    /// Hands over a datagram. A full queue loses it, as the network may.
+    /// Hands something over. A full queue loses it, as the network may.
     fn relay(&self, relayed: Relayed) {
         if self.relayed.try_send(relayed).is_ok() {
             let _ = self.waker.wake();
@@ -247,6 +269,8 @@ pub struct ShardParts<E> {
     pub engine: E,
     /// Its socket.
     pub socket: BatchSocket,
+    /// What it listens on for TCP, if it does.
+    pub listener: Option<mio::net::TcpListener>,
     /// The address that answers name.
     pub candidate: SocketAddr,
     /// Where events go.
@@ -261,7 +285,7 @@ pub struct ShardParts<E> {
 pub struct Shard<E: Engine> {
     index: usize,
     engine: E,
-    socket: BatchSocket,
+    ways: Ways,
     candidate: SocketAddr,
     router: Router,
     connections: Connections<E::Connection>,
@@ -278,6 +302,8 @@ pub struct Shard<E: Engine> {
     counters: Arc<Counters>,
     cpu: ThreadCpu,
     unknown: u64,
+    /// The last frame of a TCP connection.
+    frame: Vec<u8>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
 }
 
@@ -286,6 +312,7 @@ impl<E: Engine> Shard<E> {
     pub fn new(mut parts: ShardParts<E>) -> io::Result<(Self, ShardHandle)> {
         let poll = Poll::new()?;
         poll.registry().register(parts.socket.source(), SOCKET, Interest::READABLE)?;
+        let tcp = Lines::new(parts.listener, poll.registry().try_clone()?, TCP)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKE)?);
         let (sender, commands) = sync_channel(limits::COMMAND_QUEUE);
         let (relay, relayed) = sync_channel(limits::RELAY_QUEUE);
@@ -296,7 +323,8 @@ impl<E: Engine> Shard<E> {
         let shard = Self {
             index: parts.index,
             engine: parts.engine,
-            socket: parts.socket,
+            ways: Ways::new(parts.socket, tcp),
+            frame: Vec::new(),
             candidate: parts.candidate,
             router: Router::new(parts.seed),
             connections: Connections {
@@ -344,8 +372,11 @@ impl<E: Engine> Shard<E> {
                 tracing::error!(shard = self.index, %error, "waiting for datagrams failed");
                 return;
             }
-            readable |= events.iter().any(|event| event.token() == SOCKET);
             let begun = Instant::now();
+            for event in &events {
+                let is_tcp = self.ways.tcp.event(begun, event);
+                readable |= is_tcp || event.token() == SOCKET;
+            }
             let mut commanded = false;
             while let Ok(command) = self.commands.try_recv() {
                 self.command(begun, command);
@@ -354,6 +385,7 @@ impl<E: Engine> Shard<E> {
             if readable {
                 readable = self.receive();
             }
+            readable |= self.receive_frames();
             readable |= self.receive_relayed();
             readable |= self.receive_remote();
             let now = Instant::now();
@@ -367,7 +399,7 @@ impl<E: Engine> Shard<E> {
                 self.tell_news(now);
             }
             self.drain_dirty(now);
-            self.socket.flush();
+            self.ways.flush();
             self.wake_cascade();
             let turn = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
             self.counters.longest_turn_us.fetch_max(turn, Ordering::Relaxed);
@@ -387,21 +419,21 @@ impl<E: Engine> Shard<E> {
     fn receive(&mut self) -> bool {
         let mut unsent = 0;
         for _ in 0..BATCHES_PER_TURN {
-            match self.socket.receive() {
+            match self.ways.udp.receive() {
                 Ok(Some(received)) => {
                     let now = Instant::now();
                     for (source, datagram) in received.datagrams() {
                         unsent += 1;
-                        self.socket.traffic.received += 1;
-                        self.socket.traffic.received_bytes += datagram.len() as u64;
-                        self.datagram(now, source, datagram, None);
+                        self.ways.udp.traffic.received += 1;
+                        self.ways.udp.traffic.received_bytes += datagram.len() as u64;
+                        self.datagram(now, source, datagram, Way::Udp);
                     }
-                    self.socket.recycle(received);
+                    self.ways.udp.recycle(received);
                     // A frame's packets follow each other: what is for one client leaves together.
                     if unsent >= UNSENT {
                         unsent = 0;
                         self.drain_dirty(now);
-                        self.socket.flush();
+                        self.ways.flush();
                         self.wake_cascade();
                     }
                 }
@@ -418,10 +450,61 @@ impl<E: Engine> Shard<E> {
     /// Takes in what other shards received. Whether there may be more.
     fn receive_relayed(&mut self) -> bool {
         for _ in 0..RELAYED_PER_TURN {
-            let Ok(Relayed { via, source, datagram }) = self.relayed.try_recv() else { return false };
-            self.datagram(Instant::now(), source, &datagram, Some(via));
+            match self.relayed.try_recv() {
+                Ok(Relayed::Datagram { via, source, datagram }) => {
+                    self.datagram(Instant::now(), source, &datagram, Way::Relayed(via));
+                }
+                Ok(Relayed::Line(accepted)) => self.ways.tcp.adopt(Instant::now(), accepted),
+                Err(_) => return false,
+            }
         }
         true
+    }
+
+    /// Takes in what came over TCP. Whether there may be more.
+    fn receive_frames(&mut self) -> bool {
+        let mut frame = std::mem::take(&mut self.frame);
+        let mut more = true;
+        for _ in 0..FRAMES_PER_TURN {
+            let Some(tcp::Frame { token, source, is_known }) = self.ways.tcp.read(&mut frame) else {
+                more = false;
+                break;
+            };
+            self.ways.udp.traffic.received += 1;
+            self.ways.udp.traffic.received_bytes += frame.len() as u64;
+            let now = Instant::now();
+            if is_known {
+                self.datagram(now, source, &frame, Way::Tcp);
+            } else {
+                self.introduce(now, token, source, &frame);
+            }
+        }
+        self.ways.tcp.rotate();
+        self.frame = frame;
+        more
+    }
+
+    /// Takes in the first frame of a TCP connection: a check of a session, or nothing.
+    fn introduce(&mut self, now: Instant, token: Token, source: SocketAddr, frame: &[u8]) {
+        let is_stun = frame.first().is_some_and(|byte| *byte < 4);
+        let ufrag = engine::stun_ufrag(frame).filter(|_| is_stun);
+        let key = ufrag.and_then(|ufrag| self.by_ufrag.get(ufrag)).copied();
+        let owns =
+            |key: &SessionKey| self.connections.get(*key).is_some_and(|slot| slot.connection.owns(source, frame));
+        if let Some(shard) = ufrag.and_then(|ufrag| self.named(ufrag)).filter(|_| key.is_none()) {
+            if let (Some(peer), Some(accepted)) = (self.peers.get(shard), self.ways.tcp.give(token, frame)) {
+                peer.relay(Relayed::Line(accepted));
+            }
+            return;
+        }
+        // The same address may be another client's over UDP, behind one translator of addresses.
+        let is_free = !self.by_address.contains_key(&source) || self.ways.tcp.has(&source);
+        if key.filter(owns).is_some() && is_free && self.ways.tcp.know(token) {
+            self.datagram(now, source, frame, Way::Tcp);
+        } else {
+            self.unknown += 1;
+            self.ways.tcp.end(token);
+        }
     }
 
     /// Takes in packets of other nodes. Whether there may be more.
@@ -452,8 +535,12 @@ impl<E: Engine> Shard<E> {
         }
     }
 
-    /// Takes in a datagram; `via` is the shard whose socket received it, if that is another one.
-    fn datagram(&mut self, now: Instant, source: SocketAddr, datagram: &[u8], via: Option<usize>) {
+    /// Takes in a datagram.
+    fn datagram(&mut self, now: Instant, source: SocketAddr, datagram: &[u8], way: Way) {
+        if way != Way::Tcp && self.ways.tcp.has(&source) {
+            self.unknown += 1;
+            return;
+        }
         let is_stun = datagram.first().is_some_and(|byte| *byte < 4);
         let known = self.by_address.get(&source).copied();
         let key = if is_stun {
@@ -464,7 +551,7 @@ impl<E: Engine> Shard<E> {
             known
         };
         let Some(key) = key else {
-            if via.is_none() && self.peers.len() > 1 {
+            if way == Way::Udp && self.peers.len() > 1 {
                 self.relay(now, source, datagram, is_stun);
             } else {
                 self.unknown += 1;
@@ -474,7 +561,10 @@ impl<E: Engine> Shard<E> {
         if is_stun && known != Some(key) {
             self.remember(source, key);
         }
-        if is_stun && let Some(peer) = via.and_then(|via| self.peers.get(via)) {
+        if is_stun
+            && let Way::Relayed(via) = way
+            && let Some(peer) = self.peers.get(via)
+        {
             // Before anything is answered, so that what follows the answer is brought here at once.
             let _ = peer.send(Command::Neighbour(source, self.index));
         }
@@ -496,23 +586,28 @@ impl<E: Engine> Shard<E> {
         if slot.addresses.len() > limits::MAX_ADDRESSES {
             let oldest = slot.addresses.remove(0);
             self.by_address.remove(&oldest);
+            self.ways.tcp.forget(&oldest);
         }
     }
 
     /// Hands a datagram to the shard of its session: by the prefix of its user name, or by the address once that shard has
     /// vouched for it. (The kernel spreads datagrams over the shards' sockets by address, rooms are spread by name.)
     fn relay(&mut self, now: Instant, source: SocketAddr, datagram: &[u8], is_stun: bool) {
-        let named = engine::stun_ufrag(datagram)
-            .filter(|_| is_stun)
-            .and_then(|ufrag| ufrag.get(..2))
-            .and_then(|prefix| usize::from_str_radix(prefix, 16).ok())
-            .filter(|index| *index != self.index && *index < self.peers.len());
+        let named = engine::stun_ufrag(datagram).filter(|_| is_stun).and_then(|ufrag| self.named(ufrag));
         // Answers to this side's checks carry no user name.
         let to = named.or_else(|| self.neighbours.shard_of(now, &source));
         match to.and_then(|to| self.peers.get(to)) {
-            Some(peer) => peer.relay(Relayed { via: self.index, source, datagram: datagram.to_vec() }),
+            Some(peer) => {
+                peer.relay(Relayed::Datagram { via: self.index, source, datagram: datagram.to_vec() });
+            }
             None => self.unknown += 1,
         }
+    }
+
+    /// The number of the other shard that a user name belongs to.
+    fn named(&self, ufrag: &str) -> Option<usize> {
+        let index = usize::from_str_radix(ufrag.get(..2)?, 16).ok()?;
+        (index != self.index && index < self.peers.len()).then_some(index)
     }
 
     fn command(&mut self, now: Instant, command: Command) {
@@ -645,27 +740,29 @@ impl<E: Engine> Shard<E> {
             self.by_address.remove(address);
         }
         if silent {
+            slot.addresses.iter().for_each(|address| self.ways.tcp.forget(address));
             return;
         }
         slot.connection.close();
         // What is still to be said to the client is a few datagrams.
         for _ in 0..64 {
             match slot.connection.poll(now) {
-                Ok(Output::Transmit(to, datagram)) => self.socket.send(to, &datagram),
+                Ok(Output::Transmit(to, datagram)) => self.ways.send(to, &datagram),
                 Ok(Output::Happening(_)) => {}
                 Ok(Output::Idle(_)) | Err(_) => break,
             }
         }
-        slot.connection.flush(now, &mut self.socket);
+        slot.connection.flush(now, &mut self.ways);
+        slot.addresses.iter().for_each(|address| self.ways.tcp.forget(address));
     }
 
     /// Lets connections send what others gave them, until none has anything left.
     fn drain_dirty(&mut self, now: Instant) {
         while let Some(key) = self.connections.with_media.pop() {
-            let Self { connections, socket, .. } = self;
+            let Self { connections, ways, .. } = self;
             if let Some(slot) = connections.get_mut(key) {
                 slot.has_media = false;
-                slot.connection.flush(now, socket);
+                slot.connection.flush(now, ways);
             }
         }
         while let Some(key) = self.connections.dirty.pop() {
@@ -680,11 +777,10 @@ impl<E: Engine> Shard<E> {
         loop {
             let Some(slot) = self.connections.get_mut(key) else { return };
             match slot.connection.poll(now) {
-                Ok(Output::Transmit(to, datagram)) => self.socket.send(to, &datagram),
+                Ok(Output::Transmit(to, datagram)) => self.ways.send(to, &datagram),
                 Ok(Output::Happening(happening)) => self.happened(now, key, happening),
                 Ok(Output::Idle(at)) => {
-                    let socket = &mut self.socket;
-                    slot.connection.flush(now, socket);
+                    slot.connection.flush(now, &mut self.ways);
                     slot.deadline = at;
                     // One live timer per connection: a later deadline waits until the earlier timer fires.
                     if slot.scheduled.is_none_or(|scheduled| at < scheduled) {
@@ -756,11 +852,12 @@ impl<E: Engine> Shard<E> {
             self.counters.busy.store(share.into(), Ordering::Relaxed);
         }
         self.neighbours.tick(now);
+        self.ways.tcp.tick(now);
         self.publish_counters();
     }
 
     fn publish_counters(&self) {
-        let (traffic, counters) = (&self.socket.traffic, &self.counters);
+        let (traffic, counters) = (&self.ways.udp.traffic, &self.counters);
         counters.received.store(traffic.received, Ordering::Relaxed);
         counters.received_bytes.store(traffic.received_bytes, Ordering::Relaxed);
         counters.sent.store(traffic.sent, Ordering::Relaxed);

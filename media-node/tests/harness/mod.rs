@@ -13,7 +13,8 @@ use chroom_media_node::sfu::{
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::UdpSocket,
+    io::{ErrorKind, Read, Write},
+    net::{SocketAddr, TcpStream, UdpSocket},
     time::{Duration, Instant},
 };
 use str0m::{
@@ -37,6 +38,8 @@ const SAMPLES: usize = 64;
 pub struct Client {
     pub rtc: Rtc,
     pub socket: UdpSocket,
+    /// Where everything goes instead, if it is there.
+    pub tcp: Option<Tcp>,
     pub session: SessionId,
     pub connected: bool,
     pub keyframe_wanted: BTreeSet<String>,
@@ -71,6 +74,7 @@ impl Client {
         Self {
             rtc,
             socket,
+            tcp: None,
             session: SessionId([number; 16]),
             connected: false,
             keyframe_wanted: BTreeSet::new(),
@@ -84,8 +88,27 @@ impl Client {
         }
     }
 
+    /// A client whose network lets only TCP through. Its engine doesn't know: what it sends and gets is framed here.
+    pub fn over_tcp(number: u8, server: SocketAddr) -> Self {
+        let tcp = Tcp::connect(server);
+        let mut client = Self::new(number);
+        client.rtc.add_local_candidate(Candidate::host(tcp.local(), "udp").unwrap());
+        client.tcp = Some(tcp);
+        client
+    }
+
     /// One turn: what came in, what goes out.
     pub fn turn(&mut self) {
+        if let Some(tcp) = &mut self.tcp {
+            let (local, server) = (tcp.local(), tcp.server);
+            for frame in tcp.receive() {
+                if let Ok(receive) = Receive::new(Protocol::Udp, server, local, &frame) {
+                    self.rtc.handle_input(Input::Receive(Instant::now(), receive)).unwrap();
+                    self.drain();
+                }
+            }
+            return self.drain();
+        }
         let mut buffer = [0; 2_000];
         let local = self.socket.local_addr().unwrap();
         while let Ok((size, source)) = self.socket.recv_from(&mut buffer) {
@@ -104,7 +127,11 @@ impl Client {
                 Output::Timeout(at) if at <= now => self.rtc.handle_input(Input::Timeout(now)).unwrap(),
                 Output::Timeout(_) => return,
                 Output::Transmit(transmit) => {
-                    let _ = self.socket.send_to(&transmit.contents, transmit.destination);
+                    match &mut self.tcp {
+                        Some(tcp) if tcp.local() == transmit.source => tcp.send(&transmit.contents),
+                        Some(_) => {}
+                        None => drop(self.socket.send_to(&transmit.contents, transmit.destination)),
+                    }
                     if self.samples.len() == SAMPLES {
                         // What came first is of the handshake, and stays.
                         self.samples.remove(SAMPLES / 2);
@@ -170,6 +197,67 @@ impl Client {
     }
 }
 
+/// A client's TCP connection to the node (RFC 6544), with frames (RFC 4571).
+pub struct Tcp {
+    pub stream: TcpStream,
+    pub server: SocketAddr,
+    bytes: Vec<u8>,
+}
+
+impl Tcp {
+    pub fn connect(server: SocketAddr) -> Self {
+        let stream = TcpStream::connect(server).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        Self { stream, server, bytes: Vec::new() }
+    }
+
+    pub fn local(&self) -> SocketAddr {
+        self.stream.local_addr().unwrap()
+    }
+
+    /// All of it; who reads keeps up.
+    pub fn send(&mut self, datagram: &[u8]) {
+        let frame = [&(datagram.len() as u16).to_be_bytes()[..], datagram].concat();
+        let mut rest = frame.as_slice();
+        while !rest.is_empty() {
+            match self.stream.write(rest) {
+                Ok(length) => rest = &rest[length..],
+                Err(error) if error.kind() == ErrorKind::WouldBlock => std::thread::yield_now(),
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Whether the node closed it.
+    pub fn is_closed(&mut self) -> bool {
+        match self.stream.read(&mut [0; 2_000]) {
+            Ok(length) => length == 0,
+            Err(error) => error.kind() != ErrorKind::WouldBlock,
+        }
+    }
+
+    pub fn receive(&mut self) -> Vec<Vec<u8>> {
+        let mut buffer = [0; 65_536];
+        while let Ok(length) = self.stream.read(&mut buffer) {
+            if length == 0 {
+                break;
+            }
+            self.bytes.extend_from_slice(&buffer[..length]);
+        }
+        let mut frames = Vec::new();
+        while let Some(prefix) = self.bytes.first_chunk::<2>() {
+            let end = 2 + usize::from(u16::from_be_bytes(*prefix));
+            if self.bytes.len() < end {
+                break;
+            }
+            frames.push(self.bytes[2..end].to_vec());
+            self.bytes.drain(..end);
+        }
+        frames
+    }
+}
+
 /// Media lines of a client.
 #[derive(Clone, Default)]
 pub struct Lines {
@@ -190,7 +278,8 @@ impl Call {
     }
 
     pub fn start(shards: usize, egress_loss: Option<f64>, cascade: Option<RoomEnd>) -> Self {
-        let config = SfuConfig { listen: "127.0.0.1:0".parse().unwrap(), advertise: None, shards, egress_loss };
+        let config =
+            SfuConfig { listen: "127.0.0.1:0".parse().unwrap(), tcp: true, advertise: None, shards, egress_loss };
         let sfu = Sfu::start_with(&config, cascade).unwrap();
         let events = sfu.events();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -382,7 +471,16 @@ impl Source {
 
 /// Two clients in a room: the first publishes, the second receives.
 pub fn connect(call: &mut Call, max_height: u32) -> (Client, Source, Client, Lines) {
-    let (mut publisher, mut receiver) = (Client::new(1), Client::new(2));
+    connect_both(call, Client::new(1), Client::new(2), max_height)
+}
+
+/// The same with clients of one's own.
+pub fn connect_both(
+    call: &mut Call,
+    mut publisher: Client,
+    mut receiver: Client,
+    max_height: u32,
+) -> (Client, Source, Client, Lines) {
     call.open(&publisher, "alice").unwrap();
     call.open(&receiver, "bob").unwrap();
     let lines = call.negotiate(&mut publisher, publisher_lines, &[(0, "voice"), (1, "face")], &[]).unwrap();

@@ -36,7 +36,7 @@ fn main() -> Result<()> {
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).from_env_lossy();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let shards = usize::from(arguments.threads);
-    let config = SfuConfig { listen: arguments.listen, advertise: None, shards, egress_loss: None };
+    let config = SfuConfig { listen: arguments.listen, tcp: false, advertise: None, shards, egress_loss: None };
     let sfu = Sfu::start(&config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     say(&Answer::Ready { version: env!("CARGO_PKG_VERSION").into() })?;

@@ -4,6 +4,7 @@
 //! feedback, SCTP; and, from the egress beside it ([`super::egress`]), what leaves. [`peer`] joins str0m and the egress; nothing outside this
 //! folder knows str0m. A connection does no I/O: datagrams and the time go in, [`Output`]s come out.
 
+mod candidate;
 mod descriptor;
 mod offer;
 mod opus;

@@ -1,7 +1,7 @@
 //! The engine on str0m, in RTP mode: it decrypts and repairs what comes in; what goes out over SRTP is the egress's.
 
 use super::{
-    AcceptError, Connection, Engine, Exit, Fault, Happening, Line, LineKind, Offer, Output, descriptor,
+    AcceptError, Connection, Engine, Exit, Fault, Happening, Line, LineKind, Offer, Output, candidate, descriptor,
     offer::Credentials,
     opus,
     route::{Route, TransactionId},
@@ -54,14 +54,15 @@ const MAX_IDLE_TURNS: usize = 200;
 pub struct Str0m {
     crypto: Arc<CryptoProvider>,
     certificate: Option<DtlsCert>,
+    tcp: bool,
 }
 
 impl Str0m {
-    /// An engine with a fresh certificate, on AWS-LC.
-    pub fn new() -> Self {
+    /// An engine with a fresh certificate, on AWS-LC. With `tcp`, answers name the address for TCP, too.
+    pub fn new(tcp: bool) -> Self {
         let crypto = egress::tapped(from_feature_flags());
         let certificate = crypto.dtls_provider.generate_certificate();
-        Self { crypto: Arc::new(crypto), certificate }
+        Self { crypto: Arc::new(crypto), certificate, tcp }
     }
 
     fn config(&self) -> RtcConfig {
@@ -84,12 +85,6 @@ impl Str0m {
     }
 }
 
-impl Default for Str0m {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Engine for Str0m {
     type Connection = Str0mConnection;
 
@@ -106,6 +101,7 @@ impl Engine for Str0m {
         Str0mConnection {
             rtc,
             local,
+            tcp: self.tcp,
             local_ufrag,
             ufrag_prefix: ufrag_prefix.to_owned(),
             drawn_ufrag: None,
@@ -147,6 +143,8 @@ struct Source {
 pub struct Str0mConnection {
     rtc: Rtc,
     local: SocketAddr,
+    /// Answers name it for TCP, too.
+    tcp: bool,
     /// Changes on an ICE restart only.
     local_ufrag: String,
     /// What it begins with, over ICE restarts too.
@@ -194,6 +192,7 @@ impl Connection for Str0mConnection {
         };
         self.remote = offer.credentials.clone();
         let answer = opus::keep_parameters(&offer.sdp, &self.keep_prefix(answer));
+        let answer = if self.tcp { candidate::with_tcp(&answer) } else { answer };
         self.learn(&offer.lines);
         let redundancy = opus::with_redundancy(&offer.sdp);
         for line in &mut self.lines {
@@ -660,7 +659,7 @@ mod tests {
     #[test]
     fn the_user_name_keeps_its_prefix_over_ice_restarts() {
         let now = Instant::now();
-        let mut connection = Str0m::new().open(now, "127.0.0.1:9".parse().unwrap(), "03");
+        let mut connection = Str0m::new(true).open(now, "127.0.0.1:9".parse().unwrap(), "03");
         let mut client = RtcConfig::new().build(now);
         let mut names = Vec::new();
         for restart in [false, true, false, true] {
