@@ -5,6 +5,7 @@
 #![allow(clippy::panic, reason = "a target says so when something is wrong")]
 
 mod connection;
+mod frames;
 mod media;
 mod mutation;
 mod pipes;
@@ -27,7 +28,8 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
+    Target { name: "frames", run: frames::run, seeds: frames::seeds },
     Target { name: "stun", run: stun::run, seeds: stun::seeds },
     Target { name: "sdp", run: sdp::run, seeds: sdp::seeds },
     Target { name: "reports", run: reports::run, seeds: reports::seeds },
@@ -71,10 +73,10 @@ mod tests {
         ($($name:ident $times:literal)*) => { $(#[test] fn $name() { try_out(stringify!($name), $times); })* };
     }
 
-    tries! { stun 20_000 sdp 3_000 reports 20_000 payloads 20_000 descriptors 20_000 pipes 20_000 signalling 10_000 connection 300 }
+    tries! { frames 20_000 stun 20_000 sdp 3_000 reports 20_000 payloads 20_000 descriptors 20_000 pipes 20_000 signalling 10_000 connection 300 }
 
     #[test]
     fn each_target_has_its_test() {
-        assert_eq!(TARGETS.len(), 8);
+        assert_eq!(TARGETS.len(), 9);
     }
 }

@@ -52,7 +52,7 @@ pub struct Config {
     /// host:port by which orchestrators reach it, as registered on the chain [default: --rpc-listen]
     #[arg(long, value_name = "HOST:PORT")]
     pub rpc_advertise: Option<Endpoint>,
-    /// UDP address for media
+    /// Address for media: UDP, and on the same port TCP for clients whose network lets no UDP through
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7500")]
     pub media_listen: SocketAddr,
     /// IP address that clients send media to, if it isn't that of --media-listen

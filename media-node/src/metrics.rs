@@ -24,6 +24,9 @@ pub struct Metrics {
     refused: Counter,
     injected: Counter,
     unknown: Counter,
+    tcp_connections: Gauge,
+    tcp_sent: Counter,
+    tcp_dropped: Counter,
     last: Traffic,
 }
 
@@ -46,6 +49,9 @@ impl Metrics {
             refused: Counter::default(),
             injected: Counter::default(),
             unknown: Counter::default(),
+            tcp_connections: Gauge::default(),
+            tcp_sent: Counter::default(),
+            tcp_dropped: Counter::default(),
             last: Traffic::default(),
         };
         let registry = registry.sub_registry_with_prefix("chroom_media");
@@ -82,6 +88,17 @@ impl Metrics {
             metrics.injected.clone(),
         );
         registry.register("datagrams_unknown", "Datagrams that belong to no session", metrics.unknown.clone());
+        registry.register(
+            "tcp_connections",
+            "Connections of clients whose network lets no UDP through",
+            metrics.tcp_connections.clone(),
+        );
+        registry.register("tcp_frames_sent", "Frames sent over TCP", metrics.tcp_sent.clone());
+        registry.register(
+            "tcp_frames_dropped",
+            "Frames that a client over TCP was too slow for",
+            metrics.tcp_dropped.clone(),
+        );
         registry.register("reports_taken", "Session reports taken by committee members", reports.taken.clone());
         registry.register("reports_refused", "Session reports refused by committee members", reports.refused.clone());
         registry.register(
@@ -113,5 +130,8 @@ impl Metrics {
         grow(&self.refused, traffic.refused, last.refused);
         grow(&self.injected, traffic.injected, last.injected);
         grow(&self.unknown, traffic.unknown, last.unknown);
+        self.tcp_connections.set(i64::try_from(traffic.tcp_connections).unwrap_or(i64::MAX));
+        grow(&self.tcp_sent, traffic.tcp_sent, last.tcp_sent);
+        grow(&self.tcp_dropped, traffic.tcp_dropped, last.tcp_dropped);
     }
 }

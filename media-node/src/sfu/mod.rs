@@ -68,7 +68,7 @@ const EVENT_QUEUE: usize = 4_096;
 /// How the SFU is set up.
 #[derive(Clone, Debug)]
 pub struct SfuConfig {
-    /// UDP address for media.
+    /// Address for media: of UDP, and of TCP if that is taken.
     pub listen: SocketAddr,
     /// Whether TCP is taken on the same port.
     pub tcp: bool,
@@ -138,6 +138,12 @@ pub struct Traffic {
     pub injected: u64,
     /// Datagrams of nobody.
     pub unknown: u64,
+    /// TCP connections at present.
+    pub tcp_connections: u64,
+    /// Frames sent over TCP.
+    pub tcp_sent: u64,
+    /// Frames that a client over TCP was too slow for.
+    pub tcp_dropped: u64,
     /// Longest turn of a media thread since this was last read, in microseconds.
     pub longest_turn_us: u64,
     /// CPU share of the busiest media thread in the last second, in parts per 10,000 of a core.
@@ -321,6 +327,9 @@ impl Sfu {
                 refused: sum.refused + get(&counters.refused),
                 injected: sum.injected + get(&counters.injected),
                 unknown: sum.unknown + get(&counters.unknown),
+                tcp_connections: sum.tcp_connections + get(&counters.tcp_connections),
+                tcp_sent: sum.tcp_sent + get(&counters.tcp_sent),
+                tcp_dropped: sum.tcp_dropped + get(&counters.tcp_dropped),
                 busy: sum.busy.max(u16::try_from(get(&counters.busy)).unwrap_or(10_000)),
                 longest_turn_us: sum.longest_turn_us.max(counters.longest_turn_us.swap(0, Ordering::Relaxed)),
             }

@@ -69,6 +69,12 @@ pub struct Counters {
     pub injected: AtomicU64,
     /// Datagrams of nobody.
     pub unknown: AtomicU64,
+    /// TCP connections.
+    pub tcp_connections: AtomicU64,
+    /// Frames sent over them.
+    pub tcp_sent: AtomicU64,
+    /// Frames that they were too slow for.
+    pub tcp_dropped: AtomicU64,
     /// Longest turn of the loop since last read, in microseconds.
     pub longest_turn_us: AtomicU64,
     /// CPU share of the thread in the last second, in parts per 10,000 of a core.
@@ -865,5 +871,9 @@ impl<E: Engine> Shard<E> {
         counters.refused.store(traffic.refused, Ordering::Relaxed);
         counters.injected.store(traffic.injected, Ordering::Relaxed);
         counters.unknown.store(self.unknown, Ordering::Relaxed);
+        let tcp = self.ways.tcp.counts();
+        counters.tcp_connections.store(tcp.connections, Ordering::Relaxed);
+        counters.tcp_sent.store(tcp.sent, Ordering::Relaxed);
+        counters.tcp_dropped.store(tcp.dropped, Ordering::Relaxed);
     }
 }

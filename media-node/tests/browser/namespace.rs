@@ -46,6 +46,11 @@ impl Namespace {
         made.then_some(namespace)
     }
 
+    /// Lets no UDP out of it any more, as some offices don't.
+    pub(super) fn without_udp(&self) -> bool {
+        ip(&format!("-n {} rule add ipproto udp priority 10 blackhole", self.name))
+    }
+
     /// Takes the browser's address for media away and gives it another.
     pub(super) fn roam(&self) -> bool {
         let inside = format!("-n {}", self.name);

@@ -1,6 +1,6 @@
 //! Rooms of several participants in one browser, and frames that nobody between the browsers can read.
 
-use super::{Page, Place, namespace, visit, visit_at};
+use super::{Page, Place, check, namespace, visit, visit_at};
 use axum::{Router, response::Html, routing::get};
 use serde_json::Value;
 
@@ -72,4 +72,17 @@ async fn chromium_goes_on_after_its_network_changed() {
         assert_ne!(before, after, "{result}");
         assert_eq!(after, namespace::AFTER, "{result}");
     }
+}
+
+/// A client whose network lets no UDP out calls over TCP. Skipped, with a word on standard error, where this user may make no such network.
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_calls_without_udp() {
+    let Some(network) = namespace::Namespace::make().filter(namespace::Namespace::without_udp) else {
+        eprintln!("skipped: no network namespace without UDP can be made here");
+        return;
+    };
+    let place = Place { media: namespace::MEDIA, web: namespace::WEB, namespace: Some(network.into()) };
+    let Some(result) = visit_at(place, "/?codec=VP8", None).await else { return };
+    check(&result);
+    assert_eq!(result["protocols"], serde_json::json!(["tcp", "tcp"]), "{result}");
 }

@@ -50,6 +50,17 @@ pub struct Accepted {
     read: Vec<u8>,
 }
 
+/// What goes over TCP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// Connections at present, those included that are nobody's yet.
+    pub connections: u64,
+    /// Frames sent.
+    pub sent: u64,
+    /// Frames dropped because their client was too slow.
+    pub dropped: u64,
+}
+
 /// A frame, and whose it is: the address of the other end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Frame {
@@ -87,8 +98,9 @@ pub struct Lines {
     current: Option<Token>,
     sink: Vec<u8>,
     scratch: Vec<u8>,
-    /// Frames that waited for nobody.
-    pub dropped: u64,
+    /// Frames that slow clients didn't get, and those that connections which ended got.
+    dropped: u64,
+    sent: u64,
 }
 
 impl Lines {
@@ -107,6 +119,7 @@ impl Lines {
             sink: Vec::new(),
             scratch: vec![0; READ],
             dropped: 0,
+            sent: 0,
         };
         if let Some(listener) = &mut lines.listener {
             lines.registry.register(listener, Token(first), Interest::READABLE)?;
@@ -236,6 +249,7 @@ impl Lines {
         let Some(Entry { mut line, .. }) = self.entries.remove(&token) else { return };
         let _ = self.registry.deregister(&mut line.stream);
         self.dropped += line.dropped;
+        self.sent += line.sent;
         if let Some(known) = self.peers.get_mut(&line.peer)
             && *known == Some(token)
         {
@@ -294,14 +308,12 @@ impl Lines {
         }
     }
 
-    /// Number of connections.
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+    /// Counts so far.
+    pub fn counts(&self) -> Counts {
+        let lines = self.entries.values().map(|entry| &entry.line);
+        let (sent, dropped) =
+            lines.fold((self.sent, self.dropped), |(sent, dropped), line| (sent + line.sent, dropped + line.dropped));
+        Counts { connections: self.entries.len() as u64, sent, dropped }
     }
 }
 

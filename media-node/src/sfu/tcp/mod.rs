@@ -6,9 +6,9 @@
 //! nothing else. What is sent to an address that a connection has, or had until it ended, goes over that connection or nowhere: the same address may be another
 //! client's over UDP.
 
-mod frame;
+pub mod frame;
 mod line;
 mod lines;
 
 use frame::TooLong;
-pub use lines::{Accepted, Frame, Lines, bind};
+pub use lines::{Accepted, Counts, Frame, Lines, bind};

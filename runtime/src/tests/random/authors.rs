@@ -37,10 +37,13 @@ impl Authors {
         let mut places: Vec<u32> = (first..number).chain(0..first).collect();
         // Last, in case that there is no other.
         places.sort_by_key(|place| self.away.as_ref() == validators.get(*place as usize));
+        // A block that begins a session is a validator's of that one, of whom there may be more.
+        let queued = pallet_session::QueuedKeys::<Runtime>::decode_len().unwrap_or_default() as u32;
+        places.extend(number..queued);
         let opened = places.into_iter().find(|place| self.try_open(*place));
         let place = opened.unwrap_or_else(|| {
             panic!(
-                "nobody may author a block: of {number} validators {:?} are disabled",
+                "nobody may author a block: of {number} validators and {queued} to come {:?} are disabled",
                 Session::disabled_validators()
             )
         });
@@ -59,7 +62,8 @@ impl Authors {
         let header = Header::new(number, Default::default(), Default::default(), parent, Digest { logs });
         let opened = with_transaction(|| {
             Executive::initialize_block(&header);
-            if Session::disabled_validators().contains(&place) {
+            let is_there = (place as usize) < Session::validators().len();
+            if !is_there || Session::disabled_validators().contains(&place) {
                 TransactionOutcome::Rollback(Ok::<_, DispatchError>(false))
             } else {
                 TransactionOutcome::Commit(Ok(true))
