@@ -210,6 +210,17 @@ export class Link {
     return this.#receivers.find((receiver) => receiver.track === track)?.transceiver.receiver.track;
   }
 
+  /** Whether what comes of a subscribed track can be shown: pictures after the first key frame, sound from its first packet on. */
+  async flows(track: string): Promise<boolean> {
+    const media = this.media(track);
+    if (!media || this.#closed || media.muted) return false;
+    if (media.kind === "audio") return true;
+    for (const stat of (await this.pc.getStats(media)).values() as Iterable<RTCInboundRtpStreamStats>) {
+      if (stat.type === "inbound-rtp" && (stat.framesDecoded ?? 0) > 0) return true;
+    }
+    return false;
+  }
+
   /** The track that an m-line carries. */
   trackOn(mid: string | undefined, trackIdentifier: string | undefined): string | undefined {
     return this.#receivers.find((receiver) =>

@@ -1,8 +1,10 @@
 import { Backoff } from "./backoff.js";
 import { ConnectionError, MediaNodeError, TimeoutError, TransportError, asChroomError } from "./errors.js";
+import { Handover } from "./handover.js";
 import { Link, type LinkHandlers, type PeerFactory, type Wanted } from "./link.js";
 import { Mending } from "./mending.js";
 import { NegotiationQueue } from "./negotiation.js";
+import type { LocalTrack } from "./local-track.js";
 import type { SessionInfo } from "./protocol.js";
 import type { Publications } from "./publications.js";
 import type { Roster } from "./roster.js";
@@ -39,6 +41,7 @@ export class MediaConnection {
   readonly #negotiations = new NegotiationQueue(() => this.#negotiate());
   readonly #mending = new Mending((link) => this.#mend(link));
   #link: Link | undefined;
+  #handover: Handover | undefined;
   #iceRestart = false;
   #syncing = false;
 
@@ -55,9 +58,19 @@ export class MediaConnection {
     return this.#link;
   }
 
-  /** Makes a new link; the old one is closed. */
-  begin(session: SessionInfo): void {
-    this.end();
+  /**
+   * Makes a new link. Where the call goes to another media node (`moves`) and the old link is up, that goes on until the new one has its media;
+   * otherwise it is closed.
+   */
+  begin(session: SessionInfo, moves = false): void {
+    const old = moves && this.#link?.pc.connectionState === "connected" ? this.#link : undefined;
+    if (old) {
+      this.#mending.cancel();
+      this.#handover?.end();
+      this.#handover = undefined;
+    } else {
+      this.end();
+    }
     const link: Link = new Link(
       session.iceServers,
       {
@@ -69,12 +82,48 @@ export class MediaConnection {
     );
     this.#link = link;
     this.#iceRestart = false;
+    if (old) {
+      this.#handover = new Handover(old, link, () => this.#wanted().keys(), {
+        taken: () => this.#attach(),
+        over: () => this.#settled(),
+      });
+    }
     this.handlers.begun();
   }
 
-  /** Closes the link. */
+  /** Sends what a track has now. */
+  async feed(track: LocalTrack): Promise<void> {
+    await Promise.all([this.#handover?.old.feed(track), this.#link?.feed(track)]);
+  }
+
+  /** Stops sending a track. */
+  unpublish(track: LocalTrack): void {
+    this.#handover?.old.unpublish(track);
+    this.#link?.unpublish(track);
+  }
+
+  /** What messages are sent over: the old link until the new one takes them. */
+  get messages(): Link | undefined {
+    return this.#link?.channelReady(true) ? this.#link : (this.#handover?.old ?? this.#link);
+  }
+
+  /** The new link has what there is to have. */
+  #settled(): void {
+    this.#handover?.end();
+    this.#handover = undefined;
+    this.#attach();
+  }
+
+  #attach(): void {
+    const from = this.#handover ?? this.#link;
+    if (from) this.roster.attach(from);
+  }
+
+  /** Closes the link, and the one before it. */
   end(): void {
     this.#mending.cancel();
+    this.#handover?.end();
+    this.#handover = undefined;
     this.#link?.close();
     this.#link = undefined;
     this.roster.mediaEnded();
@@ -91,7 +140,7 @@ export class MediaConnection {
       // Before a link's first negotiation there is nothing to change; that negotiation describes it all.
       if (!link?.negotiated || over) return;
       const binding = link.bind(this.#wanted());
-      this.roster.attach(link);
+      this.#attach();
       if (binding.negotiate) this.negotiate().catch(this.handlers.warn);
       else if (binding.changed.length > 0) {
         signalling?.call("session.subscribe", { subscribe: binding.changed }).catch((error: unknown) => {
@@ -154,7 +203,7 @@ export class MediaConnection {
     if (iceRestart) this.#iceRestart = false;
     // Unpublished while they were negotiated: the orchestrator has them now, and nobody else would tell it.
     for (const id of orphans) void this.publications.end(id, signalling).catch(() => undefined);
-    this.roster.attach(link);
+    this.#attach();
     for (const track of this.publications.tracks) {
       if (track.id !== undefined) {
         signalling.call("session.mute", { track: track.id, muted: track.muted }).catch(() => undefined);

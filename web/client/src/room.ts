@@ -61,7 +61,7 @@ export class Room extends Emitter<RoomEvents> {
         warn: (error) => this.#warn(error),
         message: (message, reliable) =>
           this.emit("message", { ...message, participant: this.participants.get(message.sender), reliable }),
-        channelOpen: () => this.#outbox.drain(this.#media.link),
+        channelOpen: () => this.#outbox.drain(this.#media.messages),
       },
       options.peer,
     );
@@ -162,7 +162,7 @@ export class Room extends Emitter<RoomEvents> {
     } catch (error) {
       for (const track of tracks) {
         this.published.delete(track);
-        this.#media.link?.unpublish(track);
+        this.#media.unpublish(track);
         track.stop();
       }
       throw error;
@@ -195,7 +195,7 @@ export class Room extends Emitter<RoomEvents> {
   async unpublish(track: LocalTrack): Promise<void> {
     if (!this.published.delete(track)) return;
     track.stop();
-    this.#media.link?.unpublish(track);
+    this.#media.unpublish(track);
     if (track.id !== undefined) await this.#publications.end(track.id, this.#signalling);
   }
 
@@ -203,7 +203,7 @@ export class Room extends Emitter<RoomEvents> {
   async mute(track: LocalTrack, muted: boolean): Promise<void> {
     if (muted) track.mute();
     else await track.unmute();
-    await this.#media.link?.feed(track);
+    await this.#media.feed(track);
     // Another call may have changed it while the device opened.
     if (track.id !== undefined)
       await this.#signalling?.call("session.mute", { track: track.id, muted: track.muted });
@@ -235,7 +235,7 @@ export class Room extends Emitter<RoomEvents> {
         `Send at most ${MAX_MESSAGE} bytes at a time.`,
       );
     }
-    this.#outbox.send(bytes, reliable, this.#media.link);
+    this.#outbox.send(bytes, reliable, this.#media.messages);
   }
 
   /** Removes a participant; needs the grant `admin`. */
@@ -357,7 +357,7 @@ export class Room extends Emitter<RoomEvents> {
       });
       if (this.#over()) throw leftMeanwhile();
       this.#take(signalling);
-      if (resumed.generation !== session.generation) this.#media.begin(resumed);
+      if (resumed.generation !== session.generation) this.#media.begin(resumed, true);
       this.#adopt(resumed);
       this.#publications.repeat(signalling);
     } catch (error) {
@@ -416,7 +416,7 @@ export class Room extends Emitter<RoomEvents> {
     this.#session = { ...this.#session, generation, node };
     this.#node = node;
     this.#set("moving", reason);
-    this.#media.begin(this.#session);
+    this.#media.begin(this.#session, true);
     this.emit("node", node);
     this.emit("moved", { node, reason });
     this.#media.negotiate().catch((error: unknown) => this.#warn(error));

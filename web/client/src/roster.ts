@@ -1,4 +1,4 @@
-import type { Link, Wanted } from "./link.js";
+import type { Wanted } from "./link.js";
 import type { ParticipantInfo, TrackInfo } from "./protocol.js";
 import { RemoteParticipant, RemoteTrack } from "./remote.js";
 import type { Emit, RoomOptions } from "./room-events.js";
@@ -100,10 +100,10 @@ export class Roster {
     return wanted;
   }
 
-  /** Gives tracks the media that the connection has for them. */
-  attach(link: Link): void {
+  /** Gives tracks the media that there is for them. */
+  attach(from: { media(track: string): MediaStreamTrack | undefined }): void {
     for (const track of this.tracks()) {
-      const media = track.subscribed ? link.media(track.id) : undefined;
+      const media = track.subscribed ? from.media(track.id) : undefined;
       if (track.media === media) continue;
       if (media) {
         track.media = media;

@@ -48,8 +48,11 @@ export class FakePeer {
     this.remoteDescription = description;
     for (const transceiver of this.transceivers) transceiver.currentDirection = transceiver.direction;
   }
-  async getStats(): Promise<Map<string, unknown>> {
-    return new Map();
+  /** Pictures of each track that were decoded. */
+  decoded = new Map<unknown, number>();
+  async getStats(track?: unknown): Promise<Map<string, unknown>> {
+    if (track === undefined) return new Map();
+    return new Map([["in", { type: "inbound-rtp", framesDecoded: this.decoded.get(track) ?? 0 }]]);
   }
   close(): void {
     this.closed = true;
@@ -79,7 +82,7 @@ export class FakeChannel {
 export class FakeTransceiver {
   mid: string | null = null;
   currentDirection: string | null = null;
-  readonly receiver: { track: { id: string; kind: string } };
+  readonly receiver: { track: { id: string; kind: string; muted: boolean } };
   readonly sender = {
     track: null as unknown,
     replaceTrack: async (track: unknown) => {
@@ -95,7 +98,7 @@ export class FakeTransceiver {
     readonly direction: string,
     public encodings: RTCRtpEncodingParameters[] = [],
   ) {
-    this.receiver = { track: { id: crypto.randomUUID(), kind } };
+    this.receiver = { track: { id: crypto.randomUUID(), kind, muted: true } };
   }
 }
 

@@ -227,6 +227,8 @@ describe("failures", () => {
     await settle();
     await publishing;
     const old = FakePeer.last;
+    // It noticed already: there is nothing to go on with.
+    old.become("disconnected");
     const before = room.participants.get("a")!.tracks.get("a-v")!.media;
     const states: RoomState[] = [];
     room.on("state", ({ state }) => states.push(state));
@@ -249,6 +251,89 @@ describe("failures", () => {
     orchestrator.event({ type: "moved", node: node("0x01"), generation: 1, reason: "late and out of date" });
     await settle();
     expect(room.node?.id).toBe("0x02");
+  });
+
+  describe("a move from a node that drains", () => {
+    const moved = () =>
+      orchestrator.event({
+        type: "moved",
+        node: node("0x02"),
+        generation: 2,
+        reason: "the media node drains",
+      });
+
+    test("shows each track from the old node until it comes from the new one", async () => {
+      orchestrator.participants = [person("a", track("a-v"), track("a-a", "audio"))];
+      const room = await joined();
+      const tracks = room.participants.get("a")!.tracks;
+      const [video, audio] = [tracks.get("a-v")!, tracks.get("a-a")!];
+      const [shown, heard] = [video.media, audio.media];
+      const old = FakePeer.last;
+      old.channels[0]!.open();
+      moved();
+      await settle();
+      const next = FakePeer.last;
+      expect(next).not.toBe(old);
+      expect([old.closed, video.media, audio.media]).toEqual([false, shown, heard]);
+      room.send("meanwhile");
+      expect(old.channels[0]!.sent).toHaveLength(1);
+
+      next.become("connected");
+      next.channels[0]!.open();
+      room.send("then");
+      expect(next.channels[0]!.sent).toHaveLength(1);
+      const [newVideo, newAudio] = next.transceivers.map(({ receiver }) => receiver.track);
+      newVideo!.muted = newAudio!.muted = false;
+      await settle();
+      expect(video.media, "no picture was decoded yet").toBe(shown);
+      expect(audio.media).toBe(newAudio);
+      next.decoded.set(newVideo, 1);
+      await settle();
+      expect(video.media).toBe(newVideo);
+      expect(old.closed, "others may have what we publish from there only").toBe(false);
+      await settle(4_000);
+      expect([old.closed, next.closed, room.state]).toEqual([true, false, "connected"]);
+    });
+
+    test("ends with what there is when the old node ends it, and with the call", async () => {
+      orchestrator.participants = [person("a", track("a-v"))];
+      const room = await joined();
+      const old = FakePeer.last;
+      moved();
+      await settle();
+      old.become("failed");
+      await settle();
+      expect(old.closed).toBe(true);
+      expect(room.participants.get("a")!.tracks.get("a-v")!.media).toBe(
+        FakePeer.last.transceivers[0]!.receiver.track,
+      );
+
+      FakePeer.last.become("connected");
+      orchestrator.event({ type: "moved", node: node("0x03"), generation: 3, reason: "this one, too" });
+      await settle();
+      const leaving = room.leave();
+      await settle(3_000);
+      await leaving;
+      expect(FakePeer.all.map(({ closed }) => closed)).toEqual([true, true, true]);
+    });
+
+    test("what is muted or unpublished meanwhile is so on both", async () => {
+      const room = await joined();
+      const publishing = room.publish(capture("microphone"), capture("camera"));
+      await settle();
+      const [microphone, camera] = await publishing;
+      const old = FakePeer.last;
+      moved();
+      await settle();
+      const muting = room.mute(microphone!, true);
+      const ending = room.unpublish(camera!);
+      await settle();
+      await Promise.all([muting, ending]);
+      const sending = (peer: FakePeer) => peer.transceivers.map(({ sender }) => sender.track);
+      expect(sending(old)[1]).toBeNull();
+      expect(sending(FakePeer.last)[1]).toBeNull();
+      expect(sending(old)[0]).toBe(sending(FakePeer.last)[0]);
+    });
   });
 
   test("a lost orchestrator is found again; media is left alone and the room's changes are caught up with", async () => {
