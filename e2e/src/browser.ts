@@ -70,6 +70,7 @@ interface DemoWindow {
     send(text: string): boolean;
     participants(): Other[];
     grab(identity: string): number[] | undefined;
+    standstill(identity: string): number;
   };
   chroomFailure?: { slug: string; message: string; hint: string };
 }
@@ -192,6 +193,14 @@ export class DemoPage {
   /** A small grey picture of what is shown of a participant now. */
   grab(identity: string): Promise<number[] | undefined> {
     return this.page.evaluate((who) => (window as unknown as DemoWindow).chroomDemo?.grab(who), identity);
+  }
+
+  /** The longest time, in milliseconds, for which a participant's picture stood still since this was asked last. */
+  standstill(identity: string): Promise<number> {
+    return this.page.evaluate(
+      (who) => (window as unknown as DemoWindow).chroomDemo?.standstill(who) ?? 0,
+      identity,
+    );
   }
 
   /** Sends a chat message. */

@@ -9,6 +9,7 @@ import { kill } from "./tests/06-kill.js";
 import { wallets } from "./tests/07-wallets.js";
 import { upgrade } from "./tests/08-upgrade.js";
 import { whip } from "./tests/09-whip.js";
+import { drain } from "./tests/10-drain.js";
 
 /*
  * One network for all; it begins with the runtime of the last release, and is upgraded to the present one after the first test, so that
@@ -52,5 +53,6 @@ describe("end to end", { concurrency: 1 }, () => {
   promise("03 the impaired media node scores lower", impaired);
   promise("09 WHIP and WHEP, from and to browsers and aiortc", whip);
   promise("06 kill -9 of each kind of process", kill, 360_000);
+  promise("10 a media node goes out of service under the call", drain);
   promise("07 wallets that know nothing of Chroom", wallets, 360_000);
 });

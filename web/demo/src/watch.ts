@@ -37,6 +37,8 @@ export interface Demo {
   participants(): { id: string; identity: string; name: string; speaking: boolean; tracks: TrackFigures[] }[];
   /** A grab of a participant's picture, 32 × 18 pixels, grey values; undefined without a picture. */
   grab(identity: string): number[] | undefined;
+  /** Begins anew to look for the longest time, in milliseconds, for which a participant's picture stands still; gives what was found before. */
+  standstill(identity: string): number;
 }
 
 /** Why the page is not in a call, for tests. */
@@ -99,6 +101,11 @@ export function watch(
       const participant = [...room.participants.values()].find((one) => one.identity === identity);
       return participant && grab(video(participant.id));
     },
+    standstill: (identity) => {
+      const participant = [...room.participants.values()].find((one) => one.identity === identity);
+      const element = participant && video(participant.id);
+      return element ? standstill(element) : 0;
+    },
   };
   room.on("state", ({ state, reason }) => demo.states.push({ at: Date.now(), state, reason }));
   room.on("warning", ({ slug, message, hint }) =>
@@ -118,6 +125,27 @@ export function watch(
     }
   });
   return demo;
+}
+
+/** What is known of each picture's flow: when the last one was shown, and the longest time between two. */
+const flows = new WeakMap<HTMLVideoElement, { shown: number | undefined; longest: number }>();
+
+function standstill(video: HTMLVideoElement): number {
+  const known = flows.get(video);
+  if (known) {
+    const longest = Math.max(known.longest, performance.now() - (known.shown ?? performance.now()));
+    known.longest = 0;
+    return Math.round(longest);
+  }
+  const flow = { shown: undefined as number | undefined, longest: 0 };
+  flows.set(video, flow);
+  const shown = (now: number): void => {
+    flow.longest = Math.max(flow.longest, now - (flow.shown ?? now));
+    flow.shown = now;
+    video.requestVideoFrameCallback(shown);
+  };
+  video.requestVideoFrameCallback(shown);
+  return 0;
 }
 
 function grab(video: HTMLVideoElement | undefined): number[] | undefined {
