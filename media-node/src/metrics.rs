@@ -24,6 +24,7 @@ pub struct Metrics {
     refused: Counter,
     injected: Counter,
     unknown: Counter,
+    relief: Gauge<f64, AtomicU64>,
     tcp_connections: Gauge,
     tcp_sent: Counter,
     tcp_dropped: Counter,
@@ -49,6 +50,7 @@ impl Metrics {
             refused: Counter::default(),
             injected: Counter::default(),
             unknown: Counter::default(),
+            relief: Gauge::default(),
             tcp_connections: Gauge::default(),
             tcp_sent: Counter::default(),
             tcp_dropped: Counter::default(),
@@ -69,6 +71,11 @@ impl Metrics {
             "Mean round-trip time to receivers",
             Unit::Seconds,
             metrics.rtt.clone(),
+        );
+        registry.register(
+            "relief_ratio",
+            "Share of the video that receivers want which is given up because a media thread has too much to do",
+            metrics.relief.clone(),
         );
         registry.register("accepting", "Whether new sessions are taken", metrics.accepting.clone());
         registry.register_with_unit(
@@ -118,6 +125,7 @@ impl Metrics {
         self.loss.set(f64::from(load.loss) / 10_000.0);
         self.rtt.set(f64::from(load.rtt_ms) / 1_000.0);
         self.accepting.set(accepting.into());
+        self.relief.set(f64::from(traffic.relief) / 100.0);
         self.turn.set(traffic.longest_turn_us as f64 / 1_000_000.0);
         let last = std::mem::replace(&mut self.last, *traffic);
         let grow = |counter: &Counter, now: u64, before: u64| {

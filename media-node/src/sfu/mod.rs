@@ -23,6 +23,7 @@ pub mod limits;
 pub mod meter;
 pub mod neighbours;
 pub mod packet;
+pub mod pressure;
 pub mod residency;
 pub mod resident;
 pub mod rewrite;
@@ -148,6 +149,8 @@ pub struct Traffic {
     pub longest_turn_us: u64,
     /// CPU share of the busiest media thread in the last second, in parts per 10,000 of a core.
     pub busy: u16,
+    /// Share of the wanted video that the media thread with the most to do gives up, in percent.
+    pub relief: u8,
 }
 
 /// The running SFU.
@@ -330,6 +333,7 @@ impl Sfu {
                 tcp_connections: sum.tcp_connections + get(&counters.tcp_connections),
                 tcp_sent: sum.tcp_sent + get(&counters.tcp_sent),
                 tcp_dropped: sum.tcp_dropped + get(&counters.tcp_dropped),
+                relief: sum.relief.max(u8::try_from(get(&counters.relief)).unwrap_or(100)),
                 busy: sum.busy.max(u16::try_from(get(&counters.busy)).unwrap_or(10_000)),
                 longest_turn_us: sum.longest_turn_us.max(counters.longest_turn_us.swap(0, Ordering::Relaxed)),
             }

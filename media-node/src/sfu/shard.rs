@@ -14,6 +14,7 @@ use super::{
     event::{CloseReason, Event},
     limits,
     neighbours::Neighbours,
+    pressure::Pressure,
     residency::{self, Residency},
     router::{Router, SessionKey, TICK},
     socket::BatchSocket,
@@ -86,6 +87,7 @@ pub struct Shard<E: Engine> {
     poll: Poll,
     counters: Arc<Counters>,
     cpu: ThreadCpu,
+    pressure: Pressure,
     unknown: u64,
     /// The last frame of a TCP connection.
     frame: Vec<u8>,
@@ -133,6 +135,7 @@ impl<E: Engine> Shard<E> {
             poll,
             counters,
             cpu: ThreadCpu::default(),
+            pressure: Pressure::default(),
             unknown: 0,
             stop: None,
         };
@@ -249,6 +252,15 @@ impl<E: Engine> Shard<E> {
         residency::tick(now, &mut self.router, &mut self.connections);
         if let Some(share) = self.cpu.measure(now) {
             self.counters.busy.store(share.into(), Ordering::Relaxed);
+            if let Some(percent) = self.pressure.observe(share) {
+                tracing::warn!(
+                    shard = self.index,
+                    percent,
+                    "too much to do: so much of the video that receivers want is sent"
+                );
+                self.counters.relief.store(u64::from(100 - percent.min(100)), Ordering::Relaxed);
+                self.router.relieve(percent);
+            }
         }
         self.neighbours.tick(now);
         self.ways.tcp.tick(now);

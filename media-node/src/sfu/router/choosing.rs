@@ -11,6 +11,14 @@ impl Router {
         session.estimate = Some(kbps);
     }
 
+    /// Receivers may have so much of the video that they want, in percent; each keeps the lowest layers.
+    pub fn relieve(&mut self, percent: u8) {
+        self.share = percent;
+        for (_, session) in &mut self.sessions {
+            session.stale_choice = true;
+        }
+    }
+
     /// A client's receiver reports.
     pub fn path(&mut self, key: SessionKey, path: PathReport) {
         let Some(session) = self.sessions.get_mut(key.0) else { return };
@@ -23,7 +31,8 @@ impl Router {
 
     /// Chooses the layers of one client's videos.
     pub(super) fn choose(&mut self, now: Instant, key: SessionKey, out: &mut impl Outbox) {
-        let Self { sessions, tracks, rooms, .. } = self;
+        let Self { sessions, tracks, rooms, share, .. } = self;
+        let share = u64::from(*share);
         let Some(session) = sessions.get(key.0) else { return };
         let dominant = rooms.get(session.room).and_then(|room| room.speakers.dominant());
         let mut lines: Vec<(usize, Vec<Rung>)> = Vec::new();
@@ -55,8 +64,13 @@ impl Router {
         }
         let Some(session) = sessions.get_mut(key.0) else { return };
         session.stale_choice = false;
-        let budget = session.estimate.map(|estimate| estimate.saturating_sub(audio_kbps));
-        let choice = layer::choose(&wants, budget);
+        let mut budget = session.estimate.map(|estimate| estimate.saturating_sub(audio_kbps));
+        let mut choice = layer::choose(&wants, budget);
+        if share < 100 {
+            let relieved = u32::try_from(u64::from(choice.desired_kbps) * share / 100).unwrap_or(u32::MAX);
+            budget = Some(budget.map_or(relieved, |budget| budget.min(relieved)));
+            choice = layer::choose(&wants, budget);
+        }
         let desired = choice.desired_kbps.saturating_add(audio_kbps);
         if desired.abs_diff(session.desired) > session.desired / 10 {
             session.desired = desired;

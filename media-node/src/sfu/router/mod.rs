@@ -318,6 +318,8 @@ pub struct Router {
     random: u64,
     chosen: Option<Instant>,
     limited: Option<Instant>,
+    /// Share of the wanted video that receivers may have, in percent: [`super::pressure`].
+    share: u8,
     /// Tracks for which the demand may have changed.
     demanded: Vec<TrackKey>,
     /// What is sent in the place of a late packet that a receiver shall not get.
@@ -337,6 +339,7 @@ impl Router {
             random: seed,
             chosen: None,
             limited: None,
+            share: 100,
             demanded: Vec::new(),
             empty: Arc::from([]),
         }

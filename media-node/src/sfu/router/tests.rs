@@ -506,6 +506,32 @@ fn the_estimate_lowers_the_layer_and_its_return_raises_it() {
 }
 
 #[test]
+fn a_thread_with_too_much_to_do_sends_lower_layers_whatever_the_line_carries() {
+    let mut f = Fixture::new();
+    let sender = simulcast(&mut f);
+    let receiver = f.join(2, vec![line("0", Kind::Video, false, &[])], &[], &[subscribe("0", "video", 0)]);
+    let mut seq = 0;
+    let mut run = |f: &mut Fixture, ms: u64| {
+        for _ in 0..ms / 20 {
+            seq += 1;
+            f.video(sender, rid("q"), seq, true);
+            (0..2).for_each(|i| f.video(sender, rid("h"), seq * 2 + i, true));
+            (0..6).for_each(|i| f.video(sender, rid("f"), seq * 6 + i, true));
+            f.pass(20);
+        }
+        f.received(receiver).last().and_then(|(_, layer)| *layer)
+    };
+    // 84, 169 and 506 kb/s.
+    assert_eq!(run(&mut f, 2_500), rid("f"));
+    f.router.relieve(56);
+    assert_eq!(run(&mut f, 1_000), rid("h"));
+    f.router.relieve(20);
+    assert_eq!(run(&mut f, 1_000), rid("q"), "the lowest stays");
+    f.router.relieve(100);
+    assert_eq!(run(&mut f, 2_500), rid("f"));
+}
+
+#[test]
 fn a_layer_far_above_the_estimate_is_stopped_before_the_smaller_one_begins() {
     let mut f = Fixture::new();
     let sender = simulcast(&mut f);

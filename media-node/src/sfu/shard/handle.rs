@@ -41,6 +41,8 @@ pub struct Counters {
     pub longest_turn_us: AtomicU64,
     /// CPU share of the thread in the last second, in parts per 10,000 of a core.
     pub busy: AtomicU64,
+    /// Share of the wanted video that is given up for lack of CPU time, in percent.
+    pub relief: AtomicU64,
 }
 
 /// The shard is gone or has too much to do.
