@@ -51,8 +51,9 @@ pub enum Command {
     CloseRoom(RoomId, CloseReason, oneshot::Sender<usize>),
     /// Figures of one session or of all.
     Stats(Option<SessionId>, oneshot::Sender<(Totals, Vec<SessionStats>)>),
-    /// An address whose datagrams, from now on, are for the shard with this number: it knows the password.
-    Neighbour(SocketAddr, usize),
+    /// An address whose datagrams, from now on, are for the shard with this number: it knows the password; and whether the address is proven to be
+    /// its client's.
+    Neighbour(SocketAddr, usize, bool),
     /// What the cascade says of a room.
     Cascade(ToRoom),
     /// Let a resident into a room.

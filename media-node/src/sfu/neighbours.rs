@@ -17,6 +17,8 @@ const SWEEP: Duration = Duration::from_secs(5);
 struct Neighbour {
     shard: usize,
     seen: Instant,
+    /// The shard's client was proven to be there.
+    proven: bool,
 }
 
 /// The map. An address gets into it by the word of the shard that has its session, which saw the right password: strangers
@@ -32,15 +34,19 @@ impl Neighbours {
         Self { shards: HashMap::new(), swept: now }
     }
 
-    /// Notes that datagrams from `address` are for `shard`.
-    pub fn learn(&mut self, now: Instant, address: SocketAddr, shard: usize) {
+    /// Notes that datagrams from `address` are for `shard`. The address of a client that was proven to be there goes to another shard only for one
+    /// that is proven, too: checks can be sent with a forged source.
+    pub fn learn(&mut self, now: Instant, address: SocketAddr, shard: usize, proven: bool) {
+        if self.shards.get(&address).is_some_and(|known| known.proven && known.shard != shard && !proven) {
+            return;
+        }
         if self.shards.len() >= MOST && !self.shards.contains_key(&address) {
             self.forget_idle(now);
             if self.shards.len() >= MOST {
                 return;
             }
         }
-        self.shards.insert(address, Neighbour { shard, seen: now });
+        self.shards.insert(address, Neighbour { shard, seen: now, proven });
     }
 
     /// The shard that datagrams from `address` are for.
@@ -76,17 +82,23 @@ mod tests {
         let start = Instant::now();
         let mut neighbours = Neighbours::new(start);
         assert_eq!(neighbours.shard_of(start, &address(1)), None);
-        neighbours.learn(start, address(1), 3);
-        neighbours.learn(start, address(2), 1);
+        neighbours.learn(start, address(1), 3, true);
+        neighbours.learn(start, address(2), 1, false);
         for second in 1..60 {
             let now = start + Duration::from_secs(second);
             assert_eq!(neighbours.shard_of(now, &address(1)), Some(3));
             neighbours.tick(now);
         }
         assert_eq!(neighbours.shards.len(), 1);
-        // A session elsewhere from the same address.
-        neighbours.learn(start + Duration::from_secs(60), address(1), 0);
-        assert_eq!(neighbours.shard_of(start + Duration::from_secs(60), &address(1)), Some(0));
+        // A session elsewhere from the same address: at once if it is proven, else when the other is gone.
+        let at = |second| start + Duration::from_secs(second);
+        neighbours.learn(at(60), address(1), 0, false);
+        assert_eq!(neighbours.shard_of(at(60), &address(1)), Some(3));
+        neighbours.learn(at(61), address(1), 0, true);
+        assert_eq!(neighbours.shard_of(at(61), &address(1)), Some(0));
+        neighbours.tick(at(100));
+        neighbours.learn(at(100), address(1), 2, false);
+        assert_eq!(neighbours.shard_of(at(100), &address(1)), Some(2));
     }
 
     #[test]
@@ -94,13 +106,13 @@ mod tests {
         let start = Instant::now();
         let mut neighbours = Neighbours::new(start);
         for n in 0..MOST + 10 {
-            neighbours.learn(start, address(n), 1);
+            neighbours.learn(start, address(n), 1, true);
         }
         assert_eq!(neighbours.shards.len(), MOST);
         assert_eq!(neighbours.shard_of(start, &address(0)), Some(1));
         let later = start + IDLE;
         assert_eq!(neighbours.shard_of(later, &address(0)), Some(1));
-        neighbours.learn(later, address(MOST + 1), 2);
+        neighbours.learn(later, address(MOST + 1), 2, false);
         assert_eq!(neighbours.shard_of(later, &address(MOST + 1)), Some(2));
         assert_eq!(neighbours.shards.len(), 2, "the idle ones made room");
     }

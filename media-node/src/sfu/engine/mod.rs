@@ -126,6 +126,9 @@ pub trait Connection {
     /// Whether a datagram from this address is the connection's.
     fn owns(&self, source: SocketAddr, datagram: &[u8]) -> bool;
 
+    /// Whether this address is proven to be the client's, and media goes there.
+    fn holds(&self, address: SocketAddr) -> bool;
+
     /// Takes in a datagram.
     fn receive(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) -> Result<(), Fault>;
 

@@ -210,6 +210,10 @@ impl Connection for Str0mConnection {
             || answered(datagram).is_some_and(|transaction| self.route.awaits(source, transaction))
     }
 
+    fn holds(&self, address: SocketAddr) -> bool {
+        self.route.is_proven(address)
+    }
+
     fn receive(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) -> Result<(), Fault> {
         let local = self.local;
         let Ok(receive) = Receive::new(Protocol::Udp, source, local, datagram) else { return Ok(()) };

@@ -41,6 +41,11 @@ impl Route {
         self.proven.or(self.first)
     }
 
+    /// Whether `address` is the one that is proven.
+    pub fn is_proven(&self, address: SocketAddr) -> bool {
+        self.proven == Some(address)
+    }
+
     /// The client's checks lead to `to` now; `random` makes the check of this side, if one is needed.
     pub fn lead(&mut self, now: Instant, to: SocketAddr, random: TransactionId) {
         if self.proven.is_none() {
@@ -103,8 +108,10 @@ mod tests {
         route.lead(now, address(2), [2; 12]);
         assert_eq!(route.destination(), Some(address(2)));
         assert_eq!(route.check(now), None, "the handshake shows whether it is there");
+        assert!(!route.is_proven(address(2)));
         route.establish();
         assert_eq!(route.destination(), Some(address(2)));
+        assert!(route.is_proven(address(2)) && !route.is_proven(address(1)));
     }
 
     #[test]

@@ -160,7 +160,10 @@ impl<E: Engine> Shard<E> {
             }
             return;
         };
-        if is_stun && known != Some(key) {
+        // Who takes part in one session could take another's address by checks with a forged source: the handshake was at stake there, and a check is not.
+        let is_held =
+            known.and_then(|other| self.connections.get(other)).is_some_and(|slot| slot.connection.holds(source));
+        if is_stun && known != Some(key) && !is_held {
             self.remember(source, key);
         }
         if is_stun
@@ -168,7 +171,8 @@ impl<E: Engine> Shard<E> {
             && let Some(peer) = self.peers.get(via)
         {
             // Before anything is answered, so that what follows the answer is brought here at once.
-            let _ = peer.send(Command::Neighbour(source, self.index));
+            let proven = self.connections.get(key).is_some_and(|slot| slot.connection.holds(source));
+            let _ = peer.send(Command::Neighbour(source, self.index, proven));
         }
         let Some(slot) = self.connections.get_mut(key) else { return };
         match slot.connection.receive(now, source, datagram) {

@@ -54,7 +54,7 @@ impl<E: Engine> Shard<E> {
                     self.close(now, slow, CloseReason::DataBacklog);
                 }
             }
-            Command::Neighbour(source, shard) => self.neighbours.learn(now, source, shard),
+            Command::Neighbour(source, shard, proven) => self.neighbours.learn(now, source, shard, proven),
             Command::Enter(room, entry, reply) => {
                 let _ = reply.send(residency::enter(now, &mut self.router, &mut self.connections, &room, entry));
             }
