@@ -1,9 +1,14 @@
-//! A small HTTP client for health checks and the demo server's proxy: plain `http://`, bounded in time and size.
+//! A small HTTP client for health checks, `chroom doctor` and the demo server's proxy: bounded in time and size.
 
+use crate::up::process::unix_ms;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Request, StatusCode, body::Bytes};
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use std::time::Duration;
+use hyper::{HeaderMap, Request, StatusCode, body::Bytes};
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::{
+    client::legacy::{Client, connect::Connect},
+    rt::TokioExecutor,
+};
+use std::{io, time::Duration};
 
 /// Longest body that is taken, in bytes.
 pub const LARGEST_BODY: usize = 8 * 1_024 * 1_024;
@@ -12,11 +17,14 @@ pub const LARGEST_BODY: usize = 8 * 1_024 * 1_024;
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// The URL is none.
-    #[error("{0} is no http:// URL")]
+    #[error("{0} is no http:// or https:// URL")]
     Url(String),
     /// Nobody answered.
     #[error("{0} does not answer: {1}")]
     Unreachable(String, String),
+    /// The certificate is no good.
+    #[error("the certificate of {0} is no good: {1}")]
+    Certificate(String, String),
     /// It took too long.
     #[error("{0} did not answer within {1:?}")]
     TimedOut(String, Duration),
@@ -25,28 +33,87 @@ pub enum FetchError {
     Status(String, StatusCode, String),
 }
 
+/// An answer, whatever its status.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+    /// When it was asked for, by this machine's clock, Unix ms.
+    pub asked_ms: u64,
+    /// When its head was there.
+    pub answered_ms: u64,
+}
+
 /// The body of a successful GET.
 pub async fn get(url: &str, limit: Duration) -> Result<Bytes, FetchError> {
     let request = Request::get(url).body(Full::<Bytes>::default()).map_err(|_| FetchError::Url(url.to_owned()))?;
-    let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
-    let unreachable =
-        |error: &dyn std::error::Error| FetchError::Unreachable(url.to_owned(), crate::failure::chain_of(error));
-    let exchange = async {
-        let response = client.request(request).await.map_err(|error| unreachable(&error))?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), LARGEST_BODY)
-            .collect()
-            .await
-            .map_err(|error| unreachable(error.as_ref()))?
-            .to_bytes();
-        if status.is_success() {
-            Ok(body)
-        } else {
-            let text: String = String::from_utf8_lossy(&body).chars().take(500).collect();
-            Err(FetchError::Status(url.to_owned(), status, text))
+    let reply = exchange(request, limit).await?;
+    if reply.status.is_success() {
+        return Ok(reply.body);
+    }
+    let text: String = String::from_utf8_lossy(&reply.body).chars().take(500).collect();
+    Err(FetchError::Status(url.to_owned(), reply.status, text))
+}
+
+/// The answer to a request over `http://`, or over `https://` by the roots that the system trusts.
+pub async fn exchange(request: Request<Full<Bytes>>, limit: Duration) -> Result<Reply, FetchError> {
+    let url = request.uri().to_string();
+    match request.uri().scheme_str() {
+        Some("http") => {
+            let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+            exchange_by(client, request, &url, limit).await
         }
+        Some("https") => {
+            let provider = rustls::crypto::ring::default_provider();
+            let builder = HttpsConnectorBuilder::new()
+                .with_provider_and_native_roots(provider)
+                .map_err(|error| FetchError::Unreachable(url.clone(), error.to_string()))?;
+            let client = Client::builder(TokioExecutor::new()).build(builder.https_only().enable_http1().build());
+            exchange_by(client, request, &url, limit).await
+        }
+        _ => Err(FetchError::Url(url)),
+    }
+}
+
+async fn exchange_by<C: Connect + Clone + Send + Sync + 'static>(
+    client: Client<C, Full<Bytes>>,
+    request: Request<Full<Bytes>>,
+    url: &str,
+    limit: Duration,
+) -> Result<Reply, FetchError> {
+    let unreachable = |error: &(dyn std::error::Error + 'static)| match certificate_error(error) {
+        Some(reason) => FetchError::Certificate(url.to_owned(), reason),
+        None => FetchError::Unreachable(url.to_owned(), crate::failure::chain_of(error)),
+    };
+    let exchange = async {
+        let asked_ms = unix_ms();
+        let response = client.request(request).await.map_err(|error| unreachable(&error))?;
+        let answered_ms = unix_ms();
+        let (head, body) = response.into_parts();
+        let body =
+            Limited::new(body, LARGEST_BODY).collect().await.map_err(|error| unreachable(error.as_ref()))?.to_bytes();
+        Ok(Reply { status: head.status, headers: head.headers, body, asked_ms, answered_ms })
     };
     tokio::time::timeout(limit, exchange).await.map_err(|_| FetchError::TimedOut(url.to_owned(), limit))?
+}
+
+/// What is wrong with the certificate, if that is what an error is about.
+pub fn certificate_error(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        // I/O errors say nothing of what they were made of but by themselves.
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let tls = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()).or_else(|| error.downcast_ref());
+        if let Some(tls @ rustls::Error::InvalidCertificate(_)) = tls {
+            return Some(tls.to_string());
+        }
+        next = error.source();
+    }
+    None
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 pub mod amount;
 pub mod chain;
 pub mod command;
+pub mod doctor;
 pub mod evidence;
 pub mod failure;
 pub mod fetch;

@@ -243,6 +243,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
         place: Place::of(config.cell),
         class,
         rpc: rpc.to_string(),
+        media: sfu.candidate(),
         health: health.clone(),
         presence,
         membership,

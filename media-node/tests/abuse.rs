@@ -5,7 +5,7 @@ mod harness;
 
 use harness::*;
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use std::{cell::Cell, net::UdpSocket};
+use std::{cell::Cell, net::UdpSocket, time::Duration};
 use str0m::{
     crypto::from_feature_flags,
     ice::{StunMessage, TransId},
@@ -143,5 +143,37 @@ fn an_address_is_taken_from_nobody_by_checks_of_another_session() {
         },
         |clients, _| clients[1].unique(&audio).len() > 200,
     );
+    call.stop();
+}
+
+#[test]
+fn who_asks_for_its_address_is_told_and_others_get_no_more_than_they_sent() {
+    let call = Call::new(2, None);
+    let target = call.sfu.candidate();
+    let asker = UdpSocket::bind("127.0.0.1:0").unwrap();
+    asker.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    // A Binding request with SOFTWARE and no credentials, as `chroom doctor` sends it.
+    let mut request = vec![0, 1, 0, 24, 0x21, 0x12, 0xA4, 0x42];
+    request.extend(b"transaction!");
+    request.extend([0x80, 0x22, 0, 20]);
+    request.extend(b"chroom doctor, a try");
+    asker.send_to(&request, target).unwrap();
+    let mut buffer = [0; 200];
+    let (size, from) = asker.recv_from(&mut buffer).unwrap();
+    assert_eq!((size, from), (32, target));
+    assert_eq!(buffer[..20], *[&[1, 1, 0, 12, 0x21, 0x12, 0xA4, 0x42][..], b"transaction!"].concat());
+    let port = u16::from_be_bytes([buffer[26], buffer[27]]) ^ 0x2112;
+    assert_eq!(port, asker.local_addr().unwrap().port());
+
+    // A check names a session: of one that is not there, nothing is said. Nor is it to who asks for less than the answer is long.
+    let mut check = request.clone();
+    check[20..22].copy_from_slice(&[0, 6]);
+    asker.send_to(&check, target).unwrap();
+    asker.send_to(&[0, 1, 0, 0, 0x21, 0x12, 0xA4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], target).unwrap();
+    // The answer to what is asked behind them comes first, so they were passed over.
+    request[8] = b'T';
+    asker.send_to(&request, target).unwrap();
+    let (size, _) = asker.recv_from(&mut buffer).unwrap();
+    assert_eq!((size, buffer[8]), (32, b'T'));
     call.stop();
 }

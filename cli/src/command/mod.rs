@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod authorization;
+pub mod doctor;
 pub mod escrow;
 pub mod evidence;
 pub mod key_proof;
@@ -31,6 +32,7 @@ use std::{ffi::OsString, path::PathBuf};
   chroom rewards show 0x8f3c…                                what a node could claim
   chroom rewards claim 0x8f3c… --all --dev charlie           claim it
   chroom registry near 1.35,103.82 --json                    media nodes around a place
+  chroom doctor --node 203.0.113.7:7400                      what keeps a node from being reached
 
 Exit codes: 0 done, 1 failed, 2 called wrongly. With --json, a result is one JSON document on stdout, a failure is one
 on stderr: { \"error\", \"hint\" }. Amounts in JSON are decimal texts in the smallest unit (1 CHR = 10^12)."
@@ -80,6 +82,8 @@ pub enum Command {
     /// The network at a glance
     #[command(after_help = "Example:\n  chroom network --chain ws://127.0.0.1:9944 --json")]
     Network(network::Network),
+    /// Say what keeps a node from being reached: UDP, TCP, TURN, clock, NAT, port or certificate
+    Doctor(doctor::Doctor),
     /// Run a whole network on this machine
     #[command(after_long_help = up::HELP, after_help = "chroom up --help lists ports, files and examples.")]
     Up(up::options::Options),
@@ -114,6 +118,7 @@ pub async fn run(cli: &Cli, output: Output) -> Result<(), Failure> {
         Command::Token(command) => token::run(command, output),
         Command::Epoch(epoch) => network::epoch(epoch, output).await,
         Command::Network(network) => network::network(network, output).await,
+        Command::Doctor(doctor) => doctor::run(doctor, output).await,
         Command::Up(options) => up::run(options, output).await,
         Command::RunBound(bound) => {
             Err(up::process::become_bound_child(bound.parent, &bound.program, &bound.arguments))

@@ -16,7 +16,7 @@ use chroom_rpc::telemetry;
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use status::Status;
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tower_http::{
     cors::{Any, CorsLayer},
@@ -35,6 +35,8 @@ pub struct ApiState {
     pub class: CapacityClass,
     /// Its endpoint for orchestrators.
     pub rpc: String,
+    /// Where clients send media.
+    pub media: SocketAddr,
     /// Its health.
     pub health: Arc<Health>,
     /// Its presence in the register.

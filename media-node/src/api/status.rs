@@ -4,6 +4,7 @@ use super::ApiState;
 use crate::{
     health::{Closed, Registered},
     place::Place,
+    rpc::events::now_ms,
 };
 use chroom_primitives::CapacityClass;
 use serde::Serialize;
@@ -18,6 +19,11 @@ pub struct Status {
     pub node: String,
     /// Software version.
     pub version: String,
+    /// The node's clock, in Unix milliseconds.
+    pub now_ms: u64,
+    /// Where clients send media: address and UDP port.
+    #[schema(example = "203.0.113.7:7500")]
+    pub media: String,
     /// Health.
     pub health: HealthStatus,
     /// Where it says that it is.
@@ -136,6 +142,8 @@ pub fn status(state: &ApiState) -> Status {
     Status {
         node: state.node.to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        now_ms: now_ms(),
+        media: state.media.to_string(),
         health: HealthStatus {
             accepting: closed.is_none(),
             reason: closed,

@@ -8,6 +8,7 @@
 
 pub mod audible;
 pub mod backlog;
+pub mod binding;
 pub mod codec;
 pub mod command;
 pub mod congestion;

@@ -9,6 +9,7 @@ mod handle;
 pub use handle::{Counters, ShardError, ShardHandle};
 
 use super::{
+    binding::Allowance,
     command::Command,
     engine::{Connection, Engine},
     event::{CloseReason, Event},
@@ -89,6 +90,8 @@ pub struct Shard<E: Engine> {
     cpu: ThreadCpu,
     pressure: Pressure,
     unknown: u64,
+    /// For answers to strangers.
+    allowance: Allowance,
     /// The last frame of a TCP connection.
     frame: Vec<u8>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
@@ -137,6 +140,7 @@ impl<E: Engine> Shard<E> {
             cpu: ThreadCpu::default(),
             pressure: Pressure::default(),
             unknown: 0,
+            allowance: Allowance::new(Instant::now()),
             stop: None,
         };
         Ok((shard, handle))

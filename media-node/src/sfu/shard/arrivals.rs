@@ -2,6 +2,7 @@
 
 use super::{Shard, handle::Relayed};
 use crate::sfu::{
+    binding,
     command::Command,
     engine::{self, Connection, Engine},
     event::CloseReason,
@@ -156,7 +157,7 @@ impl<E: Engine> Shard<E> {
             if way == Way::Udp && self.peers.len() > 1 {
                 self.relay(now, source, datagram, is_stun);
             } else {
-                self.unknown += 1;
+                self.stranger(now, source, datagram);
             }
             return;
         };
@@ -206,7 +207,19 @@ impl<E: Engine> Shard<E> {
             Some(peer) => {
                 peer.relay(Relayed::Datagram { via: self.index, source, datagram: datagram.to_vec() });
             }
-            None => self.unknown += 1,
+            None => self.stranger(now, source, datagram),
+        }
+    }
+
+    /// A datagram that belongs to no session.
+    fn stranger(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) {
+        self.unknown += 1;
+        // Over TCP the connection itself tells as much.
+        if !self.ways.tcp.has(&source)
+            && let Some(answer) = binding::answer(source, datagram)
+            && self.allowance.take(now)
+        {
+            self.ways.udp.send(source, answer.as_bytes());
         }
     }
 
