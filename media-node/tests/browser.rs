@@ -46,6 +46,30 @@ struct Place {
     web: IpAddr,
     /// The browser's network, if it has one of its own.
     namespace: Option<Arc<Namespace>>,
+    /// What its pages capture.
+    capture: Capture,
+}
+
+/// What pages capture.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Capture {
+    /// Cameras, microphones and screens that Chromium makes up.
+    Fake,
+    /// The tab that they are in; there is no camera.
+    Tab,
+}
+
+impl Capture {
+    /// Flags that answer in the place of a person.
+    const fn flags(self) -> [&'static str; 2] {
+        match self {
+            Capture::Fake => ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"],
+            // Nobody is there to click before getDisplayMedia.
+            Capture::Tab => {
+                ["--auto-accept-this-tab-capture", "--disable-features=GetDisplayMediaRequiresUserActivation"]
+            }
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -118,11 +142,11 @@ impl Drop for Chromium {
     }
 }
 
-fn chromium(url: &str, profile: &std::path::Path, namespace: Option<&Namespace>) -> Option<Chromium> {
+fn chromium(url: &str, profile: &std::path::Path, place: &Place) -> Option<Chromium> {
     ["chromium", "chromium-browser", "google-chrome"].iter().find_map(|name| {
         // `ip netns exec` starts whatever the name: whether there is such a browser has to be asked first.
         Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().ok()?;
-        let mut command = match namespace {
+        let mut command = match &place.namespace {
             Some(namespace) => {
                 let mut command = Command::new("ip");
                 command.args(["netns", "exec", &namespace.name, name]);
@@ -131,8 +155,8 @@ fn chromium(url: &str, profile: &std::path::Path, namespace: Option<&Namespace>)
             None => Command::new(name),
         };
         command
-            .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--use-fake-ui-for-media-stream"])
-            .args(["--use-fake-device-for-media-stream", "--autoplay-policy=no-user-gesture-required"])
+            .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required"])
+            .args(place.capture.flags())
             .args(["--no-first-run", "--disable-background-timer-throttling", "--disable-dev-shm-usage"])
             .arg(format!("--user-data-dir={}", profile.display()))
             .arg(format!("--unsafely-treat-insecure-origin-as-secure={url}"))
@@ -161,7 +185,7 @@ async fn call_with(query: &str, loss: Option<f64>) -> Option<Value> {
 /// What a page reports of its call.
 async fn visit(page: &str, loss: Option<f64>) -> Option<Value> {
     let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    visit_at(Place { media: local, web: local, namespace: None }, page, loss).await
+    visit_at(Place { media: local, web: local, namespace: None, capture: Capture::Fake }, page, loss).await
 }
 
 async fn visit_at(place: Place, page: &str, loss: Option<f64>) -> Option<Value> {
@@ -184,7 +208,7 @@ async fn visit_at(place: Place, page: &str, loss: Option<f64>) -> Option<Value> 
     let url = format!("http://{}{page}", listener.local_addr().unwrap());
     let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
     let profile = tempfile::tempdir().unwrap();
-    let Some(browser) = chromium(&url, profile.path(), place.namespace.as_deref()) else {
+    let Some(browser) = chromium(&url, profile.path(), &place) else {
         eprintln!("skipped: no Chromium found");
         return None;
     };

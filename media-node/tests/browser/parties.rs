@@ -1,8 +1,9 @@
 //! Rooms of several participants in one browser, and frames that nobody between the browsers can read.
 
-use super::{Page, Place, check, namespace, visit, visit_at};
+use super::{Capture, Page, Place, check, namespace, visit, visit_at};
 use axum::{Router, response::Html, routing::get};
 use serde_json::Value;
+use std::net::{IpAddr, Ipv4Addr};
 
 const SCRIPT: [(&str, &str); 1] = [("content-type", "text/javascript")];
 
@@ -11,6 +12,7 @@ pub(super) fn pages() -> Router<Page> {
     Router::new()
         .route("/parties", get(async || Html(include_str!("parties.html"))))
         .route("/sealed", get(async || Html(include_str!("sealed.html"))))
+        .route("/screen", get(async || Html(include_str!("screen.html"))))
         .route("/roaming", get(async || Html(include_str!("roaming.html"))))
         .route("/room.js", get(async || (SCRIPT, include_str!("room.js"))))
         .route("/seal.js", get(async || (SCRIPT, include_str!("seal.js"))))
@@ -35,6 +37,34 @@ async fn chromium_calls_of_two_four_and_nine() {
     let ports = numbers(&result["restart"]["ports"]);
     assert_ne!(ports[0], ports[1], "the restart took another port: {result}");
     assert_eq!(result["restart"]["state"], "connected", "{result}");
+}
+
+/// A tab of the browser goes beside the camera, in its own size, and on when the camera stops.
+async fn screen(codec: &str) {
+    let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let place = Place { media: local, web: local, namespace: None, capture: Capture::Tab };
+    let Some(result) = visit_at(place, &format!("/screen?codec={codec}"), None).await else { return };
+    assert_eq!(result["error"], Value::Null, "{result}");
+    assert_eq!(result["surface"], "browser", "a tab was captured, no camera: {result}");
+    assert_eq!(result["shown"], result["captured"], "the screen comes as large as it was captured: {result}");
+    assert_eq!(result["face"], 270, "and the camera beside it in its own size: {result}");
+    // What is seen is the page itself: its background, within what coding makes of a colour.
+    let colour = numbers(&result["colour"]);
+    for (seen, painted) in colour.iter().zip([0.0, 160.0, 80.0]) {
+        assert!((seen - painted).abs() < 24.0, "{result}");
+    }
+    let after = numbers(&result["after"]);
+    assert!(after[0] >= 20.0 && after[1] == 0.0, "screen goes on, the camera does not: {result}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_shows_its_screen_beside_its_camera() {
+    screen("VP8").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_shows_its_screen_in_vp9() {
+    screen("VP9").await;
 }
 
 async fn sealed(codec: &str) {
@@ -65,7 +95,8 @@ async fn chromium_goes_on_after_its_network_changed() {
         eprintln!("skipped: no network namespace can be made here");
         return;
     };
-    let place = Place { media: namespace::MEDIA, web: namespace::WEB, namespace: Some(network.into()) };
+    let place =
+        Place { media: namespace::MEDIA, web: namespace::WEB, namespace: Some(network.into()), capture: Capture::Fake };
     let Some(result) = visit_at(place, "/roaming", None).await else { return };
     assert_eq!(result["error"], Value::Null, "{result}");
     for (before, after) in result["before"].as_array().unwrap().iter().zip(result["after"].as_array().unwrap()) {
@@ -81,7 +112,8 @@ async fn chromium_calls_without_udp() {
         eprintln!("skipped: no network namespace without UDP can be made here");
         return;
     };
-    let place = Place { media: namespace::MEDIA, web: namespace::WEB, namespace: Some(network.into()) };
+    let place =
+        Place { media: namespace::MEDIA, web: namespace::WEB, namespace: Some(network.into()), capture: Capture::Fake };
     let Some(result) = visit_at(place, "/?codec=VP8", None).await else { return };
     check(&result);
     assert_eq!(result["protocols"], serde_json::json!(["tcp", "tcp"]), "{result}");

@@ -37,6 +37,10 @@ export const report = async (run) => {
 export class Participant {
   /** Receiving m-lines by the number of whom they show. */
   lines = new Map();
+  /** What is published beside voice and face, by name. */
+  shown = new Map();
+  /** Receiving m-lines for what others show so, by name. */
+  watched = new Map();
 
   constructor(number, { video, voice, encodings, codec = "VP8", transforms, descriptor = false, listen = false }) {
     this.number = number;
@@ -67,6 +71,27 @@ export class Participant {
     return transceiver;
   }
 
+  /** Publishes a picture beside the face, from the next negotiation on. */
+  show(name, track, source) {
+    this.shown.set(name, { line: this.#line(track, { direction: "sendonly" }), source });
+  }
+
+  /** Watches a picture that somebody shows beside the face, from the next negotiation on. */
+  watch(name, maxHeight) {
+    const see = this.#line("video", { direction: "recvonly" });
+    const video = document.createElement("video");
+    Object.assign(video, { muted: true, autoplay: true, srcObject: new MediaStream([see.receiver.track]) });
+    document.body.append(video);
+    this.watched.set(name, { see, video, maxHeight });
+  }
+
+  /** Takes the camera out of the call. */
+  hideFace() {
+    this.face.sender.track.stop();
+    this.face.direction = "inactive";
+    this.hidden = true;
+  }
+
   /** Makes m-lines for the others, and negotiates. */
   async meet(others, maxHeight, iceRestart = false) {
     for (const other of others) {
@@ -90,10 +115,10 @@ export class Participant {
       [hear.mid, `voice${other}`, 0],
       [see.mid, `face${other}`, maxHeight],
     ]);
-    const publish = [
-      [this.voice.mid, `voice${this.number}`, "microphone"],
-      [this.face.mid, `face${this.number}`, "camera"],
-    ];
+    for (const [name, { see, maxHeight: most }] of this.watched) subscribe.push([see.mid, name, most]);
+    const publish = [[this.voice.mid, `voice${this.number}`, "microphone"]];
+    if (!this.hidden) publish.push([this.face.mid, `face${this.number}`, "camera"]);
+    for (const [name, { line, source }] of this.shown) publish.push([line.mid, name, source]);
     const sdp = await post("/negotiate", {
       session: this.number,
       sdp: this.connection.localDescription.sdp,
