@@ -106,6 +106,11 @@ impl Metrics {
             "Frames that a client over TCP was too slow for",
             metrics.tcp_dropped.clone(),
         );
+        registry.register(
+            "session_score",
+            "Scores of sessions' intervals of five seconds by the node's own figures, in points",
+            reports.score.clone(),
+        );
         registry.register("reports_taken", "Session reports taken by committee members", reports.taken.clone());
         registry.register("reports_refused", "Session reports refused by committee members", reports.refused.clone());
         registry.register(

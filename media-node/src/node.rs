@@ -17,6 +17,7 @@ use crate::{
         publisher::{Known, Presence, Publisher},
         record::{Author, Profile},
         reporter::{ReportCounts, Reporter},
+        scores::Scores,
     },
     rpc::{Admission, MediaService},
     sfu::{Sfu, SfuConfig, StartError, Traffic, event::CloseReason},
@@ -208,6 +209,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
     if !config.fault_skip_registration {
         background.spawn(follow(declared, membership.clone(), health.clone(), ending.clone()));
     }
+    let scores = Arc::new(Mutex::new(Scores::default()));
     let reporter = Reporter {
         node,
         identity: identity.clone(),
@@ -216,6 +218,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
         chain: chain.clone(),
         membership: membership.clone(),
         counts,
+        scores: scores.clone(),
     };
     background.spawn(reporter.run(leaving.clone()));
     let publisher = Publisher {
@@ -247,6 +250,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
         health: health.clone(),
         presence,
         membership,
+        scores,
     };
     let router = api::router(state, registry.clone());
     let stop = ending.clone();

@@ -69,6 +69,7 @@ impl Node {
             health,
             presence: Arc::new(parking_lot::Mutex::new(Presence::default())),
             membership,
+            scores: Default::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let http = format!("http://{}", listener.local_addr().unwrap());

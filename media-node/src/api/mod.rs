@@ -1,8 +1,14 @@
-//! The public HTTP interface: status, health, metrics. It shows the node, never its callers.
+//! The public HTTP interface: status, scores, health, metrics. It shows the node, never its callers.
 
+pub mod quality;
 pub mod status;
 
-use crate::{health::Health, place::Place, qos::publisher::Presence};
+use crate::{
+    health::Health,
+    place::Place,
+    qos::{publisher::Presence, scores::Scores},
+    rpc::events::now_ms,
+};
 use axum::{
     Json, Router,
     extract::State,
@@ -15,6 +21,7 @@ use chroom_primitives::{CapacityClass, NodeId};
 use chroom_rpc::telemetry;
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
+use quality::Quality;
 use status::Status;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::sync::watch;
@@ -43,14 +50,16 @@ pub struct ApiState {
     pub presence: Arc<Mutex<Presence>>,
     /// The register on the chain.
     pub membership: watch::Receiver<Arc<Membership>>,
+    /// The quality that it gives, by its own figures.
+    pub scores: Arc<Mutex<Scores>>,
 }
 
 /// The document that describes the interface.
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Chroom media node", description = "Public data of a media node. Nothing here is about callers."),
-    paths(get_status, get_health),
-    components(schemas(Status))
+    paths(get_status, get_scores, get_health),
+    components(schemas(Status, Quality))
 )]
 struct Document;
 
@@ -59,6 +68,7 @@ pub fn router(state: ApiState, metrics: Arc<Registry>) -> Router {
     let cors = CorsLayer::new().allow_origin(Any).allow_methods([Method::GET]).max_age(Duration::from_secs(3_600));
     Router::new()
         .route("/v1/status", get(get_status))
+        .route("/v1/scores", get(get_scores))
         .route("/v1/openapi.json", get(openapi))
         .route("/health", get(get_health))
         .with_state(state)
@@ -71,6 +81,12 @@ pub fn router(state: ApiState, metrics: Arc<Registry>) -> Router {
 #[utoipa::path(get, path = "/v1/status", responses((status = 200, description = "The node's status", body = Status)))]
 async fn get_status(State(state): State<ApiState>) -> Json<Status> {
     Json(status::status(&state))
+}
+
+/// The quality that the node gave in the last day, hour by hour, by its own figures over all its sessions.
+#[utoipa::path(get, path = "/v1/scores", responses((status = 200, description = "Recent scores", body = Quality)))]
+async fn get_scores(State(state): State<ApiState>) -> Json<Quality> {
+    Json(quality::quality(&state.scores.lock(), now_ms()))
 }
 
 /// Whether the node serves.
@@ -95,5 +111,24 @@ async fn openapi() -> Response {
     match document.to_json() {
         Ok(json) => ([(axum::http::header::CONTENT_TYPE, "application/json")], json).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_describes_what_is_served() {
+        let document = serde_json::to_value(Document::openapi()).unwrap();
+        for path in ["/v1/status", "/v1/scores", "/health"] {
+            assert!(document["paths"][path]["get"].is_object(), "{path}");
+        }
+        let schemas = &document["components"]["schemas"];
+        for (schema, field) in
+            [("Status", "media"), ("Limits", "roomSessions"), ("Quality", "hours"), ("Hour", "score")]
+        {
+            assert!(schemas[schema]["properties"][field].is_object(), "{schema}.{field}");
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! The status document.
 
-use super::ApiState;
+use super::{
+    ApiState,
+    quality::{self, Hour},
+};
 use crate::{
     health::{Closed, Registered},
     place::Place,
@@ -34,6 +37,8 @@ pub struct Status {
     pub bandwidth: Bandwidth,
     /// What it may carry.
     pub limits: Limits,
+    /// The quality in the newest hour with calls, by its own figures; `/v1/scores` has the day.
+    pub quality: Option<Hour>,
     /// How the chain has it.
     pub registration: RegistrationStatus,
     /// How the register has it.
@@ -169,6 +174,7 @@ pub fn status(state: &ApiState) -> Status {
             session_tracks: limits::MAX_TRACKS,
             message_bytes: limits::MAX_MESSAGE,
         },
+        quality: state.scores.lock().windows(now_ms()).next().map(quality::hour),
         registration: RegistrationStatus {
             status: health.registered(),
             class: state.class,

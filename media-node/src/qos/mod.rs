@@ -7,3 +7,4 @@ pub mod publisher;
 pub mod record;
 pub mod report;
 pub mod reporter;
+pub mod scores;

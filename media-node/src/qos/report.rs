@@ -17,6 +17,8 @@ pub struct Interval {
     pub sent_bytes: u64,
     /// Payload bytes received.
     pub received_bytes: u64,
+    /// Packets that the client's receiver reports expected; 0: it reported nothing, so loss says nothing.
+    pub expected: u64,
     /// Fraction lost towards the client, parts per 10,000.
     pub loss: u16,
     /// Round-trip time in milliseconds.
@@ -77,16 +79,15 @@ impl Intervals {
             let milliseconds = |duration: Option<Duration>| {
                 duration.map_or(0, |duration| u32::try_from(duration.as_millis()).unwrap_or(u32::MAX))
             };
+            let expected = counts.expected.saturating_sub(before.expected);
             let interval = Interval {
                 session: session.session,
                 from_ms: before.at,
                 to_ms: now,
                 sent_bytes: counts.sent.saturating_sub(before.sent),
                 received_bytes: counts.received.saturating_sub(before.received),
-                loss: stats::loss(
-                    counts.expected.saturating_sub(before.expected),
-                    counts.lost.saturating_sub(before.lost),
-                ),
+                expected,
+                loss: stats::loss(expected, counts.lost.saturating_sub(before.lost)),
                 rtt_ms: milliseconds(session.rtt),
                 jitter_ms: milliseconds(session.jitter),
             };

@@ -4,13 +4,14 @@ use super::{
     epoch::{EpochClock, Placed},
     record::Author,
     report::{Interval, Intervals},
+    scores::Scores,
 };
 use crate::{rpc::events::now_ms, sfu::Sfu};
 use chroom_chain_client::{ChainClient, Membership};
 use chroom_primitives::{NodeId, QosEpoch, Role};
 use chroom_rpc::{channel, registry::QosClient, tls::Identity, v1};
 use parking_lot::Mutex;
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::{counter::Counter, histogram::Histogram};
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::Arc,
@@ -49,17 +50,33 @@ pub struct Reporter {
     pub membership: watch::Receiver<Arc<Membership>>,
     /// What became of the reports.
     pub counts: ReportCounts,
+    /// The node's own view of the quality.
+    pub scores: Arc<Mutex<Scores>>,
 }
 
 /// Counts of reports, one per report and committee member.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ReportCounts {
+    /// Scores of sessions' intervals, in points.
+    pub score: Histogram,
     /// Taken by a member.
     pub taken: Counter,
     /// Refused by a member.
     pub refused: Counter,
     /// Dropped because a member didn't take them in time.
     pub dropped: Counter,
+}
+
+impl Default for ReportCounts {
+    fn default() -> Self {
+        Self {
+            // No pay at 40 points or less, full pay from 80 on.
+            score: Histogram::new([20.0, 40.0, 60.0, 70.0, 75.0, 80.0, 85.0, 90.0, 95.0, 97.5, 100.0]),
+            taken: Counter::default(),
+            refused: Counter::default(),
+            dropped: Counter::default(),
+        }
+    }
 }
 
 struct Waiting {
@@ -88,6 +105,9 @@ impl Reporter {
                 _ = tick.tick() => {
                     if let Ok((_, sessions)) = self.sfu.stats(None).await {
                         let cut = state.intervals.cut(now_ms(), &sessions);
+                        for scored in self.scores.lock().take(&cut) {
+                            self.counts.score.observe(f64::from(scored.0) / 100.0);
+                        }
                         state.unplaced.extend(cut);
                         let over = state.unplaced.len().saturating_sub(MAX_WAITING);
                         state.unplaced.drain(..over);

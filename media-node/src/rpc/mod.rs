@@ -16,6 +16,7 @@ use crate::{
     },
     health::Health,
     processing::studio::Studio,
+    qos::scores,
     sfu::{
         Sfu,
         command::NegotiateError,
@@ -225,6 +226,7 @@ fn milliseconds(duration: Option<Duration>) -> u32 {
 }
 
 fn figures(stats: SessionStats) -> v1::SessionStats {
+    let (rtt_ms, jitter_ms) = (milliseconds(stats.rtt), milliseconds(stats.jitter));
     v1::SessionStats {
         session: stats.session.0.to_vec(),
         room: stats.room.to_string(),
@@ -235,8 +237,9 @@ fn figures(stats: SessionStats) -> v1::SessionStats {
         received_packets: stats.received_packets,
         received_bytes: stats.received_bytes,
         loss: stats.loss.into(),
-        rtt_ms: milliseconds(stats.rtt),
-        jitter_ms: milliseconds(stats.jitter),
+        rtt_ms,
+        jitter_ms,
+        score: (stats.expected > 0).then(|| scores::of_figures(stats.loss, rtt_ms, jitter_ms).0.into()),
         send_estimate_kbps: stats.estimate_kbps.into(),
     }
 }
