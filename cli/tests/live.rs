@@ -32,12 +32,17 @@ struct Node {
 
 impl Node {
     fn start() -> Self {
+        Self::start_with(&["--no-prometheus"])
+    }
+
+    fn start_with(more: &[&str]) -> Self {
         let binary = std::env::var("CHROOM_TEST_NODE").expect("CHROOM_TEST_NODE names the chroom-node binary");
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let data = tempfile::tempdir().unwrap();
         let process = Command::new(binary)
-            .args(["--dev", "--no-prometheus", "--port", "0", "--rpc-port", &port.to_string(), "--base-path"])
+            .args(["--dev", "--port", "0", "--rpc-port", &port.to_string(), "--base-path"])
             .arg(data.path())
+            .args(more)
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
@@ -261,4 +266,17 @@ async fn a_registry_that_lies_to_a_claimant_is_found_and_reported() {
     assert_eq!((&reported["kind"], &reported["epoch"]), (&value!("root-equivocation"), &value!(epoch)));
     assert_eq!(reported["slashed"], (50 * CHR).to_string());
     assert_eq!((&reported["reward"], &reported["feePaid"]), (&value!((10 * CHR).to_string()), &value!("0")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the node's binary in CHROOM_TEST_NODE"]
+async fn every_metric_of_the_chain_nodes_dashboard_is_exported() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let node = Node::start_with(&["--prometheus-port", &port.to_string()]);
+    node.client().await;
+    let metrics = format!("http://127.0.0.1:{port}/metrics");
+    let metrics = chroom_cli::fetch::get(&metrics, Duration::from_secs(60)).await.unwrap();
+    let dashboard = include_str!("../../grafana/chain-node.json");
+    let missing = chroom_rpc::dashboard::missing(dashboard, "substrate_", &String::from_utf8_lossy(&metrics));
+    assert_eq!(missing, Ok(Default::default()));
 }

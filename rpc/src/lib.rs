@@ -2,11 +2,13 @@
 //!
 //! [`tls`] makes a connection name the node at its other end; [`server`] and [`channel`] are the two ends; [`v1`] is the
 //! code generated from `proto/`. [`receipt`] holds what callers sign, [`telemetry`] what every service does alike: logs,
-//! metrics, the end on a signal. [`guests`] and [`network`] keep one guest from taking every place.
+//! metrics, the end on a signal. [`guests`] and [`network`] keep one guest from taking every place,
+//! and [`dashboard`] keeps dashboards to metrics that exist.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing))]
 
 pub mod address;
 pub mod channel;
+pub mod dashboard;
 pub mod guests;
 pub mod network;
 pub mod receipt;
