@@ -8,7 +8,8 @@ use hyper_util::{
     client::legacy::{Client, connect::Connect},
     rt::TokioExecutor,
 };
-use std::{io, time::Duration};
+use rustls::{ClientConfig, RootCertStore};
+use std::{io, sync::Arc, time::Duration};
 
 /// Longest body that is taken, in bytes.
 pub const LARGEST_BODY: usize = 8 * 1_024 * 1_024;
@@ -68,11 +69,9 @@ pub async fn exchange(request: Request<Full<Bytes>>, limit: Duration) -> Result<
             exchange_by(client, request, &url, limit).await
         }
         Some("https") => {
-            let provider = rustls::crypto::ring::default_provider();
-            let builder = HttpsConnectorBuilder::new()
-                .with_provider_and_native_roots(provider)
-                .map_err(|error| FetchError::Unreachable(url.clone(), error.to_string()))?;
-            let client = Client::builder(TokioExecutor::new()).build(builder.https_only().enable_http1().build());
+            let tls = tls_config().map_err(|error| FetchError::Unreachable(url.clone(), error.to_string()))?;
+            let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http1().build();
+            let client = Client::builder(TokioExecutor::new()).build(connector);
             exchange_by(client, request, &url, limit).await
         }
         _ => Err(FetchError::Url(url)),
@@ -101,17 +100,24 @@ async fn exchange_by<C: Connect + Clone + Send + Sync + 'static>(
     tokio::time::timeout(limit, exchange).await.map_err(|_| FetchError::TimedOut(url.to_owned(), limit))?
 }
 
+/// TLS by the roots that the system trusts. Where it has none, no certificate is good.
+pub fn tls_config() -> Result<ClientConfig, rustls::Error> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+    Ok(builder.with_safe_default_protocol_versions()?.with_root_certificates(roots).with_no_client_auth())
+}
+
 /// What is wrong with the certificate, if that is what an error is about.
 pub fn certificate_error(error: &(dyn std::error::Error + 'static)) -> Option<String> {
     let mut next = Some(error);
     while let Some(error) = next {
-        // I/O errors say nothing of what they were made of but by themselves.
-        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let tls = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()).or_else(|| error.downcast_ref());
-        if let Some(tls @ rustls::Error::InvalidCertificate(_)) = tls {
+        if let Some(tls @ rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
             return Some(tls.to_string());
         }
-        next = error.source();
+        // An I/O error's source is that of what it was made of, which would be passed over.
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = inner.map(|inner| inner as &(dyn std::error::Error + 'static)).or_else(|| error.source());
     }
     None
 }
@@ -131,6 +137,14 @@ mod tests {
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, app).await });
         url
+    }
+
+    #[test]
+    fn a_certificates_fault_is_found_however_deep_it_is() {
+        let fault = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
+        let deep = io::Error::other(io::Error::other(fault));
+        assert!(certificate_error(&deep).unwrap().contains("xpired"));
+        assert_eq!(certificate_error(&io::Error::other("reset")), None);
     }
 
     #[tokio::test]

@@ -89,6 +89,16 @@ async fn another_node_at_the_endpoint_and_no_node_at_all_are_faults_of_the_certi
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_nobody_trusts_is_a_fault_of_the_certificate() {
+    // A node's own certificate is good among nodes, and for no browser.
+    let node = Node::start().await;
+    let (code, report) = run(&["--orchestrator", &format!("https://{}", node.endpoint)]).await;
+    assert_eq!(code, 1, "{report}");
+    let words = of(&report, "certificate").into_iter().find(|(verdict, _)| verdict == "fail").unwrap().1;
+    assert!(words.contains("renew the certificate"), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_closed_port_is_a_fault_of_tcp() {
     let node = Node::start().await;
     let closed = node.endpoint.clone();

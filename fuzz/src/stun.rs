@@ -1,10 +1,17 @@
 //! STUN: what tells whose a datagram is before anything is known of its sender.
 
-use chroom_media_node::sfu::engine::stun_ufrag;
+use chroom_media_node::sfu::{binding, engine::stun_ufrag};
 
 pub fn run(input: &[u8]) {
     if let Some(name) = stun_ufrag(input) {
         assert!(input.len() >= 20 && name.len() < input.len(), "a name that isn't in the datagram");
+    }
+    for source in ["192.0.2.1:32853", "[2001:db8::1]:32853"] {
+        let Ok(source) = source.parse() else { continue };
+        if let Some(answer) = binding::answer(source, input) {
+            assert!(answer.as_bytes().len() <= input.len(), "a stranger gets more than was sent");
+            assert!(binding::answer(source, answer.as_bytes()).is_none(), "an answer is answered");
+        }
     }
 }
 
@@ -25,5 +32,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         0xf5, 0x99, 0xfd, 0x9e, 0x90, 0xc3, 0x8c, 0x74, 0x89, 0xf9, 0x2a, 0xf9, 0xba, 0x53, 0xf0, 0x6b, 0xe7, 0xd7,
         0x80, 0x28, 0x00, 0x04, 0xc0, 0x7d, 0x4c, 0x96,
     ];
-    vec![request.to_vec(), response.to_vec()]
+    // A request without credentials: SOFTWARE alone.
+    let plain = [&request[..2], &[0x00, 0x14], &request[4..40]].concat();
+    vec![request.to_vec(), response.to_vec(), plain]
 }

@@ -216,7 +216,7 @@ async fn look_at_clocks(doctor: &Doctor, limit: Duration, round: &mut Round) {
         node::reading(url, None, &reply)
     });
     round.clocks.extend(futures::future::join_all(asked).await.into_iter().flatten());
-    if round.clocks.is_empty() {
+    if doctor.local && round.clocks.is_empty() {
         let advice = "name a registry with --registry-url, whose clock to compare with";
         round.findings.push(Finding::warn(Check::Clock, "this machine", "compared with no other clock", advice));
     }

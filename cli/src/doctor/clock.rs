@@ -76,13 +76,13 @@ fn spread(sorted: &[i64]) -> u64 {
 fn one(reading: &Reading, right: i64, alone: bool) -> Finding {
     let offset = reading.ahead_ms.saturating_sub(right);
     let surely = offset.unsigned_abs().saturating_sub(reading.within_ms);
-    let way = if offset < 0 { "behind" } else { "ahead" };
+    let way = if offset < 0 { "behind" } else { "ahead of" };
     let of = match (right, alone) {
         (0, _) => "this machine's clock",
         _ => "most clocks",
     };
     let found = format!(
-        "{}.{:03} s {way} of {of}, ± {} ms",
+        "{}.{:03} s {way} {of}, ± {} ms",
         offset.unsigned_abs() / 1_000,
         offset.unsigned_abs() % 1_000,
         reading.within_ms

@@ -15,6 +15,17 @@ pub enum Transport {
     Dtls,
 }
 
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Transport::Udp => "UDP",
+            Transport::Tcp => "TCP",
+            Transport::Tls => "TLS over TCP",
+            Transport::Dtls => "DTLS over UDP",
+        })
+    }
+}
+
 /// Where a STUN or TURN server is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ServerUrl {

@@ -33,9 +33,9 @@ pub struct Status {
     pub node: NodeId,
     /// Its version.
     pub version: String,
-    /// Its clock; nodes before 0.2 do not tell it.
+    /// Its clock; older nodes do not tell it.
     pub now_ms: Option<u64>,
-    /// Where clients send media; nodes before 0.2 do not tell it.
+    /// Where clients send media; older nodes do not tell it.
     pub media: Option<SocketAddr>,
     /// How the register has it.
     pub registry: RegistryStatus,

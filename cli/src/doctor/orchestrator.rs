@@ -66,8 +66,11 @@ pub async fn examine(url: &str, token: Option<&str>, limit: Duration) -> Learnt 
     if reached.is_empty() {
         return learnt;
     }
-    learnt.findings.extend(judge_scheme(&url, &host, secure));
-    match get(&format!("{url}/health"), limit).await {
+    let health = get(&format!("{url}/health"), limit).await;
+    if health.is_ok() {
+        learnt.findings.extend(judge_scheme(&url, &host, secure));
+    }
+    match health {
         Ok(reply) if reply.status.is_success() => learnt.findings.push(Finding::ok(Check::Health, &url, "serves")),
         Ok(reply) => {
             let words: String = String::from_utf8_lossy(&reply.body).chars().take(200).collect();
@@ -98,7 +101,7 @@ fn http_url(url: &str) -> String {
 
 fn judge_scheme(url: &str, host: &str, secure: bool) -> Option<Finding> {
     match (secure, is_here(host)) {
-        (true, _) => Some(Finding::ok(Check::Certificate, url, "HTTPS")),
+        (true, _) => Some(Finding::ok(Check::Certificate, url, "trusted by this system's roots")),
         (false, true) => None,
         (false, false) => Some(Finding::warn(
             Check::Certificate,

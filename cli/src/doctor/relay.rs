@@ -6,8 +6,8 @@ use super::{
     turn::{Exchange, Next, Peer, Relay, TurnError},
     udp::{self, Heard},
 };
-use crate::fetch::certificate_error;
-use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
+use crate::fetch::{certificate_error, tls_config};
+use rustls::pki_types::ServerName;
 use std::{
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -23,7 +23,9 @@ use tokio_rustls::TlsConnector;
 
 /// Pauses after each datagram without an answer (RFC 8489 §6.2.1).
 const PAUSES: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
-/// Bytes of a STUN header, and of the largest message that is taken.
+/// What a whole exchange may take, beside the limit of its parts: a server that talks on has to be left some time.
+const WHOLE: Duration = Duration::from_secs(20);
+/// Bytes of a STUN header.
 const HEADER: usize = 20;
 
 /// A server was of no use.
@@ -81,14 +83,8 @@ async fn secured(
     server: &ServerUrl,
     stream: TcpStream,
 ) -> Result<tokio_rustls::client::TlsStream<TcpStream>, RelayError> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     let broken = |error: &dyn std::fmt::Display| RelayError::Unreachable(io::Error::other(error.to_string()));
-    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| broken(&error))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let config = tls_config().map_err(|error| broken(&error))?;
     let name = ServerName::try_from(server.host.clone()).map_err(|error| broken(&error))?;
     TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|error| match certificate_error(&error) {
         Some(reason) => RelayError::Certificate(reason),
@@ -180,7 +176,8 @@ pub async fn examine(
         let advice = "the orchestrator's --turn-secret-file makes them";
         return Finding::fail(Check::Turn, server, "it was handed out without credentials", advice);
     };
-    judge(server, &relay(server, credentials, peer, limit).await)
+    let relayed = timeout(WHOLE + limit, relay(server, credentials, peer, limit)).await;
+    judge(server, &relayed.unwrap_or(Err(RelayError::Silent)))
 }
 
 fn judge_stun(server: &ServerUrl, heard: &Heard) -> Finding {
@@ -203,7 +200,7 @@ fn judge(server: &ServerUrl, result: &Result<Relay, RelayError>) -> Finding {
         RelayError::Name(_) => "correct its name: --turn-url of the orchestrator".to_owned(),
         RelayError::Certificate(_) => "renew the TURN server's certificate, for the name in the URL".to_owned(),
         RelayError::Unreachable(_) | RelayError::Silent => {
-            format!("is it running, and its port {} open for {:?}?", server.port, server.transport)
+            format!("is it running, and its port {} open for {}?", server.port, server.transport)
         }
         RelayError::Turn(TurnError::Refused { code: 401 | 441, .. } | TurnError::Forged) => {
             "its secret differs from the orchestrator's (static-auth-secret, --turn-secret-file), or its clock is far off".to_owned()
