@@ -58,7 +58,9 @@ async fn a_node_in_good_health_passes() {
     let arguments = ["--node", &node.endpoint, "--http", &node.http, "--registry-url", &registry.url];
     let (code, report) = run(&arguments).await;
     assert_eq!(code, 0, "{report}");
-    for check in ["name", "tcp", "certificate", "http", "health", "version", "udp"] {
+    let tcp: Vec<String> = of(&report, "tcp").into_iter().map(|(verdict, _)| verdict).collect();
+    assert_eq!(tcp, ["ok", "ok"], "control and media: {report}");
+    for check in ["name", "certificate", "http", "health", "version", "udp"] {
         assert_eq!(verdict(&report, check), "ok", "{check}: {report}");
     }
     // Its address is good on this machine only, and it has not joined.

@@ -68,6 +68,19 @@ pub async fn connect(addresses: &[SocketAddr], limit: Duration) -> (Vec<IpAddr>,
     (open, findings)
 }
 
+/// Connects to the media port over TCP, which only those need whose network lets no UDP through.
+pub async fn connect_media(to: SocketAddr, limit: Duration) -> Finding {
+    match timeout(limit, TcpStream::connect(to)).await {
+        Ok(Ok(_)) => Finding::ok(Check::Tcp, to, "connected: media over TCP gets there"),
+        Ok(Err(_)) | Err(_) => Finding::warn(
+            Check::Tcp,
+            to,
+            "no connection: no media over TCP for callers whose network lets no UDP through",
+            format!("open TCP {} like UDP, in the firewall and the NAT", to.port()),
+        ),
+    }
+}
+
 fn judge_connection(to: SocketAddr, result: &io::Result<()>, limit: Duration) -> Finding {
     let (check, port) = (Check::Tcp, to.port());
     let Err(error) = result else { return Finding::ok(check, to, "connected") };

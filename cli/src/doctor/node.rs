@@ -105,6 +105,7 @@ pub async fn examine(target: &Target, identity: &Identity) -> Learnt {
         _ => media,
     };
     learnt.findings.push(look_at_udp(asked, &http, target.limit).await);
+    learnt.findings.push(name::connect_media(asked, target.limit).await);
     learnt.media = Some(asked);
     learnt
 }
