@@ -247,6 +247,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send + 'st
         class,
         rpc: rpc.to_string(),
         media: sfu.candidate(),
+        pipes: cascade.address(),
         health: health.clone(),
         presence,
         membership,

@@ -11,6 +11,7 @@ pub mod local;
 pub mod name;
 pub mod node;
 pub mod orchestrator;
+pub mod quic;
 pub mod register;
 pub mod relay;
 pub mod stun;

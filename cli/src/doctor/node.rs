@@ -37,6 +37,8 @@ pub struct Status {
     pub now_ms: Option<u64>,
     /// Where clients send media; older nodes do not tell it.
     pub media: Option<SocketAddr>,
+    /// Where other media nodes' pipes end; older nodes do not tell it.
+    pub pipes: Option<SocketAddr>,
     /// How the register has it.
     pub registry: RegistryStatus,
 }
@@ -98,14 +100,18 @@ pub async fn examine(target: &Target, identity: &Identity) -> Learnt {
     };
     learnt.findings.push(address::advertised(media, &reached));
     // What nobody can reach from outside need not be asked: the port behind the address that answers is what counts then.
-    let asked = match reached.first() {
-        Some(ip) if scope(media.ip()) != Scope::Public && !reached.contains(&media.ip()) => {
-            SocketAddr::new(*ip, media.port())
+    let reachable = |told: SocketAddr| match reached.first() {
+        Some(ip) if scope(told.ip()) != Scope::Public && !reached.contains(&told.ip()) => {
+            SocketAddr::new(*ip, told.port())
         }
-        _ => media,
+        _ => told,
     };
+    let asked = reachable(media);
     learnt.findings.push(look_at_udp(asked, &http, target.limit).await);
     learnt.findings.push(name::connect_media(asked, target.limit).await);
+    if let Some(pipes) = status.pipes.map(reachable) {
+        learnt.findings.push(udp::judge_pipes(pipes, &udp::knock(pipes).await));
+    }
     learnt.media = Some(asked);
     learnt
 }

@@ -182,7 +182,10 @@ pub async fn examine(
 
 fn judge_stun(server: &ServerUrl, heard: &Heard) -> Finding {
     match heard {
-        Heard::Answer { mapped, .. } => Finding::ok(Check::Turn, server, format!("sees this machine as {mapped}")),
+        Heard::Answer { mapped, .. } => {
+            let seen = mapped.map(|mapped| mapped.to_string()).unwrap_or_default();
+            Finding::ok(Check::Turn, server, format!("sees this machine as {seen}"))
+        }
         Heard::Refused => Finding::fail(Check::Turn, server, "nobody listens there", "is the server running?"),
         Heard::Silence => Finding::fail(Check::Turn, server, "it does not answer", "open its UDP port"),
         Heard::Unsent(error) => Finding::fail(Check::Turn, server, error, "is there a way from here to it?"),

@@ -2,6 +2,7 @@
 
 use super::{
     finding::{Check, Finding},
+    quic::Knock,
     stun::Binding,
 };
 use std::{
@@ -26,8 +27,8 @@ pub const TRIES: u64 = PAUSES.len() as u64;
 pub enum Heard {
     /// An answer.
     Answer {
-        /// The address that the request came from, as the node saw it.
-        mapped: SocketAddr,
+        /// The address that the request came from, as the node saw it, if it tells.
+        mapped: Option<SocketAddr>,
         /// After how long.
         after: Duration,
         /// Requests until then.
@@ -43,27 +44,42 @@ pub enum Heard {
 
 /// Asks at `to` which address this machine has.
 pub async fn ask(to: SocketAddr) -> Heard {
-    match exchange(to).await {
+    match Binding::new(rand::random()) {
+        Ok(binding) => heard(to, binding.as_bytes(), |datagram| binding.mapped(datagram).map(Some)).await,
+        Err(error) => Heard::Unsent(error.to_string()),
+    }
+}
+
+/// Asks at `to` whether QUIC is spoken there.
+pub async fn knock(to: SocketAddr) -> Heard {
+    let knock = Knock::new(rand::random());
+    heard(to, knock.as_bytes(), |datagram| knock.is_answer(datagram).then_some(None)).await
+}
+
+async fn heard(to: SocketAddr, request: &[u8], answer: impl Fn(&[u8]) -> Option<Option<SocketAddr>>) -> Heard {
+    match exchange(to, request, answer).await {
         Ok(heard) => heard,
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Heard::Refused,
         Err(error) => Heard::Unsent(error.to_string()),
     }
 }
 
-async fn exchange(to: SocketAddr) -> io::Result<Heard> {
+async fn exchange(
+    to: SocketAddr,
+    request: &[u8],
+    answer: impl Fn(&[u8]) -> Option<Option<SocketAddr>>,
+) -> io::Result<Heard> {
     let any = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     // Connected, so that the kernel tells of ICMP errors and takes datagrams from there alone.
     let socket = UdpSocket::bind(SocketAddr::new(any, 0)).await?;
     socket.connect(to).await?;
-    let binding = Binding::new(rand::random()).map_err(io::Error::other)?;
     let mut buffer = [0; 1_500];
     let begun = Instant::now();
     for (before, pause) in PAUSES.into_iter().enumerate() {
-        socket.send(binding.as_bytes()).await?;
+        socket.send(request).await?;
         let until = Instant::now() + pause;
         while let Ok(received) = timeout_at(until, socket.recv(&mut buffer)).await {
-            let datagram = buffer.get(..received?).unwrap_or_default();
-            if let Some(mapped) = binding.mapped(datagram) {
+            if let Some(mapped) = answer(buffer.get(..received?).unwrap_or_default()) {
                 return Ok(Heard::Answer { mapped, after: begun.elapsed(), tries: before + 1 });
             }
         }
@@ -91,7 +107,8 @@ pub fn judge(to: SocketAddr, heard: &Heard, counted: Option<Counted>) -> Finding
     let (check, port) = (Check::Udp, to.port());
     match heard {
         Heard::Answer { mapped, after, tries } => {
-            let found = format!("answers in {} ms; sees this machine as {mapped}", after.as_millis());
+            let seen = mapped.map(|mapped| format!("; sees this machine as {mapped}")).unwrap_or_default();
+            let found = format!("answers in {} ms{seen}", after.as_millis());
             match tries {
                 1 => Finding::ok(check, to, found),
                 _ => Finding::warn(
@@ -115,6 +132,22 @@ pub fn judge(to: SocketAddr, heard: &Heard, counted: Option<Counted>) -> Finding
             "this machine has no way there (an IPv6 address needs IPv6), or its firewall forbids it",
         ),
         Heard::Silence => silent(to, counted),
+    }
+}
+
+/// Judges what came back from the pipes' port. A node that is not reached there still serves rooms of its own.
+pub fn judge_pipes(to: SocketAddr, heard: &Heard) -> Finding {
+    let (check, port) = (Check::Udp, to.port());
+    match heard {
+        Heard::Answer { after, .. } => Finding::ok(check, to, format!("pipes: answers in {} ms", after.as_millis())),
+        _ => Finding::warn(
+            check,
+            to,
+            format!("pipes: no answer to {TRIES} packets; rooms that span nodes cannot use this one"),
+            format!(
+                "open UDP {port} and forward it (--pipe-listen names the port), and give --pipe-advertise its public address"
+            ),
+        ),
     }
 }
 
@@ -160,7 +193,7 @@ mod tests {
         assert!(there.found.contains("does not get there"));
         assert!(there.advice.unwrap().contains("open UDP 7500"));
         assert_eq!(silence(None).verdict, Verdict::Fail);
-        let answer = |tries| Heard::Answer { mapped: to, after: Duration::from_millis(3), tries };
+        let answer = |tries| Heard::Answer { mapped: Some(to), after: Duration::from_millis(3), tries };
         assert_eq!(judge(to, &answer(1), None).verdict, Verdict::Ok);
         assert_eq!(judge(to, &answer(2), None).verdict, Verdict::Warn);
     }
@@ -179,5 +212,7 @@ mod tests {
         let to = socket.local_addr().unwrap();
         drop(socket);
         assert_eq!(ask(to).await, Heard::Refused);
+        let pipes = judge_pipes(to, &knock(to).await);
+        assert!(pipes.verdict == Verdict::Warn && pipes.found.contains("span nodes"));
     }
 }

@@ -3,6 +3,10 @@
 use chroom_chain_client::Membership;
 use chroom_media_node::{
     api::{self, ApiState},
+    cascade::{
+        gate,
+        quic::{Cascade, CascadeConfig},
+    },
     health::{Health, Registered},
     place::Place,
     qos::publisher::Presence,
@@ -23,6 +27,7 @@ pub struct Node {
     pub endpoint: String,
     pub http: String,
     sfu: Arc<Sfu>,
+    cascade: Arc<Cascade>,
     stop: CancellationToken,
     ended: tokio::task::JoinHandle<()>,
     _membership: watch::Sender<Arc<Membership>>,
@@ -49,7 +54,10 @@ impl Node {
             shards: 1,
             egress_loss: None,
         };
-        let sfu = Arc::new(Sfu::start(&config).unwrap());
+        let pipes = CascadeConfig { listen: "127.0.0.1:0".parse().unwrap(), advertise: None };
+        let prepared = Cascade::prepare(&pipes, &identity, gate::of(membership.clone())).unwrap();
+        let sfu = Arc::new(Sfu::start_with(&config, Some(prepared.room_end())).unwrap());
+        let cascade = Arc::new(prepared.start(sfu.rooms()).unwrap());
         let health = Arc::new(Health::new(Registered::Active, 1_000_000, 10));
         let stop = CancellationToken::new();
         let service = MediaService::new(sfu.clone(), health.clone(), Admission::new(membership.clone()), stop.clone());
@@ -66,6 +74,7 @@ impl Node {
             class: CapacityClass::Small,
             rpc: endpoint.clone(),
             media: sfu.candidate(),
+            pipes: cascade.address(),
             health,
             presence: Arc::new(parking_lot::Mutex::new(Presence::default())),
             membership,
@@ -75,7 +84,7 @@ impl Node {
         let http = format!("http://{}", listener.local_addr().unwrap());
         let routes = api::router(state, Arc::new(Registry::default()));
         tokio::spawn(async move { axum::serve(listener, routes).await });
-        Self { id: wallet.node_id().to_string(), endpoint, http, sfu, stop, ended, _membership: sender }
+        Self { id: wallet.node_id().to_string(), endpoint, http, sfu, cascade, stop, ended, _membership: sender }
     }
 
     /// Its entry in the register, with this endpoint.
@@ -95,6 +104,7 @@ impl Node {
     pub async fn stop(self) {
         self.stop.cancel();
         self.ended.await.unwrap();
+        self.cascade.stop().await;
         self.sfu.stop(CloseReason::Draining).await;
     }
 }

@@ -44,6 +44,8 @@ pub struct ApiState {
     pub rpc: String,
     /// Where clients send media.
     pub media: SocketAddr,
+    /// Where other media nodes' pipes end.
+    pub pipes: SocketAddr,
     /// Its health.
     pub health: Arc<Health>,
     /// Its presence in the register.

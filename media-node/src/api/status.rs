@@ -27,6 +27,9 @@ pub struct Status {
     /// Where clients send media: address and UDP port.
     #[schema(example = "203.0.113.7:7500")]
     pub media: String,
+    /// Where other media nodes' pipes end: address and UDP port.
+    #[schema(example = "203.0.113.7:7700")]
+    pub pipes: String,
     /// Health.
     pub health: HealthStatus,
     /// Where it says that it is.
@@ -149,6 +152,7 @@ pub fn status(state: &ApiState) -> Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         now_ms: now_ms(),
         media: state.media.to_string(),
+        pipes: state.pipes.to_string(),
         health: HealthStatus {
             accepting: closed.is_none(),
             reason: closed,
