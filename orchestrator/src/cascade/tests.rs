@@ -48,15 +48,15 @@ impl World {
         if self.tree.has(node(n)) {
             return self.tree.stay(node(n));
         }
-        self.media.entry(node(n)).or_default().alive = true;
         self.tree.join(node(n), Fence(self.fence), cell(place));
         // The session that it comes for is opened there.
-        self.media.get_mut(&node(n)).unwrap().fence = Fence(self.fence);
+        let media = self.media.entry(node(n)).or_default();
+        (media.alive, media.fence) = (true, Fence(self.fence));
     }
 
-    /// The core heard that a node is dead: what was under way there has no outcome any more.
-    fn dead(&mut self, n: u8) {
-        if let Some(media) = self.media.get_mut(&node(n)) {
+    /// The core heard that a node is dead: what was under way there has no outcome any more. Some only seem so, and keep what they know.
+    fn dead(&mut self, n: u8, truly: bool) {
+        if let Some(media) = self.media.get_mut(&node(n)).filter(|_| truly) {
             (media.alive, media.route) = (false, None);
         }
         self.wire.retain(|order| order.node != node(n));
@@ -194,7 +194,7 @@ enum Happening {
     Join(u8, usize),
     Leave(u8),
     Gone,
-    Dies(u8),
+    Dies(u8, bool),
     Restarts(u8),
     ParentLost(u8, bool),
     Step(usize, bool, bool),
@@ -206,7 +206,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         4 => (1..12u8, 0..PLACES.len()).prop_map(|(n, place)| Happening::Join(n, place)),
         2 => (1..12u8).prop_map(Happening::Leave),
         1 => Just(Happening::Gone),
-        2 => (1..12u8).prop_map(Happening::Dies),
+        2 => (1..12u8, any::<bool>()).prop_map(|(n, truly)| Happening::Dies(n, truly)),
         1 => (1..12u8).prop_map(Happening::Restarts),
         1 => (1..12u8, any::<bool>()).prop_map(|(n, standby)| Happening::ParentLost(n, standby)),
         8 => (any::<usize>(), prop::bool::weighted(0.2), prop::bool::weighted(0.2))
@@ -230,10 +230,10 @@ proptest! {
                 Happening::Gone => {
                     for gone in world.tree.due(world.now) {
                         // The room is closed there.
-                        world.dead(gone.0[0]);
+                        world.dead(gone.0[0], true);
                     }
                 }
-                Happening::Dies(n) => world.dead(n),
+                Happening::Dies(n, truly) => world.dead(n, truly),
                 Happening::Restarts(n) => {
                     // Whatever it is being told may come before or after.
                     if let Some(media) = world.media.get_mut(&node(n)).filter(|media| media.alive) {

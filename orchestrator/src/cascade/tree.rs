@@ -4,15 +4,18 @@ use super::{seat::Seat, shape};
 use crate::session::Fence;
 use chroom_primitives::{H3Cell, NodeId, UnixMs};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// How long a node that another one lost contact with doesn't come into question above it, in milliseconds.
 const SHUNNED_MS: u64 = 60_000;
 
 /// The nodes of a room, oldest first.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(transparent)]
 pub struct Tree {
     seats: Vec<Seat>,
+    /// Nodes that had to be given up before they were told that their places are over: should they come back, they are.
+    #[serde(default)]
+    untold: BTreeSet<NodeId>,
 }
 
 impl Tree {
@@ -58,7 +61,8 @@ impl Tree {
     /// A node comes in, with an epoch greater than all before. It is a leaf.
     pub fn join(&mut self, node: NodeId, fence: Fence, cell: Option<H3Cell>) {
         if !self.has(node) {
-            self.seats.push(Seat::new(node, fence, cell));
+            let told = self.untold.remove(&node);
+            self.seats.push(Seat { told, ..Seat::new(node, fence, cell) });
             self.settle();
         }
     }
@@ -86,6 +90,9 @@ impl Tree {
 
     /// A node is dead, or has left.
     pub fn remove(&mut self, node: NodeId) {
+        if self.seat(node).is_some_and(|seat| seat.told) {
+            self.untold.insert(node);
+        }
         self.seats.retain(|seat| seat.node != node);
         self.settle();
     }

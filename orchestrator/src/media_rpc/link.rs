@@ -28,6 +28,8 @@ const WAIT_FOR_LINK: Duration = Duration::from_secs(4);
 /// How long a node may take for a command, and for an offer.
 const COMMAND: Duration = Duration::from_secs(5);
 const OFFER: Duration = Duration::from_secs(10);
+/// Longest address of a node's pipes: an IPv6 address with a scope and a port.
+const MAX_ADDRESS: usize = 80;
 /// Pauses between attempts to connect.
 const FIRST_PAUSE: Duration = Duration::from_millis(150);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -260,7 +262,8 @@ fn session_of(command: &Command) -> Option<SessionId> {
         | Command::Negotiate { session, .. }
         | Command::Subscribe { session, .. }
         | Command::CloseSession { session, .. } => Some(*session),
-        Command::CloseRoom { .. } => None,
+        // Of these a node has one at a time, or their epochs tell them apart.
+        Command::CloseRoom { .. } | Command::SetRoute { .. } | Command::ClearRoute { .. } => None,
     }
 }
 
@@ -331,6 +334,16 @@ async fn execute(mut client: MediaClient<Channel>, command: Command) -> Result<O
         Command::CloseRoom { room, fence, reason } => {
             let request = v1::CloseRoomRequest { room: room.as_str().to_owned(), fence: fence.0, reason };
             within(COMMAND, client.close_room(request)).await.map(|_| Outcome::Done)
+        }
+        Command::SetRoute { room, fence, route } => {
+            let request = messages::route(&room, fence, route);
+            within(COMMAND, client.set_route(request))
+                .await
+                .map(|answer| Outcome::Routed(answer.into_inner().address.chars().take(MAX_ADDRESS).collect()))
+        }
+        Command::ClearRoute { room, fence } => {
+            let request = v1::ClearRouteRequest { room: room.as_str().to_owned(), fence: fence.0 };
+            within(COMMAND, client.clear_route(request)).await.map(|_| Outcome::Done)
         }
     };
     result.map_err(|status| {

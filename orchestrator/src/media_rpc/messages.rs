@@ -1,6 +1,9 @@
 //! Between the session core's terms and the wire's.
 
-use crate::session::{Failure, Input, MediaEvent, ParticipantId, RoomId, SessionId, Subscription, TrackId};
+use crate::{
+    cascade::{End, Route},
+    session::{Failure, Fence, Input, MediaEvent, ParticipantId, RoomId, SessionId, Subscription, TrackId},
+};
 use chroom_primitives::NodeId;
 use chroom_rpc::v1;
 use tonic::{Code, Status};
@@ -23,13 +26,28 @@ pub fn subscriptions(subscriptions: Vec<Subscription>) -> Vec<v1::Subscription> 
         .collect()
 }
 
+/// A place in a room's tree as the wire has it.
+pub fn route(room: &RoomId, fence: Fence, route: Route) -> v1::SetRouteRequest {
+    let end = |end: End| v1::PipeEnd { node: end.node.0.to_vec(), address: end.address };
+    v1::SetRouteRequest {
+        room: room.as_str().to_owned(),
+        fence: fence.0,
+        parent: route.parent.map(end),
+        standby: route.standby.map(end),
+        children: route.children.into_iter().map(|child| child.0.to_vec()).collect(),
+    }
+}
+
 /// An event of `node` as input of the core; nothing for heartbeats and what makes no sense.
 pub fn input(node: NodeId, event: v1::MediaEvent) -> Option<Input> {
     use v1::media_event::Event;
     let session = <[u8; 16]>::try_from(event.session.as_slice()).ok().map(SessionId);
     let event = match event.event? {
-        // Rooms are not laid over several nodes from here yet.
-        Event::Heartbeat(_) | Event::ParentLost(_) | Event::RecordingEnded(_) => return None,
+        Event::Heartbeat(_) | Event::RecordingEnded(_) => return None,
+        Event::ParentLost(told) => {
+            let lost = NodeId(told.node.as_slice().try_into().ok()?);
+            return Some(Input::ParentLost { node, room: RoomId::from_wire(&event.room), lost });
+        }
         Event::Speakers(speakers) => {
             return Some(Input::Speakers {
                 node,

@@ -1,7 +1,7 @@
 //! A simulated network around one core.
 
 use super::super::*;
-use crate::{allocation::Constraints, application::Meeting, simulated::Nodes};
+use crate::{allocation::Constraints, application::Meeting, cascade::Route, simulated::Nodes};
 use chroom_primitives::{AccountId, H3Cell, NodeId, UnixMs};
 use rand::{SeedableRng, rngs::StdRng};
 use std::{
@@ -22,7 +22,11 @@ pub(super) struct Media {
     pub(super) fences: BTreeMap<RoomId, Fence>,
     pub(super) tracks: BTreeMap<TrackId, SessionId>,
     pub(super) subscriptions: BTreeMap<(SessionId, String), TrackId>,
+    /// Its neighbours in rooms that span nodes.
+    pub(super) routes: BTreeMap<RoomId, Route>,
     pub(super) refuses: Option<String>,
+    /// Refuses places in trees.
+    pub(super) pipeless: bool,
     pub(super) dead: bool,
 }
 
@@ -59,13 +63,13 @@ impl Media {
                 for (_, track, _) in publish {
                     self.tracks.insert(track, session);
                 }
-                self.subscribe(session, subscribe);
+                self.subscribe(session, &room, subscribe);
                 Ok(Outcome::Answer("answer".into()))
             }
             Command::Subscribe { session, fence, subscribe } => {
                 let room = self.sessions.get(&session).cloned().ok_or(Failure::Refused("no session".into()))?;
                 self.fence(&room, fence)?;
-                self.subscribe(session, subscribe);
+                self.subscribe(session, &room, subscribe);
                 Ok(Outcome::Done)
             }
             Command::CloseSession { session, .. } => {
@@ -76,16 +80,31 @@ impl Media {
             Command::CloseRoom { room, fence, .. } => {
                 self.fence(&room, fence)?;
                 self.sessions.retain(|_, at| *at != room);
+                self.routes.remove(&room);
+                Ok(Outcome::Done)
+            }
+            Command::SetRoute { room, fence, route } => {
+                if self.pipeless {
+                    return Err(Failure::Refused("this node has no pipes".into()));
+                }
+                self.fence(&room, fence)?;
+                self.routes.insert(room, route);
+                Ok(Outcome::Routed("192.0.2.1:7000".into()))
+            }
+            Command::ClearRoute { room, fence } => {
+                self.fence(&room, fence)?;
+                self.routes.remove(&room);
                 Ok(Outcome::Done)
             }
         }
     }
 
-    pub(super) fn subscribe(&mut self, session: SessionId, subscribe: Vec<Subscription>) {
+    pub(super) fn subscribe(&mut self, session: SessionId, room: &RoomId, subscribe: Vec<Subscription>) {
         for wanted in subscribe {
             match wanted.track {
                 Some(track) => {
-                    let known = track.is_mix() || self.tracks.contains_key(&track);
+                    // Others' tracks come by pipes, when they come.
+                    let known = track.is_mix() || self.tracks.contains_key(&track) || self.routes.contains_key(room);
                     assert!(known, "subscribed to a track that the node doesn't know");
                     self.subscriptions.insert((session, wanted.mid), track);
                 }
@@ -283,8 +302,20 @@ impl World {
         self.media.values().filter_map(|media| media.opened.get(&session)).sum()
     }
 
+    /// The node of the first session.
     pub(super) fn serving(&self) -> NodeId {
-        self.core.rooms().next().unwrap().node.unwrap()
+        let first = self.core.rooms().next().unwrap().sessions[0];
+        self.node_of(first)
+    }
+
+    /// The node that a session is on.
+    pub(super) fn node_of(&self, id: SessionId) -> NodeId {
+        self.core.sessions().find(|session| session.id == id).unwrap().node.unwrap()
+    }
+
+    /// The nodes of the room, oldest first.
+    pub(super) fn spans(&self) -> Vec<NodeId> {
+        self.core.rooms().next().unwrap().tree.nodes().collect()
     }
 
     /// What must hold whenever nothing is under way.
@@ -298,12 +329,18 @@ impl World {
             for id in &room.sessions {
                 let session = self.core.sessions().find(|session| session.id == *id).unwrap();
                 assert!(identities.insert(session.identity.clone()), "one identity twice in a room");
-                if let Some(node) = room.node
-                    && session.opened_in == Some(room.generation)
-                {
+                if let Some(node) = session.node.filter(|_| session.is_open(room.generation)) {
+                    assert!(room.tree.has(node), "a session on a node that the room doesn't have");
                     let there = self.media[&node].sessions.get(id);
                     assert_eq!(there, Some(&room.id), "the node does not have the session");
                 }
+            }
+        }
+        for room in self.core.rooms().filter(|room| room.tree.is_laid()) {
+            for seat in room.tree.seats() {
+                let route = self.media[&seat.node].routes.get(&room.id);
+                assert_eq!(route.is_some(), room.tree.seats().len() > 1, "routes where there is no tree, or none");
+                assert_eq!(route.and_then(|route| route.parent.as_ref()).map(|end| end.node), seat.parent);
             }
         }
         for session in self.core.sessions() {
