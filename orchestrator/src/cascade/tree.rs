@@ -34,6 +34,16 @@ impl Tree {
         self.seats.first().map(|seat| seat.node)
     }
 
+    /// Nodes without a seat that may still have a place: they were given up before they could be told that it is over.
+    pub fn untold(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.untold.iter().copied()
+    }
+
+    /// A node without a seat has no place any more.
+    pub fn closed(&mut self, node: NodeId) {
+        self.untold.remove(&node);
+    }
+
     /// Whether the room has no node.
     pub fn is_empty(&self) -> bool {
         self.seats.is_empty()

@@ -106,6 +106,9 @@ impl Core {
                 if let Err(Failure::Unreachable(_)) = result {
                     // When it is back.
                     self.leave_behind(t, operation.node, &operation.room, operation.fence, None);
+                } else if let Some(room) = self.rooms.get_mut(&operation.room) {
+                    room.tree.closed(operation.node);
+                    t.rooms.insert(operation.room.clone());
                 }
             }
             OperationKind::Open => self.opened(t, &operation, result),

@@ -242,7 +242,15 @@ impl Core {
             unopened.extend(room.sessions.iter().filter(closed).copied());
         }
         let nodes: BTreeSet<NodeId> = self.rooms.values().flat_map(|room| room.tree.nodes()).collect();
-        for node in nodes {
+        let untold: Vec<(RoomId, NodeId, Fence)> = self
+            .rooms
+            .values()
+            .flat_map(|room| room.tree.untold().map(|node| (room.id.clone(), node, room.fence)))
+            .collect();
+        for (room, node, fence) in &untold {
+            self.leave_behind(&turn, *node, room, *fence, None);
+        }
+        for node in nodes.into_iter().chain(untold.into_iter().map(|(_, node, _)| node)) {
             self.watch(&mut turn, node);
         }
         for session in unopened {

@@ -2,24 +2,11 @@
 
 use super::{super::*, world::*};
 use crate::cascade::Route;
-use chroom_primitives::{H3Cell, NodeId};
-use h3o::{LatLng, Resolution};
-
-const BERLIN: (f64, f64) = (52.5, 13.4);
-const NEW_YORK: (f64, f64) = (40.7, -74.0);
-const TOKYO: (f64, f64) = (35.7, 139.7);
-
-fn cell((lat, lng): (f64, f64)) -> H3Cell {
-    H3Cell(u64::from(LatLng::new(lat, lng).unwrap().to_cell(Resolution::Five)))
-}
+use chroom_primitives::NodeId;
 
 /// A node each at these places.
 fn world(places: &[(f64, f64)], seed: u64) -> World {
-    let mut world = World::new(u8::try_from(places.len()).unwrap(), seed);
-    for (view, place) in world.nodes.nodes.values_mut().zip(places) {
-        view.registration.cell = cell(*place);
-    }
-    world
+    World::new(u8::try_from(places.len()).unwrap(), seed).at(places)
 }
 
 impl World {
@@ -28,16 +15,10 @@ impl World {
     }
 
     fn try_join_from(&mut self, connection: u64, identity: &str, place: (f64, f64)) -> Result<SessionInfo, Refusal> {
-        let Request::Join(mut wish) = join(identity, ALL) else { panic!() };
-        wish.cell = Some(cell(place));
-        match self.ask(connection, Request::Join(wish))? {
+        match self.ask(connection, join_from(identity, place))? {
             Reply::Session(session) => Ok(*session),
             other => panic!("{other:?}"),
         }
-    }
-
-    fn full(&mut self, n: u8, full: bool) {
-        self.nodes.nodes.get_mut(&node(n)).unwrap().load.as_mut().unwrap().report.accepting = !full;
     }
 
     fn route(&self, n: u8) -> Option<&Route> {
@@ -328,9 +309,7 @@ fn a_node_without_pipes_is_left_again() {
 fn orders_that_are_lost_are_repeated() {
     let mut world = world(&[BERLIN, NEW_YORK], 1);
     world.join_from(1, "ada", BERLIN);
-    let Request::Join(mut wish) = join("bob", ALL) else { panic!() };
-    wish.cell = Some(cell(NEW_YORK));
-    world.call(2, Request::Join(wish));
+    world.call(2, join_from("bob", NEW_YORK));
     // Every second command is lost.
     for round in 0..40 {
         while !world.queue.is_empty() {

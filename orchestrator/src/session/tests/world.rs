@@ -3,6 +3,7 @@
 use super::super::*;
 use crate::{allocation::Constraints, application::Meeting, cascade::Route, simulated::Nodes};
 use chroom_primitives::{AccountId, H3Cell, NodeId, UnixMs};
+use h3o::{LatLng, Resolution};
 use rand::{SeedableRng, rngs::StdRng};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -160,6 +161,19 @@ impl World {
             known: BTreeSet::new(),
             live: BTreeSet::new(),
         }
+    }
+
+    /// The nodes are at these places.
+    pub(super) fn at(mut self, places: &[(f64, f64)]) -> Self {
+        for (view, place) in self.nodes.nodes.values_mut().zip(places) {
+            view.registration.cell = cell(*place);
+        }
+        self
+    }
+
+    /// Whether a node says that it is full.
+    pub(super) fn full(&mut self, n: u8, full: bool) {
+        self.nodes.nodes.get_mut(&node(n)).unwrap().load.as_mut().unwrap().report.accepting = !full;
     }
 
     pub(super) fn input(&mut self, input: Input) {
@@ -366,6 +380,22 @@ pub(super) fn join(identity: &str, rights: Rights) -> Request {
         receipt_key: [2; 33],
         cell: Some(H3Cell(0x0851_f8d5_bfff_ffff)),
     }))
+}
+
+/// The same from another place.
+pub(super) fn join_from(identity: &str, place: (f64, f64)) -> Request {
+    match join(identity, ALL) {
+        Request::Join(join) => Request::Join(Box::new(Join { cell: Some(cell(place)), ..*join })),
+        other => other,
+    }
+}
+
+pub(super) const BERLIN: (f64, f64) = (52.5, 13.4);
+pub(super) const NEW_YORK: (f64, f64) = (40.7, -74.0);
+pub(super) const TOKYO: (f64, f64) = (35.7, 139.7);
+
+pub(super) fn cell((lat, lng): (f64, f64)) -> H3Cell {
+    H3Cell(u64::from(LatLng::new(lat, lng).unwrap().to_cell(Resolution::Five)))
 }
 
 pub(super) fn want(mid: &str, track: &TrackId) -> Subscription {
