@@ -8,6 +8,8 @@ use chroom_primitives::{NodeId, UnixMs};
 const FIRST_PAUSE_MS: u64 = 1_000;
 /// The longest pause before an order is repeated, in milliseconds.
 const LONGEST_PAUSE_MS: u64 = 8_000;
+/// How long a former parent lets a node in that has acknowledged another one, in milliseconds: nodes leave the old one within 5 s.
+const LINGER_MS: u64 = 6_000;
 /// So many refusals in a row, and a node is not fit for the tree.
 const MAX_REFUSALS: u32 = 5;
 
@@ -27,7 +29,7 @@ pub struct Route {
     pub parent: Option<End>,
     /// The node that takes a dead parent's place.
     pub standby: Option<End>,
-    /// The nodes that may join here: those that have this one as parent or standby.
+    /// The nodes that may join here: those that have this one as parent or standby, and those that had it until a moment ago.
     pub children: Vec<NodeId>,
 }
 
@@ -93,10 +95,18 @@ impl Tree {
             Ok(address) => {
                 (telling.failures, telling.refusals, telling.again) = (0, 0, 0);
                 telling.address = address.or(telling.address.take());
-                if !in_doubt {
-                    seat.told = place != Place::Alone;
-                    telling.acknowledged = (place != Place::Alone).then_some(place);
+                if in_doubt {
+                    return None;
                 }
+                if let Place::Among(route) = &place
+                    && route.parent.as_ref().map(|parent| parent.node) == seat.parent
+                {
+                    for until in seat.formers.values_mut() {
+                        until.get_or_insert(now.saturating_add(LINGER_MS));
+                    }
+                }
+                seat.told = place != Place::Alone;
+                telling.acknowledged = (place != Place::Alone).then_some(place);
                 None
             }
             Err(failure) => {
@@ -131,7 +141,7 @@ impl Tree {
     }
 
     /// A node's place as it should be told; none if there is nothing to tell, or its parent's address isn't known yet.
-    fn place(&self, node: NodeId) -> Option<Place> {
+    pub(super) fn place(&self, node: NodeId) -> Option<Place> {
         let seats = self.seats();
         let seat = self.seat(node)?;
         if seats.len() == 1 {
@@ -142,7 +152,10 @@ impl Tree {
             None => None,
         };
         let standby = shape::standby(seats, seat).and_then(|standby| self.end(standby));
-        let has = |other: &&Seat| other.parent == Some(node) || shape::standby(seats, other) == Some(node);
+        let has = |other: &&Seat| {
+            let is_below = other.parent == Some(node) || shape::standby(seats, other) == Some(node);
+            is_below || other.formers.contains_key(&node)
+        };
         let children = seats.iter().filter(has).map(|child| child.node).collect();
         Some(Place::Among(Route { parent, standby, children }))
     }

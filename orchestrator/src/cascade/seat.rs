@@ -23,6 +23,10 @@ pub struct Seat {
     pub told: bool,
     #[serde(skip)]
     pub(super) telling: Telling,
+    /// Nodes that may still have it as a child, until when they must let it in, Unix ms; none: until it has acknowledged its parent. A root drops
+    /// whom it isn't told of at once, and a new parent has to be joined first.
+    #[serde(skip)]
+    pub(super) formers: BTreeMap<NodeId, Option<UnixMs>>,
     /// Nodes that it lost contact with, until when they don't come into question above it.
     #[serde(skip)]
     pub(super) shunned: BTreeMap<NodeId, UnixMs>,
@@ -57,8 +61,19 @@ impl Seat {
             leaving: None,
             told: false,
             telling: Telling::default(),
+            formers: BTreeMap::new(),
             shunned: BTreeMap::new(),
         }
+    }
+
+    pub(super) fn set_parent(&mut self, parent: Option<NodeId>) {
+        if let Some(former) = self.parent.filter(|_| self.parent != parent) {
+            self.formers.insert(former, None);
+        }
+        if let Some(parent) = parent {
+            self.formers.remove(&parent);
+        }
+        self.parent = parent;
     }
 
     pub(super) fn shuns(&self, node: NodeId) -> bool {

@@ -45,7 +45,7 @@ pub(super) fn settle(seats: &mut [Seat]) {
                 let own = to.map_or(UNKNOWN_MS, |to| lag_ms(to, seat));
                 (tier, own + WAY_WEIGHT * spot.way)
             };
-            seat.parent = spots
+            let parent = spots
                 .iter()
                 .filter(|spot| allowed.contains(&spot.node))
                 .map(|spot| (cost(spot), spot))
@@ -53,6 +53,7 @@ pub(super) fn settle(seats: &mut [Seat]) {
                     tier.cmp(other_tier).then(cost.total_cmp(other)).then(a.depth.cmp(&b.depth))
                 })
                 .map(|(_, spot)| spot.node);
+            seat.set_parent(parent);
         }
         // Depths count from the root that there will be: the heir's is 0 while an older one is leaving.
         let above = spots.iter().find(|spot| Some(spot.node) == seat.parent);

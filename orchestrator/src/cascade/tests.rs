@@ -29,6 +29,8 @@ const PLACES: [(f64, f64); 8] = [
 struct Media {
     fence: Fence,
     route: Option<Route>,
+    /// The epoch by which it has that.
+    since: Fence,
     alive: bool,
 }
 
@@ -78,6 +80,9 @@ impl World {
         }
         let order = self.wire.remove(index % self.wire.len());
         let unreachable = Failure::Unreachable("lost".into());
+        let mut named_children = None;
+        let is_newest = self.tree.place(order.node).as_ref() == Some(&order.place);
+        let let_in = self.media[&order.node].route.as_ref().map(|route| route.children.clone()).unwrap_or_default();
         let media = self.media.get_mut(&order.node).unwrap();
         let taken = if lost || !media.alive {
             Err(unreachable)
@@ -96,13 +101,27 @@ impl World {
                         .chain([order.node])
                         .collect();
                     assert_eq!(named.iter().collect::<BTreeSet<_>>().len(), named.len(), "named twice: {route:?}");
+                    named_children = Some(route.children.clone());
+                    media.since = order.fence;
                     Some(route)
                 }
                 Place::Alone => None,
             };
             if mute { Err(unreachable) } else { Ok(Some(format!("192.0.2.{}:7000", order.node.0[0]))) }
         };
-        let result = taken.as_ref().map(Clone::clone);
+        // Nobody is dropped who hasn't been told of another parent before.
+        if let (Some(now), true) = (named_children, is_newest) {
+            for (child, media) in self.media.iter().filter(|(child, _)| let_in.contains(child)) {
+                let parent = media.route.as_ref().and_then(|route| route.parent.as_ref()).map(|end| end.node);
+                let is_current = self.tree.seat(*child).is_some_and(|seat| seat.fence == media.since);
+                let is_joined = parent == Some(order.node) && is_current && media.since >= order.fence;
+                assert!(!is_joined || now.contains(child), "dropped too early");
+            }
+        }
+        let result = match &taken {
+            Ok(address) => Ok(address.clone()),
+            Err(failure) => Err(failure),
+        };
         let unfit = self.tree.answered(order.node, order.fence, result, self.now);
         assert_eq!(unfit, None, "nodes refuse nothing that comes from one orchestrator");
         self.look();
@@ -353,7 +372,15 @@ fn a_root_that_leaves_hands_over_before_it_goes() {
         (parent(&world, 2), parent(&world, 3), parent(&world, 4)),
         (Some(node(1)), Some(node(2)), Some(node(2)))
     );
+    world.look();
+    while !world.wire.is_empty() {
+        world.step(0, false, false);
+    }
+    // It lets in those who had it until they have changed over.
+    let let_in = |world: &World| world.media[&node(1)].route.as_ref().unwrap().children.clone();
+    assert_eq!(let_in(&world), [node(2), node(3), node(4)]);
     world.settle();
+    assert_eq!(let_in(&world), [node(2)]);
     assert_eq!(world.tree.due(world.now), [node(1)]);
     world.tree.remove(node(1));
     assert_eq!((world.tree.root(), parent(&world, 3)), (Some(node(2)), Some(node(2))));

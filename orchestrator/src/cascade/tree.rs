@@ -116,7 +116,7 @@ impl Tree {
         if seat.parent == Some(lost)
             && let Some(standby) = standby.filter(|standby| *standby != lost)
         {
-            seat.parent = Some(standby);
+            seat.set_parent(Some(standby));
         }
         self.settle();
     }
@@ -125,6 +125,7 @@ impl Tree {
     pub fn tick(&mut self, now: UnixMs) {
         for seat in &mut self.seats {
             seat.shunned.retain(|_, until| *until > now);
+            seat.formers.retain(|_, until| until.is_none_or(|until| until > now));
         }
     }
 

@@ -66,7 +66,8 @@ fn a_call_over_oceans_has_a_node_on_each_side() {
 #[test]
 fn a_room_whose_nodes_are_full_spills_over() {
     let mut nodes = nodes(&[BERLIN, PARIS, TOKYO]);
-    let full: [(&str, fn(&mut NodeView)); 4] = [
+    type Fill = fn(&mut NodeView);
+    let full: [(&str, Fill); 4] = [
         ("no headroom", |node| node.load.as_mut().unwrap().report.egress_kbps = 960_000),
         ("no headroom", |node| node.load.as_mut().unwrap().report.cpu = 9_900),
         ("does not accept", |node| node.load.as_mut().unwrap().report.accepting = false),

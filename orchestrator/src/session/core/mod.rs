@@ -432,9 +432,10 @@ impl Core {
         let draining: Vec<(RoomId, NodeId)> = self
             .sessions
             .values()
-            .filter_map(|session| Some((session.room.clone(), session.node?)))
+            .filter_map(|session| Some((&session.room, session.node?)))
             .filter(|(_, node)| leaving.contains_key(node))
             .filter(|(id, _)| self.rooms.get(id).is_some_and(|room| room.retry_at <= now))
+            .map(|(id, node)| (id.clone(), node))
             .collect::<BTreeSet<_>>()
             .into_iter()
             .collect();

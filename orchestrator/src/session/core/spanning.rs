@@ -95,7 +95,10 @@ impl Core {
                 gone.extend(left.map(|node| (room.id.clone(), node)));
             }
             room.tree.tick(t.now);
-            t.trees.insert(room.id.clone());
+            // A room on one node has nothing to be told, unless it was on several.
+            if room.tree.seats().len() > 1 || room.tree.seats().iter().any(|seat| seat.told) {
+                t.trees.insert(room.id.clone());
+            }
         }
         for (id, node) in gone {
             let Some(room) = self.rooms.get_mut(&id) else { continue };
