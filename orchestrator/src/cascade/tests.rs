@@ -48,7 +48,8 @@ impl World {
     fn join(&mut self, n: u8, place: (f64, f64)) {
         self.fence += 1;
         if self.tree.has(node(n)) {
-            return self.tree.stay(node(n));
+            self.tree.stay(node(n));
+            return;
         }
         self.tree.join(node(n), Fence(self.fence), cell(place));
         // The session that it comes for is opened there.

@@ -4,7 +4,7 @@ use super::{seat::Seat, shape};
 use crate::session::Fence;
 use chroom_primitives::{H3Cell, NodeId, UnixMs};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How long a node that another one lost contact with doesn't come into question above it, in milliseconds.
 const SHUNNED_MS: u64 = 60_000;
@@ -85,12 +85,13 @@ impl Tree {
         }
     }
 
-    /// Somebody is on a node again that was leaving.
-    pub fn stay(&mut self, node: NodeId) {
-        if let Some(seat) = self.seat_mut(node).filter(|seat| seat.leaving.is_some()) {
-            seat.leaving = None;
+    /// Somebody is on a node. Whether it was leaving.
+    pub fn stay(&mut self, node: NodeId) -> bool {
+        let was_leaving = self.seat_mut(node).and_then(|seat| seat.leaving.take()).is_some();
+        if was_leaving {
             self.settle();
         }
+        was_leaving
     }
 
     /// The nodes that have left by now.
@@ -132,5 +133,10 @@ impl Tree {
     fn settle(&mut self) {
         self.seats.sort_by_key(|seat| seat.fence);
         shape::settle(&mut self.seats);
+        // The dead let nobody in, and who comes back is another.
+        let ages: BTreeMap<NodeId, Fence> = self.seats.iter().map(|seat| (seat.node, seat.fence)).collect();
+        for seat in &mut self.seats {
+            seat.formers.retain(|node, _| ages.get(node).is_some_and(|age| *age < seat.fence));
+        }
     }
 }

@@ -50,12 +50,10 @@ impl Core {
         let (Some(room), true) = (seated_there.cloned(), is_its_own) else {
             // The session or the room has gone elsewhere meanwhile.
             if result.is_ok() && !is_its_own {
-                let command = Command::CloseSession {
-                    session: id,
-                    fence: operation.fence,
-                    reason: "no longer wanted".to_owned(),
-                };
-                self.send_off(t, operation.node, &operation.room, operation.fence, command);
+                let node = operation.node;
+                let fence = self.rooms.get(&operation.room).map_or(operation.fence, |room| room.fence_on(node));
+                let command = Command::CloseSession { session: id, fence, reason: "no longer wanted".to_owned() };
+                self.send_off(t, node, &operation.room, fence, command);
             }
             return;
         };

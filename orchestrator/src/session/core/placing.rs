@@ -7,7 +7,7 @@ use super::{
         ids::{Fence, Generation, RoomId, SessionId, TrackId},
         member::Session,
     },
-    AVOID_MS, Core, Leftover, OperationKind, Turn,
+    AVOID_MS, Core, Leftover, Operation, OperationKind, Turn,
 };
 use crate::allocation;
 use chroom_primitives::{NodeId, UnixMs};
@@ -146,7 +146,9 @@ impl Core {
             .filter(|operation| operation.node == node && matches!(operation.kind, OperationKind::CloseRoom))
             .map(|operation| (operation.room.clone(), operation.fence))
             .collect();
-        self.operations.retain(|_, operation| operation.node != node);
+        // A session may yet be opened there by a command that is under way: then it is closed.
+        let is_open = |operation: &Operation| matches!(operation.kind, OperationKind::Open);
+        self.operations.retain(|_, operation| operation.node != node || is_open(operation));
         for (room, fence) in unclosed {
             self.leave_behind(t, node, &room, fence, None);
         }
@@ -207,11 +209,8 @@ impl Core {
             .filter(|(id, _)| id.is_of(self.tag))
             .filter(|(id, _)| {
                 let Some(session) = self.sessions.get(id) else { return true };
-                let Some(seat) = self.rooms.get(&session.room).and_then(|room| room.tree.seat(node)) else {
-                    return true;
-                };
-                // On a node that is leaving, clients change over.
-                session.node.is_some_and(|at| at != node) && seat.leaving.is_none()
+                let has_seat = self.rooms.get(&session.room).is_some_and(|room| room.tree.has(node));
+                !has_seat || session.node.is_some_and(|at| at != node)
             })
             .map(|(id, room)| (*id, room.clone()))
             .collect();

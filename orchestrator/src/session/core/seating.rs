@@ -3,7 +3,9 @@
 use super::{
     super::{
         error::Refusal,
+        exchange::Command,
         ids::{RoomId, SessionId},
+        member::Session,
         room::Room,
     },
     Core, HOMELESS_MS, Turn,
@@ -55,11 +57,10 @@ impl Core {
         if seated.is_further {
             self.add_node(t, &room, node);
             info!(%room, %node, session = %id, considered = %seated.explanation.summary(), "room spans a further node");
-        } else if let Some(room) = self.rooms.get_mut(&room) {
-            // Somebody is there again, where it was about to leave.
-            room.tree.stay(node);
-            t.rooms.insert(room.id.clone());
-            t.trees.insert(room.id.clone());
+        } else if self.rooms.get_mut(&room).is_some_and(|room| room.tree.stay(node)) {
+            t.rooms.insert(room.clone());
+            t.trees.insert(room.clone());
+            self.end_change_over(t, &room, node);
         }
         if let Some(session) = self.sessions.get_mut(&id) {
             session.node = Some(node);
@@ -68,6 +69,19 @@ impl Core {
         }
         self.open(t, id);
         self.take_up(&room, node);
+    }
+
+    /// A room stays on a node after all: who had moved away from it a moment ago is no longer kept there.
+    fn end_change_over(&mut self, t: &mut Turn<'_>, id: &RoomId, node: NodeId) {
+        let Some(room) = self.rooms.get(id).cloned() else { return };
+        for session in &room.sessions {
+            let is_kept = |session: &Session| session.node != Some(node) && session.stays.served(&node, t.now);
+            if self.sessions.get(session).is_some_and(is_kept) {
+                let fence = room.fence_on(node);
+                let command = Command::CloseSession { session: *session, fence, reason: "moved".to_owned() };
+                self.send_off(t, node, id, fence, command);
+            }
+        }
     }
 
     /// Finds a node for a session of a room that has nodes, and opens it there.
