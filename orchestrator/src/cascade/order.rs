@@ -3,6 +3,7 @@
 use super::{seat::Seat, shape, tree::Tree};
 use crate::session::{Failure, Fence};
 use chroom_primitives::{NodeId, UnixMs};
+use std::net::SocketAddr;
 
 /// The first pause before an order is repeated, in milliseconds; twice as long after each failure, up to [`LONGEST_PAUSE_MS`].
 const FIRST_PAUSE_MS: u64 = 1_000;
@@ -18,8 +19,8 @@ const MAX_REFUSALS: u32 = 5;
 pub struct End {
     /// The node that must prove to be there.
     pub node: NodeId,
-    /// `ip:port`, as the node said.
-    pub address: String,
+    /// As the node said.
+    pub address: SocketAddr,
 }
 
 /// A node's neighbours.
@@ -84,7 +85,7 @@ impl Tree {
         &mut self,
         node: NodeId,
         fence: Fence,
-        result: Result<Option<String>, &Failure>,
+        result: Result<Option<SocketAddr>, &Failure>,
         now: UnixMs,
     ) -> Option<Unfit> {
         let seat = self.seat_mut(node).filter(|seat| seat.fence == fence)?;
@@ -94,7 +95,7 @@ impl Tree {
         match result {
             Ok(address) => {
                 (telling.failures, telling.refusals, telling.again) = (0, 0, 0);
-                telling.address = address.or(telling.address.take());
+                telling.address = address.or(telling.address);
                 if in_doubt {
                     return None;
                 }
@@ -161,6 +162,6 @@ impl Tree {
     }
 
     fn end(&self, node: NodeId) -> Option<End> {
-        self.seat(node)?.telling.address.clone().map(|address| End { node, address })
+        self.seat(node)?.telling.address.map(|address| End { node, address })
     }
 }

@@ -4,7 +4,7 @@ use super::order::Place;
 use crate::session::Fence;
 use chroom_primitives::{H3Cell, NodeId, UnixMs};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 /// A node that a room uses.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -36,7 +36,7 @@ pub struct Seat {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Telling {
     /// Where its pipes are reached.
-    pub(super) address: Option<String>,
+    pub(super) address: Option<SocketAddr>,
     /// What it acknowledged last.
     pub(super) acknowledged: Option<Place>,
     /// What it is being told.

@@ -3,10 +3,18 @@ use crate::session::{Failure, Fence};
 use chroom_primitives::{H3Cell, NodeId, UnixMs};
 use h3o::{LatLng, Resolution};
 use proptest::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+};
 
 fn node(n: u8) -> NodeId {
     NodeId([n; 20])
+}
+
+/// Where a node's pipes are.
+fn address(n: u8) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, n], 7_000))
 }
 
 fn cell((lat, lng): (f64, f64)) -> Option<H3Cell> {
@@ -108,7 +116,7 @@ impl World {
                 }
                 Place::Alone => None,
             };
-            if mute { Err(unreachable) } else { Ok(Some(format!("192.0.2.{}:7000", order.node.0[0]))) }
+            if mute { Err(unreachable) } else { Ok(Some(address(order.node.0[0]))) }
         };
         // Nobody is dropped who hasn't been told of another parent before.
         if let (Some(now), true) = (named_children, is_newest) {
@@ -120,7 +128,7 @@ impl World {
             }
         }
         let result = match &taken {
-            Ok(address) => Ok(address.clone()),
+            Ok(address) => Ok(*address),
             Err(failure) => Err(failure),
         };
         let unfit = self.tree.answered(order.node, order.fence, result, self.now);
@@ -334,13 +342,13 @@ fn the_root_is_told_first_and_the_next_when_its_address_is_known() {
     let route = Route { children: vec![node(2)], ..Route::default() };
     assert_eq!(first, [Order { node: node(1), fence: Fence(1), place: Place::Among(route) }]);
     assert_eq!(world.tree.orders(0), [], "one at a time");
-    world.tree.answered(node(1), Fence(1), Ok(Some("192.0.2.1:7000".into())), 0);
+    world.tree.answered(node(1), Fence(1), Ok(Some(address(1))), 0);
     let second = world.tree.orders(0);
-    let parent = End { node: node(1), address: "192.0.2.1:7000".into() };
+    let parent = End { node: node(1), address: address(1) };
     let route = Route { parent: Some(parent), ..Route::default() };
     assert_eq!(second, [Order { node: node(2), fence: Fence(2), place: Place::Among(route) }]);
     assert!(!world.tree.is_laid());
-    world.tree.answered(node(2), Fence(2), Ok(Some("192.0.2.2:7000".into())), 0);
+    world.tree.answered(node(2), Fence(2), Ok(Some(address(2))), 0);
     assert!(world.tree.is_laid());
 }
 
@@ -402,6 +410,10 @@ fn who_lost_its_parent_stays_with_its_standby() {
     // The second has no other choice than to go on trying.
     world.tree.parent_lost(node(2), node(1), world.now);
     assert_eq!(world.tree.seat(node(2)).unwrap().parent, Some(node(1)));
+    // What it says of strangers is nothing.
+    let before = world.tree.clone();
+    world.tree.parent_lost(node(2), node(9), world.now);
+    assert_eq!(world.tree, before);
     world.now += 60_000;
     world.tree.tick(world.now);
     assert_eq!(world.tree.standby(node(3)), Some(node(1)));

@@ -111,6 +111,10 @@ impl Tree {
     /// A node lost contact with a node above it. Its standby becomes its parent, where it is already, or another one; if there is no other
     /// one, it keeps trying.
     pub fn parent_lost(&mut self, node: NodeId, lost: NodeId, now: UnixMs) {
+        // A node can say much; what isn't of the room is nothing to it.
+        if !self.has(lost) {
+            return;
+        }
         let standby = self.standby(node);
         let Some(seat) = self.seat_mut(node) else { return };
         seat.shunned.insert(lost, now.saturating_add(SHUNNED_MS));

@@ -28,8 +28,6 @@ const WAIT_FOR_LINK: Duration = Duration::from_secs(4);
 /// How long a node may take for a command, and for an offer.
 const COMMAND: Duration = Duration::from_secs(5);
 const OFFER: Duration = Duration::from_secs(10);
-/// Longest address of a node's pipes: an IPv6 address with a scope and a port.
-const MAX_ADDRESS: usize = 80;
 /// Pauses between attempts to connect.
 const FIRST_PAUSE: Duration = Duration::from_millis(150);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -337,9 +335,10 @@ async fn execute(mut client: MediaClient<Channel>, command: Command) -> Result<O
         }
         Command::SetRoute { room, fence, route } => {
             let request = messages::route(&room, fence, route);
-            within(COMMAND, client.set_route(request))
-                .await
-                .map(|answer| Outcome::Routed(answer.into_inner().address.chars().take(MAX_ADDRESS).collect()))
+            match within(COMMAND, client.set_route(request)).await {
+                Ok(answer) => messages::address(&answer.into_inner().address).map(Outcome::Routed),
+                Err(status) => Err(status),
+            }
         }
         Command::ClearRoute { room, fence } => {
             let request = v1::ClearRouteRequest { room: room.as_str().to_owned(), fence: fence.0 };

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::cascade::Route;
 use chroom_primitives::{AccountId, H3Cell, NodeId, UnixMs};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 /// A request to enter a room, its token already checked.
 #[derive(Clone, Debug)]
@@ -214,8 +214,8 @@ pub enum Command {
 pub enum Outcome {
     /// The SDP answer to an offer.
     Answer(String),
-    /// The place was taken: where the node's pipes are reached, `ip:port`.
-    Routed(String),
+    /// The place was taken: where the node's pipes are reached.
+    Routed(SocketAddr),
     /// Done.
     Done,
 }

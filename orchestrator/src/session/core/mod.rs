@@ -421,29 +421,7 @@ impl Core {
             }
         }
 
-        let leaving: BTreeMap<NodeId, String> = self
-            .rooms
-            .values()
-            .flat_map(|room| room.tree.nodes())
-            .collect::<BTreeSet<NodeId>>()
-            .into_iter()
-            .filter_map(|node| t.nodes.leaving(&node).map(|reason| (node, reason)))
-            .collect();
-        let draining: Vec<(RoomId, NodeId)> = self
-            .sessions
-            .values()
-            .filter_map(|session| Some((&session.room, session.node?)))
-            .filter(|(_, node)| leaving.contains_key(node))
-            .filter(|(id, _)| self.rooms.get(id).is_some_and(|room| room.retry_at <= now))
-            .map(|(id, node)| (id.clone(), node))
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect();
-        for (id, node) in draining {
-            if let Some(reason) = leaving.get(&node) {
-                self.move_away(t, &id, node, reason, false);
-            }
-        }
+        self.leave_draining(t);
         self.seat_homeless(t);
         self.tend_trees(t);
 

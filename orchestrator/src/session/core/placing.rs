@@ -128,6 +128,34 @@ impl Core {
         }
     }
 
+    /// Moves sessions away from nodes that drain.
+    pub(super) fn leave_draining(&mut self, t: &mut Turn<'_>) {
+        let now = t.now;
+        let leaving: BTreeMap<NodeId, String> = self
+            .rooms
+            .values()
+            .flat_map(|room| room.tree.nodes())
+            .collect::<BTreeSet<NodeId>>()
+            .into_iter()
+            .filter_map(|node| t.nodes.leaving(&node).map(|reason| (node, reason)))
+            .collect();
+        let draining: Vec<(RoomId, NodeId)> = self
+            .sessions
+            .values()
+            .filter_map(|session| Some((&session.room, session.node?)))
+            .filter(|(_, node)| leaving.contains_key(node))
+            .filter(|(id, _)| self.rooms.get(id).is_some_and(|room| room.retry_at <= now))
+            .map(|(id, node)| (id.clone(), node))
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
+        for (id, node) in draining {
+            if let Some(reason) = leaving.get(&node) {
+                self.move_away(t, &id, node, reason, false);
+            }
+        }
+    }
+
     pub(super) fn rooms_on(&self, node: NodeId) -> Vec<RoomId> {
         self.rooms.values().filter(|room| room.tree.has(node)).map(|room| room.id.clone()).collect()
     }

@@ -41,7 +41,7 @@ impl Core {
         let (id, node) = (&operation.room, operation.node);
         let Some(room) = self.rooms.get_mut(id) else { return };
         let answer = match &result {
-            Ok(Outcome::Routed(address)) => Ok(Some(address.clone())),
+            Ok(Outcome::Routed(address)) => Ok(Some(*address)),
             Ok(_) => Ok(None),
             Err(failure) => {
                 debug!(room = %id, %node, %failure, "a media node did not take its place in the room's tree");

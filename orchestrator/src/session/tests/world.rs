@@ -90,7 +90,7 @@ impl Media {
                 }
                 self.fence(&room, fence)?;
                 self.routes.insert(room, route);
-                Ok(Outcome::Routed("192.0.2.1:7000".into()))
+                Ok(Outcome::Routed(([192, 0, 2, 1], 7_000).into()))
             }
             Command::ClearRoute { room, fence } => {
                 self.fence(&room, fence)?;
