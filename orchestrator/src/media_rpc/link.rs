@@ -211,14 +211,14 @@ impl Contact {
     }
 }
 
-/// Passes commands on: those of one session one after the other, those of different sessions side by side.
+/// Passes commands on: those of one session, and those of one room, one after the other; others side by side.
 async fn pass_on(
     mut commands: mpsc::Receiver<(OperationId, Command)>,
     ready: watch::Receiver<Ready>,
     core: mpsc::Sender<Input>,
     stop: CancellationToken,
 ) {
-    let mut last: HashMap<SessionId, oneshot::Receiver<()>> = HashMap::new();
+    let mut last: HashMap<Lane, oneshot::Receiver<()>> = HashMap::new();
     loop {
         let next = tokio::select! {
             next = commands.recv() => next,
@@ -229,7 +229,7 @@ async fn pass_on(
             last.retain(|_, done| matches!(done.try_recv(), Err(oneshot::error::TryRecvError::Empty)));
         }
         let (done, is_done) = oneshot::channel();
-        let before = session_of(&command).and_then(|session| last.insert(session, is_done));
+        let before = last.insert(lane(&command), is_done);
         let (mut ready, core) = (ready.clone(), core.clone());
         tokio::spawn(async move {
             if let Some(before) = before {
@@ -254,14 +254,23 @@ async fn linked(ready: &mut watch::Receiver<Ready>) -> Ready {
     }
 }
 
-fn session_of(command: &Command) -> Option<SessionId> {
+/// Commands that keep their order.
+#[derive(PartialEq, Eq, Hash)]
+enum Lane {
+    Session(SessionId),
+    /// Those that concern a room as a whole: a place in its tree that came after its end would stay.
+    Room(RoomId),
+}
+
+fn lane(command: &Command) -> Lane {
     match command {
         Command::Open { session, .. }
         | Command::Negotiate { session, .. }
         | Command::Subscribe { session, .. }
-        | Command::CloseSession { session, .. } => Some(*session),
-        // Of these a node has one at a time, or their epochs tell them apart.
-        Command::CloseRoom { .. } | Command::SetRoute { .. } | Command::ClearRoute { .. } => None,
+        | Command::CloseSession { session, .. } => Lane::Session(*session),
+        Command::CloseRoom { room, .. } | Command::SetRoute { room, .. } | Command::ClearRoute { room, .. } => {
+            Lane::Room(room.clone())
+        }
     }
 }
 

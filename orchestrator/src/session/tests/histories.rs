@@ -110,8 +110,9 @@ fn run(mut world: World, seed: u64) {
         }
         if !world.queue.is_empty() && chance.random_bool(0.6) {
             let index = chance.random_range(0..world.queue.len());
-            // Commands of one session keep their order, as the links keep it.
-            let first = world.queue.iter().position(|other| same_session(&other.2, &world.queue[index].2));
+            // As the links keep it, which are one per node.
+            let (node, command) = (world.queue[index].0, &world.queue[index].2);
+            let first = world.queue.iter().position(|other| other.0 == node && same_lane(&other.2, command));
             world.step(first.unwrap_or(index));
         }
     }
@@ -142,13 +143,16 @@ fn run(mut world: World, seed: u64) {
     }
 }
 
-fn same_session(a: &Command, b: &Command) -> bool {
+/// Whether two commands keep their order: those of one session, and those of one room as a whole.
+fn same_lane(a: &Command, b: &Command) -> bool {
     let of = |command: &Command| match command {
         Command::Open { session, .. }
         | Command::Negotiate { session, .. }
         | Command::Subscribe { session, .. }
-        | Command::CloseSession { session, .. } => Some(*session),
-        Command::CloseRoom { .. } | Command::SetRoute { .. } | Command::ClearRoute { .. } => None,
+        | Command::CloseSession { session, .. } => (Some(*session), None),
+        Command::CloseRoom { room, .. } | Command::SetRoute { room, .. } | Command::ClearRoute { room, .. } => {
+            (None, Some(room.clone()))
+        }
     };
-    of(a).is_some() && of(a) == of(b)
+    of(a) == of(b)
 }
