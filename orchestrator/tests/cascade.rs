@@ -78,8 +78,13 @@ impl Node {
 
         let pipes = CascadeConfig { listen: "127.0.0.1:0".parse().unwrap(), advertise: None };
         let prepared = Cascade::prepare(&pipes, &identity, gate::of(members.clone())).unwrap();
-        let config =
-            SfuConfig { listen: "127.0.0.1:0".parse().unwrap(), advertise: None, shards: 1, egress_loss: None };
+        let config = SfuConfig {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            tcp: false,
+            advertise: None,
+            shards: 1,
+            egress_loss: None,
+        };
         let sfu = Arc::new(Sfu::start_with(&config, Some(prepared.room_end())).unwrap());
         let cascade = Arc::new(prepared.start(sfu.rooms()).unwrap());
         let health = Arc::new(Health::new(Registered::Active, 1_000_000, 1_000));

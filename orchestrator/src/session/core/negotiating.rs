@@ -153,7 +153,9 @@ impl Core {
         self.land(id);
         let room = self.rooms.get(&operation.room).cloned();
         match (result, self.sessions.get_mut(&id), room) {
-            (Ok(Outcome::Answer(sdp)), Some(session), Some(room)) if room.generation == operation.generation => {
+            (Ok(Outcome::Answer(sdp)), Some(session), Some(room))
+                if room.generation == operation.generation && session.node == Some(operation.node) =>
+            {
                 let mut known = BTreeSet::new();
                 for (_, track) in publish {
                     if let Some(entry) = session.tracks.get_mut(track) {

@@ -230,6 +230,23 @@ fn a_draining_node_stays_connected_while_its_clients_change_over() {
 }
 
 #[test]
+fn an_answer_of_the_node_that_one_left_meanwhile_is_none() {
+    let mut world = World::new(2, 1);
+    world.join(1, "ada");
+    let old = world.serving();
+    let publish = vec![Publish { mid: "0".into(), track: None, source: Source::Camera }];
+    let offer = Request::Negotiate { offer: "offer".into(), publish, subscribe: vec![] };
+    let call = world.call(1, offer);
+    world.nodes.draining.insert(old);
+    world.input(Input::Tick);
+    world.settle();
+    assert!(matches!(world.replies.get(&call), Some(Err(Refusal::MediaNodeFailed(_)))));
+    assert_ne!(world.serving(), old);
+    assert!(world.core.sessions().next().unwrap().tracks.is_empty());
+    world.check();
+}
+
+#[test]
 fn who_is_removed_is_removed_where_they_were_a_moment_ago_too() {
     let mut world = World::new(2, 1);
     world.join_as(1, "admin", ADMIN).unwrap();
