@@ -34,9 +34,16 @@ use str0m::{
     change::{SdpAnswer, SdpApi},
     media::{Direction, MediaKind},
 };
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::{Mutex, watch},
+    task::JoinHandle,
+};
 use tokio_util::sync::CancellationToken;
 use world::{World, get, media_entry, media_record, until};
+
+/// Calls in real time: one after the other.
+static ALONE: Mutex<()> = Mutex::const_new(());
 
 /// Longest time that anything may take here.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -230,81 +237,143 @@ async fn run(what: &str, people: &mut [Person; 3], done: impl Fn(&[Person; 3]) -
     }
 }
 
+/// A call of three, each on a node of its own, who hear each other. The first one's node is the root.
+struct Call {
+    /// Runs while it is held.
+    _world: World,
+    nodes: [Node; 3],
+    people: [Person; 3],
+    voices: Vec<Value>,
+}
+
+impl Call {
+    async fn start() -> Self {
+        let world = World::start(0).await;
+        let mut nodes = Vec::new();
+        for _ in 0..3 {
+            nodes.push(Node::start(&world).await);
+        }
+        until("the orchestrator knows the nodes", async || {
+            (get(world.address, "/health").await?["mediaNodes"] == 3).then_some(())
+        })
+        .await;
+        let mut people = Vec::new();
+        for (number, identity) in (1..).zip(["ada", "bob", "eve"]) {
+            let person = Person::join(&world, number, identity).await;
+            let at = nodes.iter().position(|node| person.info["node"]["id"] == node.id.to_hex()).unwrap();
+            nodes.swap(people.len(), at);
+            nodes[people.len()].fill(&world).await;
+            people.push(person);
+        }
+        let ids: Vec<String> = nodes.iter().map(|node| node.id.to_hex()).collect();
+        assert_eq!(people[2].info["nodes"], json!(ids), "each is on a node of their own");
+
+        let voices: Vec<Value> = people.iter().map(|person| person.tracks[0].clone()).collect();
+        for (at, person) in people.iter_mut().enumerate() {
+            let others: Vec<&Value> = voices.iter().enumerate().filter(|(n, _)| *n != at).map(|(_, one)| one).collect();
+            person.hear(&others).await;
+        }
+        let (Ok(nodes), Ok(people)) = (nodes.try_into(), people.try_into()) else { panic!() };
+        let mut call = Self { _world: world, nodes, people, voices };
+        run("everyone hears both others", &mut call.people, |people| {
+            people.iter().all(|person| person.heard(0).len() > 50 && person.heard(1).len() > 50)
+        })
+        .await;
+        let [first, second, third] = &call.nodes;
+        // The third's standby is the second: their pipe is up, and no room crosses it.
+        assert_eq!(first.pipes().await, BTreeSet::from([(second.id, 1), (third.id, 1)]));
+        assert_eq!(third.pipes().await, BTreeSet::from([(first.id, 1), (second.id, 0)]));
+        call
+    }
+
+    /// Waits until the orchestrator tells somebody to move, and makes the new connection.
+    async fn follow(&mut self, at: usize) -> Value {
+        let moved = loop {
+            let (before, rest) = self.people.split_at_mut(at);
+            let (person, after) = rest.split_first_mut().unwrap();
+            tokio::select! {
+                moved = person.signalling.event("moved") => break moved,
+                () = tokio::time::sleep(Duration::from_millis(1)) => before.iter_mut().chain(after).for_each(Person::turn),
+            }
+        };
+        assert_ne!(moved["node"]["id"], self.nodes[at].id.to_hex());
+        let person = &mut self.people[at];
+        person.media = Client::new(4);
+        let others: Vec<&Value> =
+            self.voices.iter().enumerate().filter(|(n, _)| *n != at).map(|(_, one)| one).collect();
+        person.negotiate(&others).await;
+        assert_eq!(person.tracks[0], self.voices[at], "track ids stay");
+        moved
+    }
+
+    /// Everyone leaves, and the nodes but the dead one have no place in a tree any more.
+    async fn end(mut self, dead: usize) {
+        for person in &mut self.people {
+            person.signalling.call("session.leave", json!({})).await.unwrap();
+        }
+        let well = || self.nodes.iter().enumerate().filter(|(n, _)| *n != dead).map(|(_, node)| node);
+        until("the tree is gone", async || {
+            for node in well() {
+                if node.pipes().await.iter().any(|(_, rooms)| *rooms > 0) {
+                    return None;
+                }
+            }
+            Some(())
+        })
+        .await;
+        for node in well() {
+            node.kill().await;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_over_three_nodes_survives_the_death_of_one() {
-    let world = World::start(0).await;
-    let mut nodes = Vec::new();
-    for _ in 0..3 {
-        nodes.push(Node::start(&world).await);
-    }
-    until("the orchestrator knows the nodes", async || {
-        (get(world.address, "/health").await?["mediaNodes"] == 3).then_some(())
-    })
-    .await;
-    let of = |person: &Person| nodes.iter().find(|node| person.info["node"]["id"] == node.id.to_hex()).unwrap();
-
-    let ada = Person::join(&world, 1, "ada").await;
-    of(&ada).fill(&world).await;
-    let bob = Person::join(&world, 2, "bob").await;
-    of(&bob).fill(&world).await;
-    let eve = Person::join(&world, 3, "eve").await;
-    let (first, second, third) = (of(&ada), of(&bob), of(&eve));
-    assert_eq!(eve.info["nodes"], json!([first.id.to_hex(), second.id.to_hex(), third.id.to_hex()]));
-
-    let voices: Vec<Value> = [&ada, &bob, &eve].iter().map(|person| person.tracks[0].clone()).collect();
-    let mut people = [ada, bob, eve];
-    let hears = [[1, 2], [0, 2], [0, 1]];
-    for (person, [a, b]) in people.iter_mut().zip(hears) {
-        person.hear(&[&voices[a], &voices[b]]).await;
-    }
-    run("everyone hears both others", &mut people, |people| {
-        people.iter().all(|person| person.heard(0).len() > 50 && person.heard(1).len() > 50)
-    })
-    .await;
-    // The third's standby is the second: their pipe is up, and no room crosses it.
-    assert_eq!(first.pipes().await, BTreeSet::from([(second.id, 1), (third.id, 1)]));
-    assert_eq!(third.pipes().await, BTreeSet::from([(first.id, 1), (second.id, 0)]));
-
+    let _alone = ALONE.lock().await;
+    let mut call = Call::start().await;
     let killed = Instant::now();
-    second.kill().await;
-    let [ada, bob, eve] = &mut people;
-    let moved = loop {
-        tokio::select! {
-            moved = bob.signalling.event("moved") => break moved,
-            () = tokio::time::sleep(Duration::from_millis(1)) => [&mut *ada, &mut *eve].into_iter().for_each(Person::turn),
-        }
-    };
-    assert_ne!(moved["node"]["id"], second.id.to_hex());
+    call.nodes[1].kill().await;
+    let before = (call.people[0].heard(1), call.people[2].heard(0));
+    call.follow(1).await;
     println!("bob is told to move {:?} after his node was killed", killed.elapsed());
-    // Those who are well hear each other all the while.
-    let before = (ada.heard(1), eve.heard(0));
-    bob.media = Client::new(4);
-    bob.negotiate(&[&voices[0], &voices[2]]).await;
-    assert_eq!(bob.tracks[0], voices[1], "track ids stay");
-    let (ada_heard, eve_heard) = (ada.heard(0).len(), eve.heard(1).len());
-    run("bob is back, and those who heard him do again", &mut people, |people| {
-        let [ada, bob, eve] = people;
+    let (ada_heard, eve_heard) = (call.people[0].heard(0).len(), call.people[2].heard(1).len());
+    run("bob is back, and those who heard him do again", &mut call.people, |[ada, bob, eve]| {
         let again = ada.heard(0).len() > ada_heard + 50 && eve.heard(1).len() > eve_heard + 50;
         again && bob.heard(0).len() > 50 && bob.heard(1).len() > 50
     })
     .await;
     println!("everyone hears everyone {:?} after the kill", killed.elapsed());
-    let [ada, _, eve] = &people;
+    // Those who were well heard each other all the while.
+    let [ada, _, eve] = &call.people;
     for (heard, before) in [(ada.heard(1), before.0), (eve.heard(0), before.1)] {
         let (from, to) = (*before.first().unwrap(), *heard.last().unwrap());
         assert!(heard.len() > before.len() && heard.len() as u64 == to - from + 1, "a gap between those who are well");
     }
-    assert_eq!(third.cascade.figures().await.unwrap().failovers, 0, "the root was well");
+    assert_eq!(call.nodes[2].cascade.figures().await.unwrap().failovers, 0, "the root was well");
+    call.end(1).await;
+}
 
-    for person in &mut people {
-        person.signalling.call("session.leave", json!({})).await.unwrap();
-    }
-    until("the tree is gone", async || {
-        let pipes = [first.pipes().await, third.pipes().await];
-        pipes.iter().flatten().all(|(_, rooms)| *rooms == 0).then_some(())
+#[tokio::test(flavor = "multi_thread")]
+async fn the_children_of_a_dead_root_meet_at_the_next() {
+    let _alone = ALONE.lock().await;
+    let mut call = Call::start().await;
+    let killed = Instant::now();
+    call.nodes[0].kill().await;
+    let (bob_heard, eve_heard) = (call.people[1].heard(1).len(), call.people[2].heard(1).len());
+    run("those who are well hear each other", &mut call.people, |[_, bob, eve]| {
+        bob.heard(1).len() > bob_heard + 50 && eve.heard(1).len() > eve_heard + 50
     })
     .await;
-    for node in [first, third] {
-        node.kill().await;
-    }
+    println!("the others hear each other {:?} after the root was killed, a second of sound included", killed.elapsed());
+    assert_eq!(call.nodes[2].cascade.figures().await.unwrap().failovers, 1);
+    call.follow(0).await;
+    run("ada is back", &mut call.people, |[ada, ..]| ada.heard(0).len() > 50 && ada.heard(1).len() > 50).await;
+    println!("everyone hears everyone {:?} after the kill", killed.elapsed());
+    let [_, second, third] = &call.nodes;
+    until("the second is the root, with the third below it", async || {
+        let pipes = second.pipes().await;
+        pipes.contains(&(third.id, 1)).then_some(())
+    })
+    .await;
+    call.end(0).await;
 }
