@@ -64,14 +64,23 @@ pub struct Load {
     pub cpu: u16,
     /// Ingress in kb/s.
     pub ingress_kbps: u32,
-    /// Egress in kb/s.
+    /// Egress in kb/s, over pipes to other media nodes included.
     pub egress_kbps: u32,
+    /// Egress over pipes in kb/s.
+    pub pipe_egress_kbps: u32,
     /// What is carried.
     pub totals: Totals,
     /// Fraction lost towards receivers, parts per 10,000.
     pub loss: u16,
     /// Mean round-trip time to receivers in milliseconds.
     pub rtt_ms: u32,
+}
+
+impl Load {
+    /// Egress to callers in kb/s.
+    pub fn caller_egress_kbps(&self) -> u32 {
+        self.egress_kbps.saturating_sub(self.pipe_egress_kbps)
+    }
 }
 
 #[derive(Debug)]
@@ -163,7 +172,8 @@ mod tests {
             health.set_load(Load { cpu, ..load });
             assert_eq!(health.closed(), closed, "{cpu}");
         }
-        health.set_load(Load { egress_kbps: 900, ..load });
+        // What goes over pipes fills the line as well.
+        health.set_load(Load { egress_kbps: 900, pipe_egress_kbps: 700, ..load });
         assert_eq!(health.closed(), Some(Closed::Egress));
         health.set_load(Load { totals: Totals { sessions: 10, ..Totals::default() }, ..load });
         assert_eq!(health.closed(), Some(Closed::Full));

@@ -13,14 +13,14 @@ use crate::{
     place::Place,
     processing::{metrics as studio_metrics, studio::Studio},
     qos::{
-        load::LoadMeter,
+        load::{Line, LoadMeter},
         publisher::{Known, Presence, Publisher},
         record::{Author, Profile},
         reporter::{ReportCounts, Reporter},
         scores::Scores,
     },
     rpc::{Admission, MediaService},
-    sfu::{Sfu, SfuConfig, StartError, Traffic, event::CloseReason},
+    sfu::{Sfu, SfuConfig, StartError, event::CloseReason},
     wallet::{
         self, WalletError,
         standing::{self, Declared, Standing, StandingError},
@@ -329,13 +329,8 @@ async fn measure(
         let Ok((totals, sessions)) = sfu.stats(None).await else { continue };
         let traffic = sfu.traffic();
         let pipes = cascade.figures().await.unwrap_or_default();
-        // What goes over pipes fills the node's line as well.
-        let line = Traffic {
-            sent_bytes: traffic.sent_bytes + pipes.sent_bytes,
-            received_bytes: traffic.received_bytes + pipes.received_bytes,
-            ..traffic
-        };
-        let load = meter.measure(Instant::now(), &line, totals, &sessions);
+        let over_pipes = Line { sent_bytes: pipes.sent_bytes, received_bytes: pipes.received_bytes };
+        let load = meter.measure(Instant::now(), &traffic, over_pipes, totals, &sessions);
         pipe_metrics.update(&pipes);
         health.set_load(load);
         metrics.update(&load, &traffic, health.closed().is_none());

@@ -3,7 +3,8 @@
 //! - [`signalling`]: JSON-RPC over WebSocket for clients, plain HTTP for the public; [`whip`]: WHIP and WHEP on the same port;
 //!   [`ice`]: STUN and TURN servers that clients are told of;
 //! - [`access`]: applications' keys and tokens; [`application`]: the rules of their rooms;
-//! - [`session`]: the state machine of rooms and sessions; [`allocation`]: which media node takes a room;
+//! - [`session`]: the state machine of rooms and sessions; [`allocation`]: which media node takes a room, and whom of it;
+//! - [`cascade`]: the tree of a room that spans media nodes;
 //! - [`index`]: the network as registries and chain agree on it, fed by [`registry_rpc`], [`chain`] and [`budgets`];
 //! - [`media_rpc`]: commands to media nodes, and noticing when they are lost;
 //! - [`receipts`]: callers' receipts on their way to the committees;
@@ -14,6 +15,7 @@ pub mod access;
 pub mod allocation;
 pub mod application;
 pub mod budgets;
+pub mod cascade;
 pub mod chain;
 mod digest;
 pub mod ice;

@@ -20,6 +20,8 @@ pub struct Metrics {
     pub sessions: Gauge,
     /// Live rooms.
     pub rooms: Gauge,
+    /// Live rooms on more than one media node.
+    pub spanning: Gauge,
     /// Open WebSocket connections.
     pub connections: Gauge,
     /// Requests that were refused.
@@ -50,6 +52,7 @@ impl Metrics {
         let registry = registry.sub_registry_with_prefix("chroom_orchestrator");
         registry.register("sessions", "Live sessions", self.sessions.clone());
         registry.register("rooms", "Live rooms", self.rooms.clone());
+        registry.register("rooms_spanning", "Live rooms on more than one media node", self.spanning.clone());
         registry.register("connections", "Open WebSocket connections", self.connections.clone());
         registry.register("requests", "Signalling requests", self.requests.clone());
         registry.register("refused", "Signalling requests that were refused", self.refused.clone());

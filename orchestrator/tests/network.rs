@@ -1,6 +1,8 @@
 //! A real orchestrator among simulated peers: its interfaces, its refusals, and what it survives.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+#[path = "network/spanning.rs"]
+mod spanning;
 #[path = "network/whip.rs"]
 mod whip;
 mod world;
@@ -192,13 +194,13 @@ async fn nodes_without_a_stake_or_with_a_wrong_key_get_no_calls() {
     let publish = world.registries[0].publisher();
     let (poor, thief) = (Wallet::generate(), Wallet::generate());
     let address = "127.0.0.1:9".parse().unwrap();
-    publish(world::media_entry(&poor, &world.chain, &world::media_record(&poor, &world.chain, address)));
+    publish(world::media_entry(&poor, &world.chain, &world::media_record(&poor, &world.chain, address), false));
     // Registered, but the record is signed by somebody else's key.
     let victim = Wallet::generate();
     world.chain.register(victim.node_id(), Role::Media, "127.0.0.1:9");
     let mut forged = world::media_record(&victim, &world.chain, address);
     forged.signature = world::media_record(&thief, &world.chain, address).signature;
-    publish(world::media_entry(&thief, &world.chain, &forged));
+    publish(world::media_entry(&thief, &world.chain, &forged, false));
     // A good one after them shows that they were looked at.
     let late = world::TestMedia::start(&world.chain, &world.registries).await;
     until("the good node is known", async || (get(world.address, "/health").await?["mediaNodes"] == 2).then_some(()))

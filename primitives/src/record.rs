@@ -80,11 +80,11 @@ pub struct LoadReport {
     pub seq: u64,
     /// CPU use in parts per 10,000 of what the node may use.
     pub cpu: u16,
-    /// Measured ingress in kb/s.
+    /// Measured ingress in kb/s, over pipes included.
     pub ingress_kbps: u32,
-    /// Measured egress in kb/s.
+    /// Measured egress to callers in kb/s. What goes over pipes to other media nodes is not in it, since no caller's receipt confirms that.
     pub egress_kbps: u32,
-    /// Egress that the node can give, in kb/s.
+    /// Egress that the node can give, in kb/s, over pipes included.
     pub egress_limit_kbps: u32,
     /// Live rooms.
     pub rooms: u32,

@@ -13,27 +13,41 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Bytes on the line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Line {
+    /// Sent.
+    pub sent_bytes: u64,
+    /// Received.
+    pub received_bytes: u64,
+}
+
 /// Turns counts into rates between calls.
 #[derive(Debug, Default)]
 pub struct LoadMeter {
     cpu: Cpu,
-    last: Option<(Instant, Traffic)>,
+    last: Option<(Instant, Line, Line)>,
     reports: HashMap<[u8; 16], (u64, u64)>,
 }
 
 impl LoadMeter {
-    /// The load since the last call.
-    pub fn measure(&mut self, now: Instant, traffic: &Traffic, totals: Totals, sessions: &[SessionStats]) -> Load {
+    /// The load since the last call: `traffic` to and from callers, and what went over pipes to other media nodes, which fills the line as well.
+    pub fn measure(
+        &mut self,
+        now: Instant,
+        traffic: &Traffic,
+        pipes: Line,
+        totals: Totals,
+        sessions: &[SessionStats],
+    ) -> Load {
         // A media thread can be at its end while other cores idle: the node can do no more then.
         let cpu = self.cpu.measure(now).max(traffic.busy);
-        let (ingress_kbps, egress_kbps) = self.last.map_or((0, 0), |(then, before)| {
+        let callers = Line { sent_bytes: traffic.sent_bytes, received_bytes: traffic.received_bytes };
+        let (to_callers, to_pipes) = self.last.map_or_else(Default::default, |(then, callers_before, pipes_before)| {
             let passed = now.saturating_duration_since(then);
-            (
-                kbps(traffic.received_bytes.saturating_sub(before.received_bytes), passed),
-                kbps(traffic.sent_bytes.saturating_sub(before.sent_bytes), passed),
-            )
+            (rates(callers, callers_before, passed), rates(pipes, pipes_before, passed))
         });
-        self.last = Some((now, *traffic));
+        self.last = Some((now, callers, pipes));
         let (mut expected, mut lost) = (0, 0);
         let mut reports = HashMap::with_capacity(sessions.len());
         for session in sessions {
@@ -47,13 +61,22 @@ impl LoadMeter {
         let rtt = rtts.iter().sum::<Duration>() / u32::try_from(rtts.len().max(1)).unwrap_or(1);
         Load {
             cpu,
-            ingress_kbps,
-            egress_kbps,
+            ingress_kbps: to_callers.0.saturating_add(to_pipes.0),
+            egress_kbps: to_callers.1.saturating_add(to_pipes.1),
+            pipe_egress_kbps: to_pipes.1,
             totals,
             loss: stats::loss(expected, lost),
             rtt_ms: u32::try_from(rtt.as_millis()).unwrap_or(u32::MAX),
         }
     }
+}
+
+/// Ingress and egress in kb/s.
+fn rates(now: Line, before: Line, passed: Duration) -> (u32, u32) {
+    (
+        kbps(now.received_bytes.saturating_sub(before.received_bytes), passed),
+        kbps(now.sent_bytes.saturating_sub(before.sent_bytes), passed),
+    )
 }
 
 fn kbps(bytes: u64, passed: Duration) -> u32 {
@@ -90,9 +113,13 @@ mod tests {
         let start = Instant::now();
         let mut meter = LoadMeter::default();
         let traffic = Traffic { sent_bytes: 1_000, received_bytes: 500, ..Traffic::default() };
-        meter.measure(start, &traffic, Totals::default(), &[session(100, 0, 10)]);
+        let pipes = Line { sent_bytes: 7, received_bytes: 9 };
+        meter.measure(start, &traffic, pipes, Totals::default(), &[session(100, 0, 10)]);
         let later = Traffic { sent_bytes: 251_000, received_bytes: 125_500, ..traffic };
-        let load = meter.measure(start + Duration::from_secs(2), &later, Totals::default(), &[session(300, 20, 30)]);
-        assert_eq!((load.egress_kbps, load.ingress_kbps, load.loss, load.rtt_ms), (1_000, 500, 1_000, 30));
+        let pipes = Line { sent_bytes: 50_007, received_bytes: 25_009 };
+        let load =
+            meter.measure(start + Duration::from_secs(2), &later, pipes, Totals::default(), &[session(300, 20, 30)]);
+        assert_eq!((load.egress_kbps, load.ingress_kbps, load.loss, load.rtt_ms), (1_200, 600, 1_000, 30));
+        assert_eq!((load.pipe_egress_kbps, load.caller_egress_kbps()), (200, 1_000));
     }
 }

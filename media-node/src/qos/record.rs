@@ -70,7 +70,8 @@ impl Author {
             seq: self.load_seq,
             cpu: load.cpu,
             ingress_kbps: load.ingress_kbps,
-            egress_kbps: load.egress_kbps,
+            // Callers confirm what they got; nobody confirms what went over pipes.
+            egress_kbps: load.caller_egress_kbps(),
             egress_limit_kbps,
             rooms: load.totals.rooms,
             sessions: load.totals.sessions,
@@ -119,5 +120,10 @@ mod tests {
         let second = Signed::<NodeRecord>::decode_all(&mut author.record(now, true).as_slice()).unwrap();
         assert_eq!(first.signer(&genesis), Some(wallet.node_id()));
         assert!(second.payload.seq > first.payload.seq && second.payload.left);
+        // A report says what callers can confirm.
+        let load = Load { egress_kbps: 900, pipe_egress_kbps: 700, ..Load::default() };
+        let report = author.load(now, &load, 1_000, false);
+        let report = Signed::<LoadReport>::decode_all(&mut report.as_slice()).unwrap();
+        assert_eq!((report.payload.egress_kbps, report.payload.egress_limit_kbps), (200, 1_000));
     }
 }

@@ -12,6 +12,13 @@ pub struct Distance {
     pub km: f64,
 }
 
+impl Distance {
+    /// Round trip over it in milliseconds. Light in fibre covers 100 km and back in 1 ms; real paths take about twice that.
+    pub fn rtt_ms(&self) -> f64 {
+        self.km / 50.0
+    }
+}
+
 /// Resolution at which rings are counted.
 const RING_RESOLUTION: Resolution = Resolution::Two;
 /// Distance of neighbouring cells' centres at that resolution: √3 × the mean edge length of 158.2 km is 274 km

@@ -9,13 +9,15 @@ mod budget;
 pub mod distance;
 mod explanation;
 mod reservation;
+mod span;
 pub mod turn;
 
 pub use budget::{Budget, Chr, Offer, TooDear};
 pub use explanation::{Considered, Explanation, Verdict};
 pub use reservation::{RESERVED_MS, Reservations, SESSION_KBPS};
+pub use span::{MAX_NODES, NEARER_MS, Seated, seat};
 
-use crate::index::NodeView;
+use crate::index::{Load, NodeView};
 use chroom_primitives::{H3Cell, NodeId, NodeStatus, Role, UnixMs};
 use rand::{Rng, RngCore};
 use std::collections::{BTreeMap, BTreeSet};
@@ -87,7 +89,7 @@ pub fn allocate(
                     candidates.push(turn::Candidate {
                         node: node.id(),
                         endpoint: &node.registration.endpoint,
-                        rtt_ms: away.map_or(0.0, |d| rtt_ms(&d)),
+                        rtt_ms: away.map_or(0.0, |d| d.rtt_ms()),
                         score: node.score,
                         loss: judged.loss,
                         failed: node.failed_in == Some(current),
@@ -128,11 +130,6 @@ struct Judged {
     carried_kbps: f64,
 }
 
-/// Round trip over a distance in milliseconds. Light in fibre covers 100 km and back in 1 ms; real paths take about twice that.
-fn rtt_ms(away: &distance::Distance) -> f64 {
-    away.km / 50.0
-}
-
 /// The node's mark from 0 to 1, or why it cannot take the room, whatever it costs.
 fn judge(
     search: &Search,
@@ -141,16 +138,8 @@ fn judge(
     reservations: &Reservations,
     now: UnixMs,
 ) -> Result<Judged, String> {
+    in_service(search, node)?;
     let registration = &node.registration;
-    if registration.role != Role::Media {
-        return Err("not a media node".to_owned());
-    }
-    if registration.status != NodeStatus::Active {
-        return Err(format!("{:?} on the chain", registration.status).to_lowercase());
-    }
-    if let Some(reason) = search.avoid.get(&node.id()) {
-        return Err(reason.clone());
-    }
     if let Some(residency) = &search.constraints.residency
         && !residency.contains(&registration.cell.base_cell())
     {
@@ -168,12 +157,36 @@ fn judge(
     if age > FRESH_MS {
         return Err(format!("its load report is {} s old", age / 1_000));
     }
+    let (headroom, reserved) = headroom(load, reservations, now)?;
+    let report = &load.report;
+    let quality = node.score.map_or(UNSCORED, |score| f64::from(score.0.min(10_000)) / 10_000.0);
+    let health = 1.0 - (f64::from(report.loss.min(10_000)) / 10_000.0 * 10.0).min(1.0);
+    Ok(Judged {
+        mark: 0.4 * nearness(away) + 0.25 * headroom + 0.25 * quality + 0.1 * health,
+        loss: report.loss,
+        carried_kbps: f64::from(report.egress_kbps) + f64::from(reserved) * f64::from(SESSION_KBPS),
+    })
+}
+
+/// Why a node may not be used now, if so.
+fn in_service(search: &Search, node: &NodeView) -> Result<(), String> {
+    let registration = &node.registration;
+    if registration.role != Role::Media {
+        return Err("not a media node".to_owned());
+    }
+    if registration.status != NodeStatus::Active {
+        return Err(format!("{:?} on the chain", registration.status).to_lowercase());
+    }
+    search.avoid.get(&node.id()).map_or(Ok(()), |reason| Err(reason.clone()))
+}
+
+/// The share of a node that is free, with what is on its way to it, and how many sessions that are; or why it takes none.
+fn headroom(load: &Load, reservations: &Reservations, now: UnixMs) -> Result<(f64, u32), String> {
     let report = &load.report;
     if !report.accepting {
         return Err("does not accept new sessions".to_owned());
     }
-
-    let reserved = reservations.sessions(&node.id(), load.made_ms, now);
+    let reserved = reservations.sessions(&report.node, load.made_ms, now);
     let limit = f64::from(report.egress_limit_kbps.max(1));
     let reserved_share = f64::from(reserved) * f64::from(SESSION_KBPS) / limit;
     let egress = f64::from(report.egress_kbps) / limit + reserved_share;
@@ -187,16 +200,12 @@ fn judge(
             egress * 100.0
         ));
     }
+    Ok((headroom, reserved))
+}
 
-    // 300 ms and more are equally bad.
-    let nearness = away.map_or(0.5, |d| 1.0 - rtt_ms(&d).min(300.0) / 300.0);
-    let quality = node.score.map_or(UNSCORED, |score| f64::from(score.0.min(10_000)) / 10_000.0);
-    let health = 1.0 - (f64::from(report.loss.min(10_000)) / 10_000.0 * 10.0).min(1.0);
-    Ok(Judged {
-        mark: 0.4 * nearness + 0.25 * headroom + 0.25 * quality + 0.1 * health,
-        loss: report.loss,
-        carried_kbps: f64::from(report.egress_kbps) + f64::from(reserved) * f64::from(SESSION_KBPS),
-    })
+/// How near a node is, from 0 to 1. 300 ms and more are equally bad.
+fn nearness(away: Option<distance::Distance>) -> f64 {
+    away.map_or(0.5, |d| 1.0 - d.rtt_ms().min(300.0) / 300.0)
 }
 
 /// Draws among the best few nodes that are nearly as good as the best, better ones more often.

@@ -211,14 +211,14 @@ impl Contact {
     }
 }
 
-/// Passes commands on: those of one session one after the other, those of different sessions side by side.
+/// Passes commands on: those of one session, and those of one room, one after the other; others side by side.
 async fn pass_on(
     mut commands: mpsc::Receiver<(OperationId, Command)>,
     ready: watch::Receiver<Ready>,
     core: mpsc::Sender<Input>,
     stop: CancellationToken,
 ) {
-    let mut last: HashMap<SessionId, oneshot::Receiver<()>> = HashMap::new();
+    let mut last: HashMap<Lane, oneshot::Receiver<()>> = HashMap::new();
     loop {
         let next = tokio::select! {
             next = commands.recv() => next,
@@ -229,7 +229,7 @@ async fn pass_on(
             last.retain(|_, done| matches!(done.try_recv(), Err(oneshot::error::TryRecvError::Empty)));
         }
         let (done, is_done) = oneshot::channel();
-        let before = session_of(&command).and_then(|session| last.insert(session, is_done));
+        let before = last.insert(lane(&command), is_done);
         let (mut ready, core) = (ready.clone(), core.clone());
         tokio::spawn(async move {
             if let Some(before) = before {
@@ -254,13 +254,23 @@ async fn linked(ready: &mut watch::Receiver<Ready>) -> Ready {
     }
 }
 
-fn session_of(command: &Command) -> Option<SessionId> {
+/// Commands that keep their order.
+#[derive(PartialEq, Eq, Hash)]
+enum Lane {
+    Session(SessionId),
+    /// Those that concern a room as a whole: a place in its tree that came after its end would stay.
+    Room(RoomId),
+}
+
+fn lane(command: &Command) -> Lane {
     match command {
         Command::Open { session, .. }
         | Command::Negotiate { session, .. }
         | Command::Subscribe { session, .. }
-        | Command::CloseSession { session, .. } => Some(*session),
-        Command::CloseRoom { .. } => None,
+        | Command::CloseSession { session, .. } => Lane::Session(*session),
+        Command::CloseRoom { room, .. } | Command::SetRoute { room, .. } | Command::ClearRoute { room, .. } => {
+            Lane::Room(room.clone())
+        }
     }
 }
 
@@ -331,6 +341,17 @@ async fn execute(mut client: MediaClient<Channel>, command: Command) -> Result<O
         Command::CloseRoom { room, fence, reason } => {
             let request = v1::CloseRoomRequest { room: room.as_str().to_owned(), fence: fence.0, reason };
             within(COMMAND, client.close_room(request)).await.map(|_| Outcome::Done)
+        }
+        Command::SetRoute { room, fence, route } => {
+            let request = messages::route(&room, fence, route);
+            match within(COMMAND, client.set_route(request)).await {
+                Ok(answer) => messages::address(&answer.into_inner().address).map(Outcome::Routed),
+                Err(status) => Err(status),
+            }
+        }
+        Command::ClearRoute { room, fence } => {
+            let request = v1::ClearRouteRequest { room: room.as_str().to_owned(), fence: fence.0 };
+            within(COMMAND, client.clear_route(request)).await.map(|_| Outcome::Done)
         }
     };
     result.map_err(|status| {

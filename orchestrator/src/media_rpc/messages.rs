@@ -1,8 +1,12 @@
 //! Between the session core's terms and the wire's.
 
-use crate::session::{Failure, Input, MediaEvent, ParticipantId, RoomId, SessionId, Subscription, TrackId};
+use crate::{
+    cascade::{End, Route},
+    session::{Failure, Fence, Input, MediaEvent, ParticipantId, RoomId, SessionId, Subscription, TrackId},
+};
 use chroom_primitives::NodeId;
 use chroom_rpc::v1;
+use std::net::SocketAddr;
 use tonic::{Code, Status};
 
 /// Most speakers that are taken over from one event.
@@ -23,13 +27,35 @@ pub fn subscriptions(subscriptions: Vec<Subscription>) -> Vec<v1::Subscription> 
         .collect()
 }
 
+/// A place in a room's tree as the wire has it.
+pub fn route(room: &RoomId, fence: Fence, route: Route) -> v1::SetRouteRequest {
+    let end = |end: End| v1::PipeEnd { node: end.node.0.to_vec(), address: end.address.to_string() };
+    v1::SetRouteRequest {
+        room: room.as_str().to_owned(),
+        fence: fence.0,
+        parent: route.parent.map(end),
+        standby: route.standby.map(end),
+        children: route.children.into_iter().map(|child| child.0.to_vec()).collect(),
+    }
+}
+
+/// Where a node's pipes are, as it says. What other nodes would refuse to dial is its own failure and not theirs.
+pub fn address(text: &str) -> Result<SocketAddr, Status> {
+    let address =
+        text.parse::<SocketAddr>().ok().filter(|address| !address.ip().is_unspecified() && address.port() != 0);
+    address.ok_or_else(|| Status::invalid_argument("its pipes are at no address that others could reach"))
+}
+
 /// An event of `node` as input of the core; nothing for heartbeats and what makes no sense.
 pub fn input(node: NodeId, event: v1::MediaEvent) -> Option<Input> {
     use v1::media_event::Event;
     let session = <[u8; 16]>::try_from(event.session.as_slice()).ok().map(SessionId);
     let event = match event.event? {
-        // Rooms are not laid over several nodes from here yet.
-        Event::Heartbeat(_) | Event::ParentLost(_) | Event::RecordingEnded(_) => return None,
+        Event::Heartbeat(_) | Event::RecordingEnded(_) => return None,
+        Event::ParentLost(told) => {
+            let lost = NodeId(told.node.as_slice().try_into().ok()?);
+            return Some(Input::ParentLost { node, room: RoomId::from_wire(&event.room), lost });
+        }
         Event::Speakers(speakers) => {
             return Some(Input::Speakers {
                 node,
@@ -64,5 +90,36 @@ pub fn failure(status: &Status) -> Failure {
             Failure::Unreachable(text)
         }
         _ => Failure::Refused(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_that_can_be_dialled_are_passed_on() {
+        assert_eq!(address("192.0.2.1:7000").unwrap(), SocketAddr::from(([192, 0, 2, 1], 7_000)));
+        assert!(address("[2001:db8::1]:7000").is_ok());
+        for wrong in ["", "example.net:7000", "192.0.2.1", "0.0.0.0:7000", "[::]:7000", "192.0.2.1:0"] {
+            assert!(matches!(address(wrong).map_err(|status| failure(&status)), Err(Failure::Refused(_))), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_lost_parent_is_told_of_with_its_room() {
+        let (node, lost) = (NodeId([1; 20]), NodeId([2; 20]));
+        let event = |id: &[u8]| v1::MediaEvent {
+            room: "r".into(),
+            session: Vec::new(),
+            event: Some(v1::media_event::Event::ParentLost(v1::ParentLost { node: id.to_vec(), standby: Vec::new() })),
+        };
+        assert!(input(node, event(&[2; 19])).is_none());
+        match input(node, event(&lost.0)) {
+            Some(Input::ParentLost { node: from, room, lost: which }) => {
+                assert_eq!((from, room, which), (node, RoomId::from_wire("r"), lost));
+            }
+            other => panic!("{other:?}"),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Why a client's request is refused.
 
-use crate::allocation::{Budget, Chr, Decision, Explanation, Offer};
+use crate::allocation::{Budget, Chr, Decision, Explanation, Offer, Seated};
 use chroom_primitives::Balance;
 
 /// A refusal, as docs/signalling.md lists them.
@@ -59,9 +59,18 @@ pub enum Refusal {
 
 impl Refusal {
     /// Why a decision found no node for an application with this budget.
-    pub fn of(decision: &Decision, budget: Budget) -> Self {
-        let explanation = Box::new(decision.explanation.clone());
-        match decision.too_dear {
+    pub fn of(decision: Decision, budget: Budget) -> Self {
+        Self::no_node(decision.too_dear, decision.explanation, budget)
+    }
+
+    /// Why a decision found no node for a participant of a room that has nodes.
+    pub fn unseated(seated: Seated, budget: Budget) -> Self {
+        Self::no_node(seated.too_dear, seated.explanation, budget)
+    }
+
+    fn no_node(too_dear: Option<Offer>, explanation: Explanation, budget: Budget) -> Self {
+        let explanation = Box::new(explanation);
+        match too_dear {
             Some(cheapest) => Self::TooDear { ceiling: budget.ceiling(), cheapest, explanation },
             None => Self::NoMediaNode(explanation),
         }

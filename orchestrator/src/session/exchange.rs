@@ -9,8 +9,9 @@ use super::{
     track::Source,
     wire::{Event, NodeInfo, SessionInfo},
 };
+use crate::cascade::Route;
 use chroom_primitives::{AccountId, H3Cell, NodeId, UnixMs};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 /// A request to enter a room, its token already checked.
 #[derive(Clone, Debug)]
@@ -190,6 +191,22 @@ pub enum Command {
         /// Why.
         reason: String,
     },
+    /// Sets the node's place in the room's tree.
+    SetRoute {
+        /// The room.
+        room: RoomId,
+        /// The room's fencing epoch.
+        fence: Fence,
+        /// Its neighbours.
+        route: Route,
+    },
+    /// Ends the node's place in the room's tree; its sessions stay.
+    ClearRoute {
+        /// The room.
+        room: RoomId,
+        /// The room's fencing epoch.
+        fence: Fence,
+    },
 }
 
 /// A command's good outcome.
@@ -197,6 +214,8 @@ pub enum Command {
 pub enum Outcome {
     /// The SDP answer to an offer.
     Answer(String),
+    /// The place was taken: where the node's pipes are reached.
+    Routed(SocketAddr),
     /// Done.
     Done,
 }
@@ -278,6 +297,15 @@ pub enum Input {
         room: RoomId,
         /// Who, loudest first.
         participants: Vec<ParticipantId>,
+    },
+    /// A media node lost contact with the one above it in a room's tree.
+    ParentLost {
+        /// The node.
+        node: NodeId,
+        /// The room.
+        room: RoomId,
+        /// The one above.
+        lost: NodeId,
     },
     /// A media node answered a command.
     Completed {

@@ -6,7 +6,7 @@ use super::{
     track::Track,
     transport::Transport,
 };
-use chroom_primitives::{AccountId, UnixMs};
+use chroom_primitives::{AccountId, H3Cell, NodeId, UnixMs};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,6 +55,15 @@ pub struct Session {
     pub account: AccountId,
     /// When it was opened, Unix ms.
     pub started_ms: UnixMs,
+    /// Where its client is.
+    #[serde(default)]
+    pub cell: Option<H3Cell>,
+    /// The media node of its room that it is on; none while it looks for one.
+    #[serde(default)]
+    pub node: Option<NodeId>,
+    /// Since when it has none though its room has, Unix ms.
+    #[serde(skip)]
+    pub homeless_since: Option<UnixMs>,
     /// Whether its join was answered: from then on the others see it.
     pub joined: bool,
     /// The placement in which the media node has it open.
@@ -99,14 +108,24 @@ pub struct Session {
 }
 
 impl Session {
-    /// Forgets what the media node knew of it: it is opened somewhere, or there, without all that.
-    pub fn forget_media(&mut self) {
+    /// Whether a media node has it open.
+    pub fn is_open(&self, room: Generation) -> bool {
+        self.node.is_some() && self.opened_in == Some(room)
+    }
+
+    /// Forgets its connection: it is opened elsewhere. What it publishes flows from where it was until its client changes over.
+    pub fn forget_connection(&mut self) {
         self.opened_in = None;
         self.negotiated = false;
         self.transport = None;
         self.quiet = false;
         self.wants.clear();
         self.withheld.clear();
+    }
+
+    /// Forgets what the media node knew of it: it is opened somewhere, or there, without all that.
+    pub fn forget_media(&mut self) {
+        self.forget_connection();
         for track in self.tracks.values_mut() {
             track.known_in = None;
             track.live_in = None;

@@ -1,6 +1,7 @@
-//! A room: the participants that see each other, on one media node.
+//! A room: the participants that see each other, on one media node or several.
 
 use super::ids::{Fence, Generation, ParticipantId, RoomId, SessionId};
+use crate::cascade::Tree;
 use chroom_primitives::{H3Cell, NodeId, UnixMs};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -14,11 +15,12 @@ pub struct Room {
     pub application: String,
     /// Its name within the application.
     pub name: String,
-    /// The media node that serves it; none while it looks for one.
-    pub node: Option<NodeId>,
-    /// Its fencing epoch.
+    /// The media nodes that serve it; none while it looks for one.
+    #[serde(default)]
+    pub tree: Tree,
+    /// The greatest fencing epoch that it was given. Each of its nodes has the one with which it came.
     pub fence: Fence,
-    /// Counts its placements.
+    /// Counts its placements: how often it came to a node without having another one.
     pub generation: Generation,
     /// Where its first participant is: what its place is chosen by.
     pub cell: Option<H3Cell>,
@@ -38,4 +40,14 @@ pub struct Room {
     /// Nodes that failed in the current search for a place, each with how.
     #[serde(skip)]
     pub tried: BTreeMap<NodeId, String>,
+    /// Nodes that it can't span, each with why.
+    #[serde(skip)]
+    pub unfit: BTreeMap<NodeId, String>,
+}
+
+impl Room {
+    /// The fencing epoch of commands to a node.
+    pub fn fence_on(&self, node: NodeId) -> Fence {
+        self.tree.seat(node).map_or(self.fence, |seat| seat.fence)
+    }
 }

@@ -160,6 +160,7 @@ impl Shell {
             let (sessions, rooms) = self.core.sizes();
             self.metrics.sessions.set(sessions as i64);
             self.metrics.rooms.set(rooms as i64);
+            self.metrics.spanning.set(self.core.spanning() as i64);
             self.metrics.connections.set(self.connections.len() as i64);
         }
     }

@@ -189,6 +189,8 @@ pub struct SessionInfo {
     pub grants: Rights,
     /// The media node that serves it.
     pub node: NodeInfo,
+    /// All media nodes that the room is on at the moment.
+    pub nodes: Vec<NodeId>,
     /// ICE servers. The core knows none: they are added on the way out, as their credentials are made of the time and a secret.
     pub ice_servers: Vec<IceServer>,
     /// The room's placement.

@@ -25,12 +25,18 @@ pub struct State {
     fences: BTreeMap<String, u64>,
     pub negotiated: Vec<NegotiateRequest>,
     pub subscribed: Vec<SubscribeRequest>,
+    /// Its places in rooms' trees.
+    pub routes: BTreeMap<String, SetRouteRequest>,
+    /// Whether its load reports say that it takes no more.
+    pub is_full: bool,
 }
 
 #[derive(Clone)]
 struct Service {
     state: Arc<Mutex<State>>,
     events: broadcast::Sender<MediaEvent>,
+    /// Where its pipes would be.
+    pipes: SocketAddr,
 }
 
 /// A media node without media: its control interface over real mutual TLS.
@@ -47,7 +53,8 @@ impl TestMedia {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         chain.register(wallet.node_id(), Role::Media, &address.to_string());
-        let service = Service { state: Arc::default(), events: broadcast::Sender::new(256) };
+        let pipes = SocketAddr::new(address.ip(), address.port() ^ 1);
+        let service = Service { state: Arc::default(), events: broadcast::Sender::new(256), pipes };
         let media = Self { wallet, address, service, tasks: Mutex::default() };
         media.serve(listener, chain, registries);
         media
@@ -62,12 +69,14 @@ impl TestMedia {
         let (wallet, address, chain) = (self.wallet.clone(), self.address, chain.clone());
         let registries: Vec<_> = registries.iter().map(TestRegistry::publisher).collect();
         let record = record(&wallet, &chain, address);
+        let state = self.service.state.clone();
         let reporting = tokio::spawn(async move {
             loop {
+                let is_full = state.lock().is_full;
                 for publish in &registries {
-                    publish(entry(&wallet, &chain, &record));
+                    publish(entry(&wallet, &chain, &record, is_full));
                 }
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                tokio::time::sleep(Duration::from_millis(250)).await;
             }
         });
         let events = self.service.events.clone();
@@ -111,6 +120,33 @@ impl TestMedia {
         self.service.state.lock()
     }
 
+    /// Its place in the one room's tree: who is above, who stands by, who is below.
+    pub fn place(&self) -> Option<(Option<NodeId>, Option<NodeId>, Vec<NodeId>)> {
+        let node = |id: &[u8]| NodeId(id.try_into().unwrap());
+        let state = self.service.state.lock();
+        let route = state.routes.values().next()?;
+        let end = |end: &Option<PipeEnd>| end.as_ref().map(|end| node(&end.node));
+        Some((end(&route.parent), end(&route.standby), route.children.iter().map(|child| node(child)).collect()))
+    }
+
+    /// Where its pipes are, as it tells.
+    pub fn pipes(&self) -> String {
+        self.service.pipes.to_string()
+    }
+
+    /// Where its parent's pipes are, as it was told.
+    pub fn parent_address(&self) -> Option<String> {
+        let state = self.service.state.lock();
+        state.routes.values().next()?.parent.as_ref().map(|parent| parent.address.clone())
+    }
+
+    /// Tells the orchestrator that a room's parent is lost.
+    pub fn say_parent_lost(&self, lost: NodeId) {
+        let Some(room) = self.service.state.lock().routes.keys().next().cloned() else { return };
+        let event = media_event::Event::ParentLost(ParentLost { node: lost.0.to_vec(), standby: Vec::new() });
+        let _ = self.service.events.send(MediaEvent { room, session: Vec::new(), event: Some(event) });
+    }
+
     /// Tells the orchestrator something of a session.
     pub fn say(&self, session: &[u8], event: media_event::Event) {
         let room = self.service.state.lock().sessions.get(session).map(|s| s.room.clone()).unwrap_or_default();
@@ -137,11 +173,11 @@ pub fn record(wallet: &Wallet, chain: &Arc<TestChain>, address: SocketAddr) -> S
     wallet.sign(record, &chain.genesis())
 }
 
-pub fn entry(wallet: &Wallet, chain: &Arc<TestChain>, record: &Signed<NodeRecord>) -> Entry {
+pub fn entry(wallet: &Wallet, chain: &Arc<TestChain>, record: &Signed<NodeRecord>, is_full: bool) -> Entry {
     let report = LoadReport {
         node: record.payload.node,
         seq: next_seq(0, now_ms()),
-        cpu: 500,
+        cpu: if is_full { 9_900 } else { 500 },
         ingress_kbps: 0,
         egress_kbps: 10,
         egress_limit_kbps: 1_000_000,
@@ -149,7 +185,7 @@ pub fn entry(wallet: &Wallet, chain: &Arc<TestChain>, record: &Signed<NodeRecord
         sessions: 0,
         loss: 0,
         rtt_ms: 1,
-        accepting: true,
+        accepting: !is_full,
     };
     Entry {
         node: record.payload.node.0.to_vec(),
@@ -218,7 +254,9 @@ impl Media for Service {
     async fn close_room(&self, request: Request<CloseRoomRequest>) -> Result<Response<CloseRoomResponse>, Status> {
         let request = request.into_inner();
         self.fence(&request.room, request.fence)?;
-        self.state.lock().sessions.retain(|_, session| session.room != request.room);
+        let mut state = self.state.lock();
+        state.sessions.retain(|_, session| session.room != request.room);
+        state.routes.remove(&request.room);
         Ok(Response::new(CloseRoomResponse {}))
     }
 
@@ -243,12 +281,19 @@ impl Media for Service {
         Ok(Response::new(StatsResponse { session_stats, ..Default::default() }))
     }
 
-    async fn set_route(&self, _: Request<SetRouteRequest>) -> Result<Response<SetRouteResponse>, Status> {
-        Err(Status::unimplemented("this stand-in has no pipes"))
+    async fn set_route(&self, request: Request<SetRouteRequest>) -> Result<Response<SetRouteResponse>, Status> {
+        Peer::of(&request)?;
+        let request = request.into_inner();
+        self.fence(&request.room, request.fence)?;
+        self.state.lock().routes.insert(request.room.clone(), request);
+        Ok(Response::new(SetRouteResponse { address: self.pipes.to_string() }))
     }
 
-    async fn clear_route(&self, _: Request<ClearRouteRequest>) -> Result<Response<ClearRouteResponse>, Status> {
-        Err(Status::unimplemented("this stand-in has no pipes"))
+    async fn clear_route(&self, request: Request<ClearRouteRequest>) -> Result<Response<ClearRouteResponse>, Status> {
+        let request = request.into_inner();
+        self.fence(&request.room, request.fence)?;
+        self.state.lock().routes.remove(&request.room);
+        Ok(Response::new(ClearRouteResponse {}))
     }
 
     async fn pipes(&self, _: Request<PipesRequest>) -> Result<Response<PipesResponse>, Status> {

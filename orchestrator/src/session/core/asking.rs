@@ -13,7 +13,7 @@ use chroom_primitives::NodeId;
 
 impl Core {
     pub(super) fn node_info(&self, t: &Turn<'_>, id: SessionId) -> NodeInfo {
-        let node = self.sessions.get(&id).and_then(|s| self.rooms.get(&s.room)).and_then(|room| room.node);
+        let node = self.sessions.get(&id).and_then(|session| session.node);
         node.map_or_else(|| NodeInfo::unknown(NodeId::default()), |node| info_of(t, node))
     }
 

@@ -27,7 +27,7 @@ impl Core {
         let needed: BTreeSet<NodeId> = self
             .rooms
             .values()
-            .filter_map(|room| room.node)
+            .flat_map(|room| room.tree.nodes())
             .chain(self.leftovers.keys().copied())
             .chain(self.operations.values().map(|operation| operation.node))
             .collect();
@@ -58,17 +58,36 @@ impl Core {
         let operation = OperationId(self.next_operation);
         self.operations.insert(
             operation,
-            Operation { kind, session, room: room.id.clone(), node, generation: room.generation, fence: room.fence },
+            Operation {
+                kind,
+                session,
+                room: room.id.clone(),
+                node,
+                generation: room.generation,
+                fence: room.fence_on(node),
+            },
         );
         t.out.push(Effect::Command { node, operation, command });
     }
 
     /// Sends a command that ends something, whatever comes of it.
     pub(super) fn send_off(&mut self, t: &mut Turn<'_>, node: NodeId, room: &RoomId, fence: Fence, command: Command) {
+        self.send(t, OperationKind::Close, node, room, fence, command);
+    }
+
+    /// Sends a command that concerns a room on a node, and none of its sessions.
+    pub(super) fn send(
+        &mut self,
+        t: &mut Turn<'_>,
+        kind: OperationKind,
+        node: NodeId,
+        room: &RoomId,
+        fence: Fence,
+        command: Command,
+    ) {
         self.watch(t, node);
         self.next_operation += 1;
         let operation = OperationId(self.next_operation);
-        let kind = OperationKind::Close;
         // No session is concerned, and no placement.
         let (session, generation) = (SessionId([0; 16]), Generation(0));
         self.operations.insert(operation, Operation { kind, session, room: room.clone(), node, generation, fence });
@@ -83,7 +102,17 @@ impl Core {
                     debug!(node = %operation.node, %failure, "closing on a media node failed");
                 }
             }
+            OperationKind::CloseRoom => {
+                if let Err(Failure::Unreachable(_)) = result {
+                    // When it is back.
+                    self.leave_behind(t, operation.node, &operation.room, operation.fence, None);
+                } else if let Some(room) = self.rooms.get_mut(&operation.room) {
+                    room.tree.closed(operation.node);
+                    t.rooms.insert(operation.room.clone());
+                }
+            }
             OperationKind::Open => self.opened(t, &operation, result),
+            OperationKind::Route => self.routed(t, &operation, result),
             OperationKind::Negotiate { call, ref publish, ref new } => {
                 self.negotiated(t, &operation, call, publish, new, result);
             }

@@ -12,6 +12,7 @@ use super::{
     },
     Core, PendingJoin, Turn, info_of,
 };
+use crate::cascade::Tree;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chroom_primitives::NodeId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,7 +45,7 @@ impl Core {
                     id: room_id.clone(),
                     application: join.application.clone(),
                     name: join.room.clone(),
-                    node: None,
+                    tree: Tree::default(),
                     fence: Fence(0),
                     generation: Generation(0),
                     cell: join.cell,
@@ -54,6 +55,7 @@ impl Core {
                     homeless_since: None,
                     retry_at: 0,
                     tried: BTreeMap::new(),
+                    unfit: BTreeMap::new(),
                 };
                 &new_room
             }
@@ -79,6 +81,9 @@ impl Core {
             receipt_key: join.receipt_key,
             account: join.account,
             started_ms: t.now,
+            cell: join.cell,
+            node: None,
+            homeless_since: None,
             joined: false,
             opened_in: None,
             stays: Stays::default(),
@@ -96,7 +101,7 @@ impl Core {
             quiet: false,
         };
         room.sessions.push(id);
-        let placed = room.node.is_some();
+        let placed = !room.tree.is_empty();
         self.rooms.insert(room_id.clone(), room);
         self.sessions.insert(id, session);
         self.connections.insert(connection, id);
@@ -104,12 +109,22 @@ impl Core {
         t.rooms.insert(room_id.clone());
         t.sessions.insert(id);
         if placed {
-            self.open(t, id);
+            if let Err(refusal) = self.seat(t, id) {
+                self.unseated(t, id, refusal);
+            }
         } else {
             // Where there is no place, the pending join is answered with the reason.
             self.place(t, &room_id);
         }
         Ok(())
+    }
+
+    /// There is no node for a joiner.
+    pub(super) fn refuse_join(&mut self, t: &mut Turn<'_>, id: SessionId, refusal: Refusal) {
+        if let Some(join) = self.joins.remove(&id) {
+            t.reply(join.call, Err(refusal));
+        }
+        self.end(t, id, "no media node", None);
     }
 
     pub(super) fn resume(
@@ -158,7 +173,8 @@ impl Core {
             participant: session.participant.clone(),
             room: room.name.clone(),
             grants: session.rights,
-            node: room.node.map_or_else(|| NodeInfo::unknown(NodeId::default()), |node| info_of(t, node)),
+            node: session.node.map_or_else(|| NodeInfo::unknown(NodeId::default()), |node| info_of(t, node)),
+            nodes: room.tree.nodes().collect(),
             ice_servers: Vec::new(),
             generation: session.generation(room.generation),
             participants,

@@ -62,8 +62,11 @@ impl Core {
             return;
         }
         let room = room.clone();
-        if let Some(node) = room.node {
-            let command = Command::CloseSession { session: id, fence: room.fence, reason: reason.to_owned() };
+        // Where it moved away from a moment ago its client may still be.
+        let now = t.now;
+        for node in room.tree.nodes().filter(|node| session.node == Some(*node) || session.stays.served(node, now)) {
+            let fence = room.fence_on(node);
+            let command = Command::CloseSession { session: id, fence, reason: reason.to_owned() };
             self.command(t, OperationKind::Close, id, &room, node, command);
         }
         if !session.joined {
@@ -92,9 +95,9 @@ impl Core {
     pub(super) fn remove_room(&mut self, t: &mut Turn<'_>, id: &RoomId, reason: &str) {
         let Some(room) = self.rooms.remove(id) else { return };
         t.rooms.insert(id.clone());
-        if let Some(node) = room.node {
-            let command = Command::CloseRoom { room: id.clone(), fence: room.fence, reason: reason.to_owned() };
-            self.send_off(t, node, id, room.fence, command);
+        for seat in room.tree.seats() {
+            let command = Command::CloseRoom { room: id.clone(), fence: seat.fence, reason: reason.to_owned() };
+            self.send(t, OperationKind::CloseRoom, seat.node, id, seat.fence, command);
         }
     }
 }

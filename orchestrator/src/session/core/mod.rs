@@ -1,9 +1,9 @@
 //! The state machine of rooms and sessions.
 //!
 //! Each input is handled in one turn; everything that it changes comes out as effects, first what has to be on disk before
-//! anybody is told of it. A room is on one media node at a time. It moves when the node is lost, restarts or drains: the
-//! room gets a greater fencing epoch and generation, its sessions are opened on the new node, and each client is told to
-//! negotiate there. Track and participant ids stay.
+//! anybody is told of it. A room begins on one media node, and spans further ones when that takes no more or a participant is far
+//! from it ([`cascade`](crate::cascade)). When a node is lost, restarts or drains, its sessions are opened on another node and each
+//! of their clients is told to negotiate there. Track and participant ids stay.
 
 mod asking;
 mod commanding;
@@ -12,6 +12,8 @@ mod leaving;
 mod negotiating;
 mod opening;
 mod placing;
+mod seating;
+mod spanning;
 mod tracks;
 
 use super::{
@@ -23,7 +25,7 @@ use super::{
     wire::{Event, NodeInfo},
 };
 use crate::{
-    allocation::{Constraints, Reservations},
+    allocation::{Constraints, MAX_NODES, Reservations},
     application::{Application, Meeting, Member, RoomView},
     index::Directory,
 };
@@ -48,6 +50,8 @@ pub struct Limits {
     pub sessions: usize,
     /// Sessions in a room.
     pub sessions_per_room: usize,
+    /// Media nodes that a room spans.
+    pub nodes_per_room: usize,
     /// Tracks of a session.
     pub tracks: usize,
     /// Receiving m-lines of a session.
@@ -58,7 +62,14 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { sessions: 20_000, sessions_per_room: 1_000, tracks: 16, wants: 512, in_flight: 8 }
+        Self {
+            sessions: 20_000,
+            sessions_per_room: 1_000,
+            nodes_per_room: MAX_NODES,
+            tracks: 16,
+            wants: 512,
+            in_flight: 8,
+        }
     }
 }
 
@@ -101,7 +112,9 @@ enum OperationKind {
     Open,
     Negotiate { call: CallId, publish: Vec<(String, TrackId)>, new: Vec<TrackId> },
     Subscribe { call: Option<CallId> },
+    Route,
     Close,
+    CloseRoom,
 }
 
 /// A room that a node may still have though it moved away.
@@ -127,6 +140,8 @@ struct Turn<'a> {
     out: Vec<Effect>,
     rooms: BTreeSet<RoomId>,
     sessions: BTreeSet<SessionId>,
+    /// Rooms whose nodes may have to be told something.
+    trees: BTreeSet<RoomId>,
 }
 
 impl Turn<'_> {
@@ -206,6 +221,7 @@ impl Core {
             };
             room.sessions.push(session.id);
             session.offline_since = Some(turn.now);
+            session.node = session.node.filter(|node| room.tree.has(*node));
             self.sessions.insert(session.id, session);
         }
         let empty: Vec<RoomId> =
@@ -215,19 +231,30 @@ impl Core {
         }
         let mut unopened = Vec::new();
         for room in self.rooms.values_mut() {
-            if room.node.is_none() {
+            if room.tree.is_empty() {
                 room.homeless_since = Some(turn.now);
                 continue;
             }
+            // What its nodes were told is told again.
+            turn.trees.insert(room.id.clone());
             // Where the crash fell into a move, sessions may not be open yet.
-            let closed = |id: &&SessionId| self.sessions.get(*id).is_some_and(|s| s.opened_in != Some(room.generation));
+            let closed = |id: &&SessionId| self.sessions.get(*id).is_some_and(|s| !s.is_open(room.generation));
             unopened.extend(room.sessions.iter().filter(closed).copied());
         }
-        let nodes: BTreeSet<NodeId> = self.rooms.values().filter_map(|room| room.node).collect();
-        for node in nodes {
+        let nodes: BTreeSet<NodeId> = self.rooms.values().flat_map(|room| room.tree.nodes()).collect();
+        let untold: Vec<(RoomId, NodeId, Fence)> = self
+            .rooms
+            .values()
+            .flat_map(|room| room.tree.untold().map(|node| (room.id.clone(), node, room.fence)))
+            .collect();
+        for (room, node, fence) in &untold {
+            self.leave_behind(&turn, *node, room, *fence, None);
+        }
+        for node in nodes.into_iter().chain(untold.into_iter().map(|(_, node, _)| node)) {
             self.watch(&mut turn, node);
         }
         for session in unopened {
+            // Who has no node yet gets one with the next tick.
             self.open(&mut turn, session);
         }
         self.finish(turn)
@@ -245,6 +272,7 @@ impl Core {
             Input::Disconnected(connection) => self.disconnected(t, connection),
             Input::Media { node, session, event } => self.media_event(t, node, session, event),
             Input::Speakers { node, room, participants } => self.speakers(t, node, &room, participants),
+            Input::ParentLost { node, room, lost } => self.parent_lost(t, node, &room, lost),
             Input::Completed { operation, result } => self.completed(t, operation, result),
             Input::NodeLost { node, reason } => self.node_lost(t, node, &reason),
             Input::NodeReached { node, sessions } => self.node_reached(t, node, &sessions),
@@ -258,7 +286,12 @@ impl Core {
         (self.sessions.len(), self.rooms.len())
     }
 
-    /// Rooms by the node that serves them.
+    /// Number of rooms that are on more than one node.
+    pub fn spanning(&self) -> usize {
+        self.rooms.values().filter(|room| room.tree.seats().len() > 1).count()
+    }
+
+    /// All rooms.
     pub fn rooms(&self) -> impl Iterator<Item = &Room> {
         self.rooms.values()
     }
@@ -276,10 +309,12 @@ impl Core {
             out: Vec::new(),
             rooms: BTreeSet::new(),
             sessions: BTreeSet::new(),
+            trees: BTreeSet::new(),
         }
     }
 
-    fn finish(&self, turn: Turn<'_>) -> Vec<Effect> {
+    fn finish(&mut self, mut turn: Turn<'_>) -> Vec<Effect> {
+        self.lay_trees(&mut turn);
         let Turn { out, rooms, sessions, .. } = turn;
         if rooms.is_empty() && sessions.is_empty() {
             return out;
@@ -375,7 +410,7 @@ impl Core {
         let waiting: Vec<(RoomId, UnixMs)> = self
             .rooms
             .values()
-            .filter(|room| room.node.is_none() && room.retry_at <= now)
+            .filter(|room| room.tree.is_empty() && room.retry_at <= now)
             .map(|room| (room.id.clone(), room.homeless_since.unwrap_or(now)))
             .collect();
         for (id, since) in waiting {
@@ -386,21 +421,9 @@ impl Core {
             }
         }
 
-        let leaving: BTreeMap<NodeId, String> = self
-            .rooms
-            .values()
-            .filter_map(|room| room.node)
-            .collect::<BTreeSet<NodeId>>()
-            .into_iter()
-            .filter_map(|node| t.nodes.leaving(&node).map(|reason| (node, reason)))
-            .collect();
-        for (node, reason) in leaving {
-            for id in self.rooms_on(node) {
-                if self.rooms.get(&id).is_some_and(|room| room.retry_at <= now) {
-                    self.move_away(t, &id, &reason, false);
-                }
-            }
-        }
+        self.leave_draining(t);
+        self.seat_homeless(t);
+        self.tend_trees(t);
 
         self.tell_stopped(t);
         self.close_leftovers(t);

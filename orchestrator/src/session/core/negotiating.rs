@@ -20,8 +20,8 @@ impl Core {
     pub(super) fn served(&self, id: SessionId) -> Result<(Room, NodeId), Refusal> {
         let session = self.sessions.get(&id).ok_or(NO_SESSION)?;
         let room = self.rooms.get(&session.room).ok_or(NO_SESSION)?;
-        match room.node {
-            Some(node) if session.opened_in == Some(room.generation) => Ok((room.clone(), node)),
+        match session.node {
+            Some(node) if session.is_open(room.generation) => Ok((room.clone(), node)),
             _ => Err(Refusal::MediaNodeFailed(
                 "the room is moving to another media node; wait for `moved`, then negotiate".to_owned(),
             )),
@@ -121,7 +121,8 @@ impl Core {
             publish: published.iter().map(|(mid, track, _)| (mid.clone(), track.clone())).collect(),
             new,
         };
-        let command = Command::Negotiate { session: id, fence: room.fence, offer, publish: published, subscribe };
+        let fence = room.fence_on(node);
+        let command = Command::Negotiate { session: id, fence, offer, publish: published, subscribe };
         self.command(t, kind, id, &room, node, command);
         Ok(())
     }
@@ -152,7 +153,9 @@ impl Core {
         self.land(id);
         let room = self.rooms.get(&operation.room).cloned();
         match (result, self.sessions.get_mut(&id), room) {
-            (Ok(Outcome::Answer(sdp)), Some(session), Some(room)) if room.generation == operation.generation => {
+            (Ok(Outcome::Answer(sdp)), Some(session), Some(room))
+                if room.generation == operation.generation && session.node == Some(operation.node) =>
+            {
                 let mut known = BTreeSet::new();
                 for (_, track) in publish {
                     if let Some(entry) = session.tracks.get_mut(track) {
@@ -235,7 +238,7 @@ impl Core {
         self.take_flight(id)?;
         let subscribe = self.want(&room, id, subscribe);
         t.sessions.insert(id);
-        let command = Command::Subscribe { session: id, fence: room.fence, subscribe };
+        let command = Command::Subscribe { session: id, fence: room.fence_on(node), subscribe };
         self.command(t, OperationKind::Subscribe { call: Some(call) }, id, &room, node, command);
         Ok(None)
     }
@@ -254,12 +257,12 @@ impl Core {
         }
     }
 
-    /// Connects m-lines that waited for tracks which the media node knows now.
+    /// Connects m-lines that waited for tracks which a media node knows now; the others of the room hear of it from that one.
     pub(super) fn connect_withheld(&mut self, t: &mut Turn<'_>, room: &Room, tracks: &BTreeSet<TrackId>) {
-        let Some(node) = room.node else { return };
         for id in &room.sessions {
             let Some(session) = self.sessions.get_mut(id) else { continue };
-            if session.opened_in != Some(room.generation) || session.withheld.is_empty() {
+            let Some(node) = session.node.filter(|_| session.is_open(room.generation)) else { continue };
+            if session.withheld.is_empty() {
                 continue;
             }
             let ready: Vec<Subscription> = session
@@ -280,7 +283,7 @@ impl Core {
                 session.withheld.remove(&subscription.mid);
             }
             t.sessions.insert(*id);
-            let command = Command::Subscribe { session: *id, fence: room.fence, subscribe: ready };
+            let command = Command::Subscribe { session: *id, fence: room.fence_on(node), subscribe: ready };
             self.command(t, OperationKind::Subscribe { call: None }, *id, room, node, command);
         }
     }

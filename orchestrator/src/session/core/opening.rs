@@ -21,17 +21,17 @@ impl Core {
         self.open_over(t, id, false);
     }
 
-    /// Opens a session on its room's node; `stale` says that the node has an older one of this id for certain.
+    /// Opens a session on its node; `stale` says that the node has an older one of this id for certain.
     fn open_over(&mut self, t: &mut Turn<'_>, id: SessionId, stale: bool) {
         let Some(session) = self.sessions.get(&id) else { return };
         let Some(room) = self.rooms.get(&session.room).cloned() else { return };
-        let Some(node) = room.node else { return };
+        let Some(node) = session.node else { return };
         let stale =
             stale || self.leftovers.get(&node).is_some_and(|all| all.iter().any(|leftover| leftover.room == room.id));
         let command = Command::Open {
             session: id,
             room: room.id.clone(),
-            fence: room.fence,
+            fence: room.fence_on(node),
             participant: session.participant.clone(),
             rights: session.rights,
             stale,
@@ -42,25 +42,18 @@ impl Core {
 
     pub(super) fn opened(&mut self, t: &mut Turn<'_>, operation: &Operation, result: Result<Outcome, Failure>) {
         let id = operation.session;
-        let placed_there = self
-            .rooms
-            .get(&operation.room)
-            .filter(|room| room.generation == operation.generation && room.node == Some(operation.node))
-            .cloned();
-        let (Some(room), true) = (placed_there, self.sessions.contains_key(&id)) else {
+        let is_its_own = self.sessions.get(&id).is_some_and(|session| session.node == Some(operation.node));
+        let seated_there = self.rooms.get(&operation.room).filter(|room| {
+            let seat = room.tree.seat(operation.node);
+            room.generation == operation.generation && seat.is_some_and(|seat| seat.fence == operation.fence)
+        });
+        let (Some(room), true) = (seated_there.cloned(), is_its_own) else {
             // The session or the room has gone elsewhere meanwhile.
-            if result.is_ok()
-                && self
-                    .rooms
-                    .get(&operation.room)
-                    .is_none_or(|room| room.node != Some(operation.node) || !self.sessions.contains_key(&id))
-            {
-                let command = Command::CloseSession {
-                    session: id,
-                    fence: operation.fence,
-                    reason: "no longer wanted".to_owned(),
-                };
-                self.send_off(t, operation.node, &operation.room, operation.fence, command);
+            if result.is_ok() && !is_its_own {
+                let node = operation.node;
+                let fence = self.rooms.get(&operation.room).map_or(operation.fence, |room| room.fence_on(node));
+                let command = Command::CloseSession { session: id, fence, reason: "no longer wanted".to_owned() };
+                self.send_off(t, node, &operation.room, fence, command);
             }
             return;
         };
@@ -102,16 +95,17 @@ impl Core {
             .sessions
             .iter()
             .filter_map(|other| self.sessions.get(other))
-            .any(|other| other.opened_in == Some(room.generation));
+            .any(|other| other.node == Some(node) && other.is_open(room.generation));
+        if let (Failure::Refused(reason), Some(room)) = (failure, self.rooms.get_mut(&room.id)) {
+            room.tried.insert(node, format!("refused the session: {reason}"));
+        }
         match failure {
             Failure::Unreachable(reason) if !others_open => {
                 self.avoid.insert(node, (t.now + AVOID_MS, format!("not reached a moment ago: {reason}")));
             }
-            Failure::Refused(reason) if !others_open => {
-                if let Some(room) = self.rooms.get_mut(&room.id) {
-                    room.tried.insert(node, format!("refused the session: {reason}"));
-                }
-            }
+            Failure::Refused(_) if !others_open => {}
+            // It has no room for one more: another node may.
+            Failure::Refused(_) if self.reseat(t, id, &format!("media node failed: {failure}"), true) => return,
             // The room is well where it is; whether an unreachable node is lost, its watch decides.
             _ => {
                 if let Some(join) = self.joins.remove(&id) {
@@ -123,10 +117,10 @@ impl Core {
                 return;
             }
         }
-        self.move_away(t, &room.id, &format!("media node failed: {failure}"), true);
+        self.move_away(t, &room.id, node, &format!("media node failed: {failure}"), true);
     }
 
-    /// Opens a session anew on the room's node, which no longer has it: its client has to make a new peer connection.
+    /// Opens a session anew on its node, which no longer has it: its client has to make a new peer connection.
     pub(super) fn reopen(&mut self, t: &mut Turn<'_>, id: SessionId, reason: &str) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         // A session that timed out before its client had anything to negotiate: nobody is to blame, nobody needs to know.

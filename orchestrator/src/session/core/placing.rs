@@ -1,14 +1,15 @@
-//! Where rooms are: finding a place, moving away, and what stays behind.
+//! Where rooms are: finding a first place, moving away, and what stays behind.
 
 use super::{
     super::{
         error::Refusal,
         exchange::Command,
         ids::{Fence, Generation, RoomId, SessionId, TrackId},
+        member::Session,
     },
-    AVOID_MS, Core, Leftover, Turn,
+    AVOID_MS, Core, Leftover, Operation, OperationKind, Turn,
 };
-use crate::allocation::{self, Search};
+use crate::allocation;
 use chroom_primitives::{NodeId, UnixMs};
 use std::collections::{BTreeMap, BTreeSet};
 use tracing::{info, warn};
@@ -29,45 +30,41 @@ impl Core {
         self.last_fence
     }
 
-    /// Looks for a place for a room and opens its sessions there. Where there is none, pending joins are refused; the
+    /// Looks for a place for a room that has none, and opens its sessions there. Where there is none, pending joins are refused; the
     /// sessions that the room has wait.
     pub(super) fn place(&mut self, t: &mut Turn<'_>, id: &RoomId) {
         let Some(room) = self.rooms.get(id) else { return };
-        let rules = self.rules(&room.application);
-        let mut avoid: BTreeMap<NodeId, String> =
-            self.avoid.iter().map(|(node, (_, reason))| (*node, reason.clone())).collect();
-        avoid.extend(room.tried.iter().map(|(node, reason)| (*node, reason.clone())));
-        let budget = t.nodes.budget(&room.application);
-        let constraints = rules.profile.constraints(&room.name, rules.constraints);
-        let search = Search { cell: room.cell, constraints, budget, avoid };
+        let search = self.search(t, room, room.cell);
         let decision = allocation::allocate(&search, &t.nodes.media_nodes(), &self.reservations, t.now, t.rng);
         let Some(node) = decision.node else {
-            self.no_place(t, id, &Refusal::of(&decision, budget));
+            self.no_place(t, id, &Refusal::of(decision, search.budget));
             return;
         };
-        let fence = self.next_fence(t.now);
+        self.add_node(t, id, node);
         let Some(room) = self.rooms.get_mut(id) else { return };
-        let previous = room.node.replace(node);
         room.generation = Generation(room.generation.0.saturating_add(1));
-        room.fence = fence;
         info!(
             room = %id, %node, generation = room.generation.0, because = %room.moved_because,
             considered = %decision.explanation.summary(), "room placed"
         );
-        let sessions = room.sessions.clone();
-        t.rooms.insert(id.clone());
-        if let Some(previous) = previous.filter(|previous| *previous != node) {
-            self.leave_behind(t, previous, id, Some(t.now + CHANGE_OVER_MS));
-        }
-        for session in sessions {
-            if let Some(session) = self.sessions.get_mut(&session) {
-                session.forget_media();
-                session.mending = None;
-                t.sessions.insert(session.id);
+        for (at, session) in room.sessions.clone().into_iter().enumerate() {
+            let Some(entry) = self.sessions.get_mut(&session) else { continue };
+            entry.forget_media();
+            entry.mending = None;
+            // The first is where the place was looked for; the others may have better ones.
+            entry.node = (at == 0).then_some(node);
+            t.sessions.insert(session);
+            if at == 0 {
+                self.open(t, session);
+            } else if let Err(refusal) = self.seat(t, session) {
+                self.unseated(t, session, refusal);
             }
-            self.open(t, session);
         }
-        // What was left there of an earlier stay is replaced by what is opened now.
+        self.take_up(id, node);
+    }
+
+    /// What was left on a node of a room's earlier stay is replaced by what is opened there now.
+    pub(super) fn take_up(&mut self, id: &RoomId, node: NodeId) {
         if let Some(leftovers) = self.leftovers.get_mut(&node) {
             leftovers.retain(|leftover| leftover.room != *id);
         }
@@ -79,14 +76,9 @@ impl Core {
         }
         let Some(room) = self.rooms.get_mut(id) else { return };
         room.tried.clear();
-        if room.node.is_none() {
-            room.homeless_since.get_or_insert(t.now);
-            room.retry_at = t.now + RETRY_MS;
-            t.rooms.insert(id.clone());
-        } else {
-            room.retry_at = t.now + DRAIN_RETRY_MS;
-            return;
-        }
+        room.homeless_since.get_or_insert(t.now);
+        room.retry_at = t.now + RETRY_MS;
+        t.rooms.insert(id.clone());
         let waiting: Vec<SessionId> =
             room.sessions.iter().copied().filter(|session| self.joins.contains_key(session)).collect();
         for session in waiting {
@@ -97,28 +89,75 @@ impl Core {
         }
     }
 
-    /// Moves a room to another node. From a lost one it goes at once; on a draining one it stays until it finds another.
-    pub(super) fn move_away(&mut self, t: &mut Turn<'_>, id: &RoomId, reason: &str, lost: bool) {
+    /// Moves a room's sessions away from a node. From a lost one they go at once; on a draining one they stay until there is another, and the
+    /// node stays in the room's tree while clients change over.
+    pub(super) fn move_away(&mut self, t: &mut Turn<'_>, id: &RoomId, node: NodeId, reason: &str, lost: bool) {
         let Some(room) = self.rooms.get_mut(id) else { return };
-        room.moved_because = reason.to_owned();
-        let node = room.node;
+        let there = |session: &SessionId| self.sessions.get(session).is_some_and(|session| session.node == Some(node));
+        let sessions: Vec<SessionId> = room.sessions.iter().copied().filter(there).collect();
+        t.rooms.insert(id.clone());
+        t.trees.insert(id.clone());
         if lost {
-            room.node = None;
-            for session in room.sessions.clone() {
-                if let Some(session) = self.sessions.get_mut(&session) {
+            room.moved_because = reason.to_owned();
+            let fence = room.fence_on(node);
+            room.tree.remove(node);
+            let is_homeless = room.tree.is_empty();
+            for session in &sessions {
+                if let Some(session) = self.sessions.get_mut(session) {
                     session.opened_in = None;
+                    session.node = None;
+                    t.sessions.insert(session.id);
                 }
             }
-            if let Some(node) = node {
-                self.leave_behind(t, node, id, None);
+            self.leave_behind(t, node, id, fence, None);
+            if is_homeless {
+                self.place(t, id);
+                return;
             }
         }
-        t.rooms.insert(id.clone());
-        self.place(t, id);
+        let mut stuck = false;
+        for session in sessions {
+            stuck |= !self.reseat(t, session, reason, lost);
+        }
+        let Some(room) = self.rooms.get_mut(id).filter(|_| !lost) else { return };
+        if stuck {
+            room.tried.clear();
+            room.retry_at = t.now + DRAIN_RETRY_MS;
+        } else {
+            room.tree.leave(node, t.now + CHANGE_OVER_MS);
+        }
+    }
+
+    /// Moves sessions away from nodes that drain.
+    pub(super) fn leave_draining(&mut self, t: &mut Turn<'_>) {
+        let now = t.now;
+        let leaving: BTreeMap<NodeId, String> = self
+            .rooms
+            .values()
+            .flat_map(|room| room.tree.nodes())
+            .collect::<BTreeSet<NodeId>>()
+            .into_iter()
+            .filter_map(|node| t.nodes.leaving(&node).map(|reason| (node, reason)))
+            .collect();
+        let draining: Vec<(RoomId, NodeId)> = self
+            .sessions
+            .values()
+            .filter_map(|session| Some((&session.room, session.node?)))
+            .filter(|(_, node)| leaving.contains_key(node))
+            .filter(|(id, _)| self.rooms.get(id).is_some_and(|room| room.retry_at <= now))
+            .map(|(id, node)| (id.clone(), node))
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect();
+        for (id, node) in draining {
+            if let Some(reason) = leaving.get(&node) {
+                self.move_away(t, &id, node, reason, false);
+            }
+        }
     }
 
     pub(super) fn rooms_on(&self, node: NodeId) -> Vec<RoomId> {
-        self.rooms.values().filter(|room| room.node == Some(node)).map(|room| room.id.clone()).collect()
+        self.rooms.values().filter(|room| room.tree.has(node)).map(|room| room.id.clone()).collect()
     }
 
     pub(super) fn node_lost(&mut self, t: &mut Turn<'_>, node: NodeId, reason: &str) {
@@ -129,14 +168,25 @@ impl Core {
         self.fail_calls(t, |operation| operation.node == node, &|| {
             Refusal::MediaNodeFailed("contact with the media node is lost; wait for `moved`, then negotiate".to_owned())
         });
-        self.operations.retain(|_, operation| operation.node != node);
+        let unclosed: Vec<(RoomId, Fence)> = self
+            .operations
+            .values()
+            .filter(|operation| operation.node == node && matches!(operation.kind, OperationKind::CloseRoom))
+            .map(|operation| (operation.room.clone(), operation.fence))
+            .collect();
+        // A session may yet be opened there by a command that is under way: then it is closed.
+        let is_open = |operation: &Operation| matches!(operation.kind, OperationKind::Open);
+        self.operations.retain(|_, operation| operation.node != node || is_open(operation));
+        for (room, fence) in unclosed {
+            self.leave_behind(t, node, &room, fence, None);
+        }
         for id in sessions {
             if let Some(session) = self.sessions.get_mut(&id) {
                 session.in_flight = 0;
             }
         }
         for room in self.rooms_on(node) {
-            self.move_away(t, &room, &format!("the media node is lost: {reason}"), true);
+            self.move_away(t, &room, node, &format!("the media node is lost: {reason}"), true);
         }
     }
 
@@ -148,15 +198,15 @@ impl Core {
         }
         self.close_strays(t, node, there);
         for id in self.rooms_on(node) {
-            let Some(room) = self.rooms.get(&id).cloned() else { continue };
-            let expected: Vec<SessionId> = room
-                .sessions
-                .iter()
-                .copied()
-                .filter(|s| self.sessions.get(s).is_some_and(|s| s.opened_in == Some(room.generation)))
-                .collect();
+            let Some(room) = self.rooms.get_mut(&id) else { continue };
+            room.tree.reached(node);
+            t.trees.insert(id.clone());
+            let room = room.clone();
+            let here = |s: &Session| s.node == Some(node) && s.is_open(room.generation);
+            let expected: Vec<SessionId> =
+                room.sessions.iter().copied().filter(|s| self.sessions.get(s).is_some_and(here)).collect();
             if !expected.is_empty() && expected.iter().all(|session| !there.contains_key(session)) {
-                self.move_away(t, &id, "the media node restarted", true);
+                self.move_away(t, &id, node, "the media node restarted", true);
                 continue;
             }
             for session in expected.iter().filter(|session| !there.contains_key(session)) {
@@ -186,14 +236,15 @@ impl Core {
             .iter()
             .filter(|(id, _)| id.is_of(self.tag))
             .filter(|(id, _)| {
-                let room = self.sessions.get(id).and_then(|session| self.rooms.get(&session.room));
-                room.is_none_or(|room| room.node != Some(node))
+                let Some(session) = self.sessions.get(id) else { return true };
+                let has_seat = self.rooms.get(&session.room).is_some_and(|room| room.tree.has(node));
+                !has_seat || session.node.is_some_and(|at| at != node)
             })
             .map(|(id, room)| (*id, room.clone()))
             .collect();
         for (session, room) in strays {
             let fence = match self.rooms.get(&room) {
-                Some(room) => room.fence,
+                Some(room) => room.fence_on(node),
                 None => self.next_fence(t.now),
             };
             let command = Command::CloseSession { session, fence, reason: "over".to_owned() };
@@ -202,8 +253,14 @@ impl Core {
     }
 
     /// Remembers that a node may still have a room.
-    pub(super) fn leave_behind(&mut self, t: &Turn<'_>, node: NodeId, room: &RoomId, due: Option<UnixMs>) {
-        let fence = self.rooms.get(room).map_or(self.last_fence, |room| room.fence);
+    pub(super) fn leave_behind(
+        &mut self,
+        t: &Turn<'_>,
+        node: NodeId,
+        room: &RoomId,
+        fence: Fence,
+        due: Option<UnixMs>,
+    ) {
         let leftovers = self.leftovers.entry(node).or_default();
         leftovers.retain(|leftover| leftover.room != *room);
         leftovers.push(Leftover { room: room.clone(), fence, due, until: t.now + LEFTOVER_MS });
@@ -223,11 +280,11 @@ impl Core {
         }
         self.leftovers.retain(|_, leftovers| !leftovers.is_empty());
         for (node, id, fence) in due {
-            if self.rooms.get(&id).is_some_and(|room| room.node == Some(node)) {
+            if self.rooms.get(&id).is_some_and(|room| room.tree.has(node)) {
                 continue;
             }
             let command = Command::CloseRoom { room: id.clone(), fence, reason: "moved".to_owned() };
-            self.send_off(t, node, &id, fence, command);
+            self.send(t, OperationKind::CloseRoom, node, &id, fence, command);
         }
     }
 }

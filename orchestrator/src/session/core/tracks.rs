@@ -20,8 +20,8 @@ impl Core {
     pub(super) fn media_event(&mut self, t: &mut Turn<'_>, node: NodeId, id: SessionId, event: MediaEvent) {
         let Some(session) = self.sessions.get_mut(&id) else { return };
         let Some(room) = self.rooms.get(&session.room).cloned() else { return };
-        if room.node != Some(node) {
-            // From the place that the room left.
+        if session.node != Some(node) {
+            // From the place that it left.
             return;
         }
         match event {
@@ -38,10 +38,10 @@ impl Core {
             MediaEvent::Closed(reason) if reason == DRAINING => {
                 // It waited long enough for us, and ends now.
                 self.avoid.insert(node, (t.now + AVOID_MS, "it goes out of service".to_owned()));
-                self.move_away(t, &room.id, "the media node goes out of service", true);
+                self.move_away(t, &room.id, node, "the media node goes out of service", true);
             }
             MediaEvent::Closed(reason) => {
-                if session.opened_in == Some(room.generation) {
+                if session.is_open(room.generation) {
                     self.reopen(t, id, &format!("the media connection ended: {reason}"));
                 }
             }
@@ -105,7 +105,7 @@ impl Core {
     }
 
     pub(super) fn speakers(&mut self, t: &mut Turn<'_>, node: NodeId, id: &RoomId, participants: Vec<ParticipantId>) {
-        let Some(room) = self.rooms.get(id).filter(|room| room.node == Some(node)) else { return };
+        let Some(room) = self.rooms.get(id).filter(|room| room.tree.has(node)) else { return };
         let known: BTreeSet<&ParticipantId> = room
             .sessions
             .iter()
@@ -114,7 +114,13 @@ impl Core {
             .map(|session| &session.participant)
             .collect();
         let participants = participants.into_iter().filter(|participant| known.contains(participant)).collect();
-        self.tell_others(t, id, None, &Event::ActiveSpeakers { participants });
+        // Each of the room's nodes finds out for itself, and tells those who are there.
+        let event = Event::ActiveSpeakers { participants };
+        for session in room.sessions.iter().filter_map(|session| self.sessions.get(session)) {
+            if session.joined && session.node == Some(node) {
+                t.notify(session.connection, event.clone());
+            }
+        }
     }
 
     pub(super) fn mute(

@@ -7,4 +7,5 @@ mod moving;
 mod placing;
 mod reopening;
 mod restarting;
+mod spanning;
 mod world;

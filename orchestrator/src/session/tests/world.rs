@@ -1,8 +1,9 @@
 //! A simulated network around one core.
 
 use super::super::*;
-use crate::{allocation::Constraints, application::Meeting, simulated::Nodes};
+use crate::{allocation::Constraints, application::Meeting, cascade::Route, simulated::Nodes};
 use chroom_primitives::{AccountId, H3Cell, NodeId, UnixMs};
+use h3o::{LatLng, Resolution};
 use rand::{SeedableRng, rngs::StdRng};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,7 +23,11 @@ pub(super) struct Media {
     pub(super) fences: BTreeMap<RoomId, Fence>,
     pub(super) tracks: BTreeMap<TrackId, SessionId>,
     pub(super) subscriptions: BTreeMap<(SessionId, String), TrackId>,
+    /// Its neighbours in rooms that span nodes.
+    pub(super) routes: BTreeMap<RoomId, Route>,
     pub(super) refuses: Option<String>,
+    /// Refuses places in trees.
+    pub(super) pipeless: bool,
     pub(super) dead: bool,
 }
 
@@ -76,6 +81,20 @@ impl Media {
             Command::CloseRoom { room, fence, .. } => {
                 self.fence(&room, fence)?;
                 self.sessions.retain(|_, at| *at != room);
+                self.routes.remove(&room);
+                Ok(Outcome::Done)
+            }
+            Command::SetRoute { room, fence, route } => {
+                if self.pipeless {
+                    return Err(Failure::Refused("this node has no pipes".into()));
+                }
+                self.fence(&room, fence)?;
+                self.routes.insert(room, route);
+                Ok(Outcome::Routed(([192, 0, 2, 1], 7_000).into()))
+            }
+            Command::ClearRoute { room, fence } => {
+                self.fence(&room, fence)?;
+                self.routes.remove(&room);
                 Ok(Outcome::Done)
             }
         }
@@ -85,8 +104,7 @@ impl Media {
         for wanted in subscribe {
             match wanted.track {
                 Some(track) => {
-                    let known = track.is_mix() || self.tracks.contains_key(&track);
-                    assert!(known, "subscribed to a track that the node doesn't know");
+                    // Tracks are wanted by name: they may be on another node, or on their way.
                     self.subscriptions.insert((session, wanted.mid), track);
                 }
                 None => {
@@ -141,6 +159,19 @@ impl World {
             known: BTreeSet::new(),
             live: BTreeSet::new(),
         }
+    }
+
+    /// The nodes are at these places.
+    pub(super) fn at(mut self, places: &[(f64, f64)]) -> Self {
+        for (view, place) in self.nodes.nodes.values_mut().zip(places) {
+            view.registration.cell = cell(*place);
+        }
+        self
+    }
+
+    /// Whether a node says that it is full.
+    pub(super) fn full(&mut self, n: u8, full: bool) {
+        self.nodes.nodes.get_mut(&node(n)).unwrap().load.as_mut().unwrap().report.accepting = !full;
     }
 
     pub(super) fn input(&mut self, input: Input) {
@@ -283,8 +314,20 @@ impl World {
         self.media.values().filter_map(|media| media.opened.get(&session)).sum()
     }
 
+    /// The node of the first session.
     pub(super) fn serving(&self) -> NodeId {
-        self.core.rooms().next().unwrap().node.unwrap()
+        let first = self.core.rooms().next().unwrap().sessions[0];
+        self.node_of(first)
+    }
+
+    /// The node that a session is on.
+    pub(super) fn node_of(&self, id: SessionId) -> NodeId {
+        self.core.sessions().find(|session| session.id == id).unwrap().node.unwrap()
+    }
+
+    /// The nodes of the room, oldest first.
+    pub(super) fn spans(&self) -> Vec<NodeId> {
+        self.core.rooms().next().unwrap().tree.nodes().collect()
     }
 
     /// What must hold whenever nothing is under way.
@@ -298,12 +341,18 @@ impl World {
             for id in &room.sessions {
                 let session = self.core.sessions().find(|session| session.id == *id).unwrap();
                 assert!(identities.insert(session.identity.clone()), "one identity twice in a room");
-                if let Some(node) = room.node
-                    && session.opened_in == Some(room.generation)
-                {
+                if let Some(node) = session.node.filter(|_| session.is_open(room.generation)) {
+                    assert!(room.tree.has(node), "a session on a node that the room doesn't have");
                     let there = self.media[&node].sessions.get(id);
                     assert_eq!(there, Some(&room.id), "the node does not have the session");
                 }
+            }
+        }
+        for room in self.core.rooms().filter(|room| room.tree.is_laid()) {
+            for seat in room.tree.seats() {
+                let route = self.media[&seat.node].routes.get(&room.id);
+                assert_eq!(route.is_some(), room.tree.seats().len() > 1, "routes where there is no tree, or none");
+                assert_eq!(route.and_then(|route| route.parent.as_ref()).map(|end| end.node), seat.parent);
             }
         }
         for session in self.core.sessions() {
@@ -329,6 +378,22 @@ pub(super) fn join(identity: &str, rights: Rights) -> Request {
         receipt_key: [2; 33],
         cell: Some(H3Cell(0x0851_f8d5_bfff_ffff)),
     }))
+}
+
+/// The same from another place.
+pub(super) fn join_from(identity: &str, place: (f64, f64)) -> Request {
+    match join(identity, ALL) {
+        Request::Join(join) => Request::Join(Box::new(Join { cell: Some(cell(place)), ..*join })),
+        other => other,
+    }
+}
+
+pub(super) const BERLIN: (f64, f64) = (52.5, 13.4);
+pub(super) const NEW_YORK: (f64, f64) = (40.7, -74.0);
+pub(super) const TOKYO: (f64, f64) = (35.7, 139.7);
+
+pub(super) fn cell((lat, lng): (f64, f64)) -> H3Cell {
+    H3Cell(u64::from(LatLng::new(lat, lng).unwrap().to_cell(Resolution::Five)))
 }
 
 pub(super) fn want(mid: &str, track: &TrackId) -> Subscription {
