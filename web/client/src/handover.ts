@@ -20,6 +20,7 @@ export class Handover {
   readonly #timer: ReturnType<typeof setInterval>;
   #up: number | undefined;
   #looking = false;
+  #ended = false;
 
   constructor(
     readonly old: Link,
@@ -39,6 +40,7 @@ export class Handover {
 
   /** Closes the old link. */
   end(): void {
+    this.#ended = true;
     clearInterval(this.#timer);
     this.old.close();
   }
@@ -51,6 +53,8 @@ export class Handover {
       if (!this.#taken.has(track) && (await this.link.flows(track))) this.#taken.add(track);
     }
     this.#looking = false;
+    // Another change may have begun meanwhile, which is none of this one's business.
+    if (this.#ended) return;
     if (this.#taken.size > before) this.handlers.taken();
     const now = Date.now();
     if (this.link.pc.connectionState === "connected") this.#up ??= now;
