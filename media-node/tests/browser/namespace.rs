@@ -14,8 +14,12 @@ const PAGE: &str = "198.18.71.2";
 const BEFORE: &str = "198.18.72.2";
 pub(super) const AFTER: &str = "198.18.72.3";
 
+/// One at a time: they have the same addresses.
+static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 pub(super) struct Namespace {
     pub(super) name: String,
+    _one: tokio::sync::MutexGuard<'static, ()>,
 }
 
 fn ip(arguments: &str) -> bool {
@@ -26,13 +30,16 @@ fn ip(arguments: &str) -> bool {
 
 impl Namespace {
     /// Makes one; none where this user may not, or there is no `ip`.
-    pub(super) fn make() -> Option<Self> {
+    pub(super) async fn make() -> Option<Self> {
+        let one = ONE.lock().await;
         let id = std::process::id();
-        let namespace = Self { name: format!("chroom-{id}") };
-        let inside = format!("-n {}", namespace.name);
-        if !ip(&format!("netns add {}", namespace.name)) {
+        let name = format!("chroom-{id}");
+        if !ip(&format!("netns add {name}")) {
             return None;
         }
+        // From here on it is taken away in the end.
+        let namespace = Self { name, _one: one };
+        let inside = format!("-n {}", namespace.name);
         let mut made = ip(&format!("{inside} link set lo up"));
         for (letter, here, there) in [("w", WEB, PAGE), ("m", MEDIA, BEFORE)] {
             let (near, far) = (format!("c{letter}{id}"), format!("far{letter}"));

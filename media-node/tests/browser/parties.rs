@@ -91,7 +91,7 @@ async fn chromium_calls_with_av1_frames_encrypted_end_to_end() {
 /// A client's address changes in the middle of a call. Skipped, with a word on standard error, where this user may make no network.
 #[tokio::test(flavor = "multi_thread")]
 async fn chromium_goes_on_after_its_network_changed() {
-    let Some(network) = namespace::Namespace::make() else {
+    let Some(network) = namespace::Namespace::make().await else {
         eprintln!("skipped: no network namespace can be made here");
         return;
     };
@@ -108,7 +108,7 @@ async fn chromium_goes_on_after_its_network_changed() {
 /// A client whose network lets no UDP out calls over TCP. Skipped, with a word on standard error, where this user may make no such network.
 #[tokio::test(flavor = "multi_thread")]
 async fn chromium_calls_without_udp() {
-    let Some(network) = namespace::Namespace::make().filter(namespace::Namespace::without_udp) else {
+    let Some(network) = namespace::Namespace::make().await.filter(namespace::Namespace::without_udp) else {
         eprintln!("skipped: no network namespace without UDP can be made here");
         return;
     };

@@ -476,25 +476,27 @@ fn speakers_are_told_loudest_first_and_only_on_change() {
     assert_eq!(speakers(&f).last(), Some(&names(&[])));
 }
 
+/// Sends a video in three layers of 84, 169 and 506 kb/s for so many milliseconds; gives the layer of what the receiver got last, if it got anything.
+fn watch_layers(f: &mut Fixture, (sender, receiver): (SessionKey, SessionKey), seq: &mut u64, ms: u64) -> Option<Rid> {
+    let mut last = None;
+    for _ in 0..ms / 20 {
+        *seq += 1;
+        f.video(sender, rid("q"), *seq, true);
+        (0..2).for_each(|i| f.video(sender, rid("h"), *seq * 2 + i, true));
+        (0..6).for_each(|i| f.video(sender, rid("f"), *seq * 6 + i, true));
+        f.pass(20);
+        last = f.received(receiver).last().and_then(|(_, layer)| *layer).or(last);
+    }
+    last
+}
+
 #[test]
 fn the_estimate_lowers_the_layer_and_its_return_raises_it() {
     let mut f = Fixture::new();
     let sender = simulcast(&mut f);
     let receiver = f.join(2, vec![line("0", Kind::Video, false, &[])], &[], &[subscribe("0", "video", 0)]);
     let mut seq = 0;
-    let mut run = |f: &mut Fixture, ms: u64| {
-        let mut last = None;
-        for _ in 0..ms / 20 {
-            seq += 1;
-            f.video(sender, rid("q"), seq, true);
-            (0..2).for_each(|i| f.video(sender, rid("h"), seq * 2 + i, true));
-            (0..6).for_each(|i| f.video(sender, rid("f"), seq * 6 + i, true));
-            f.pass(20);
-            last = f.received(receiver).last().and_then(|(_, layer)| *layer).or(last);
-        }
-        last
-    };
-    // 84, 169 and 506 kb/s.
+    let mut run = |f: &mut Fixture, ms: u64| watch_layers(f, (sender, receiver), &mut seq, ms);
     f.router.estimate(receiver, 1_500);
     assert_eq!(run(&mut f, 2_500), rid("f"));
     f.router.estimate(receiver, 250);
@@ -511,17 +513,7 @@ fn a_thread_with_too_much_to_do_sends_lower_layers_whatever_the_line_carries() {
     let sender = simulcast(&mut f);
     let receiver = f.join(2, vec![line("0", Kind::Video, false, &[])], &[], &[subscribe("0", "video", 0)]);
     let mut seq = 0;
-    let mut run = |f: &mut Fixture, ms: u64| {
-        for _ in 0..ms / 20 {
-            seq += 1;
-            f.video(sender, rid("q"), seq, true);
-            (0..2).for_each(|i| f.video(sender, rid("h"), seq * 2 + i, true));
-            (0..6).for_each(|i| f.video(sender, rid("f"), seq * 6 + i, true));
-            f.pass(20);
-        }
-        f.received(receiver).last().and_then(|(_, layer)| *layer)
-    };
-    // 84, 169 and 506 kb/s.
+    let mut run = |f: &mut Fixture, ms: u64| watch_layers(f, (sender, receiver), &mut seq, ms);
     assert_eq!(run(&mut f, 2_500), rid("f"));
     f.router.relieve(56);
     assert_eq!(run(&mut f, 1_000), rid("h"));
