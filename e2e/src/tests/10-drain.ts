@@ -17,7 +17,12 @@ export async function drain(suite: Context, t: TestContext): Promise<void> {
   const node = network.ready.mediaNodes.find(({ nodeId }) => nodeId === before[0].node);
   assert.ok(node);
   const folder = join(network.data, node.name);
-  const signer = ["--owner", join(folder, "wallet.json"), "--owner-passphrase-file", join(folder, "passphrase")];
+  const signer = [
+    "--owner",
+    join(folder, "wallet.json"),
+    "--owner-passphrase-file",
+    join(folder, "passphrase"),
+  ];
   const standstills = (): Promise<number[]> =>
     Promise.all([adaPage.standstill("grace"), gracePage.standstill("ada")]);
 
