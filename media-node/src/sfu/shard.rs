@@ -275,12 +275,12 @@ impl<E: Engine> Shard<E> {
         let (traffic, counters) = (&self.ways.udp.traffic, &self.counters);
         counters.received.store(traffic.received, Ordering::Relaxed);
         counters.received_bytes.store(traffic.received_bytes, Ordering::Relaxed);
-        counters.sent.store(traffic.sent, Ordering::Relaxed);
-        counters.sent_bytes.store(traffic.sent_bytes, Ordering::Relaxed);
+        let tcp = self.ways.tcp.counts();
+        counters.sent.store(traffic.sent + tcp.sent, Ordering::Relaxed);
+        counters.sent_bytes.store(traffic.sent_bytes + tcp.sent_bytes, Ordering::Relaxed);
         counters.refused.store(traffic.refused, Ordering::Relaxed);
         counters.injected.store(traffic.injected, Ordering::Relaxed);
         counters.unknown.store(self.unknown, Ordering::Relaxed);
-        let tcp = self.ways.tcp.counts();
         counters.tcp_connections.store(tcp.connections, Ordering::Relaxed);
         counters.tcp_sent.store(tcp.sent, Ordering::Relaxed);
         counters.tcp_dropped.store(tcp.dropped, Ordering::Relaxed);

@@ -33,12 +33,14 @@ pub struct Line {
     begun: usize,
     /// Frames written, and frames dropped as too much waits.
     pub(super) sent: u64,
+    /// Bytes of the frames written, without their lengths.
+    pub(super) sent_bytes: u64,
     pub(super) dropped: u64,
 }
 
 impl Line {
     pub(super) fn new(stream: TcpStream, peer: SocketAddr, frames: Deframer) -> Self {
-        Self { stream, peer, frames, out: Vec::new(), begun: 0, sent: 0, dropped: 0 }
+        Self { stream, peer, frames, out: Vec::new(), begun: 0, sent: 0, sent_bytes: 0, dropped: 0 }
     }
 
     /// Reads once.
@@ -72,6 +74,7 @@ impl Line {
             (Some(prefix), Some(place)) => {
                 place.copy_from_slice(&prefix.to_be_bytes());
                 self.sent += 1;
+                self.sent_bytes += length as u64;
             }
             _ => {
                 self.out.truncate(self.begun);

@@ -57,8 +57,18 @@ pub struct Counts {
     pub connections: u64,
     /// Frames sent.
     pub sent: u64,
+    /// Bytes of those.
+    pub sent_bytes: u64,
     /// Frames dropped because their client was too slow.
     pub dropped: u64,
+}
+
+impl Counts {
+    fn add(&mut self, line: &Line) {
+        self.sent += line.sent;
+        self.sent_bytes += line.sent_bytes;
+        self.dropped += line.dropped;
+    }
 }
 
 /// A frame, and whose it is: the address of the other end.
@@ -98,9 +108,8 @@ pub struct Lines {
     current: Option<Token>,
     sink: Vec<u8>,
     scratch: Vec<u8>,
-    /// Frames that slow clients didn't get, and those that connections which ended got.
-    dropped: u64,
-    sent: u64,
+    /// What went over connections that ended.
+    ended: Counts,
 }
 
 impl Lines {
@@ -118,8 +127,7 @@ impl Lines {
             current: None,
             sink: Vec::new(),
             scratch: vec![0; READ],
-            dropped: 0,
-            sent: 0,
+            ended: Counts::default(),
         };
         if let Some(listener) = &mut lines.listener {
             lines.registry.register(listener, Token(first), Interest::READABLE)?;
@@ -151,7 +159,18 @@ impl Lines {
     }
 
     fn accept(&mut self, now: Instant) {
-        while let Some(Ok((stream, peer))) = self.listener.as_ref().map(TcpListener::accept) {
+        while let Some(accepted) = self.listener.as_ref().map(TcpListener::accept) {
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => {
+                    // Those that wait are looked at again with the next one, and now and then.
+                    tracing::warn!(%error, "a TCP connection can't be accepted: is the limit of open files too low?");
+                    return;
+                }
+            };
             let strangers = self.entries.values().filter(|entry| entry.until.is_some());
             let near = strangers.clone().filter(|entry| network(entry.line.peer) == network(peer)).count();
             if self.entries.len() >= MOST || strangers.count() >= MOST_STRANGERS || near >= MOST_OF_A_NETWORK {
@@ -248,8 +267,7 @@ impl Lines {
     pub fn end(&mut self, token: Token) {
         let Some(Entry { mut line, .. }) = self.entries.remove(&token) else { return };
         let _ = self.registry.deregister(&mut line.stream);
-        self.dropped += line.dropped;
-        self.sent += line.sent;
+        self.ended.add(&line);
         if let Some(known) = self.peers.get_mut(&line.peer)
             && *known == Some(token)
         {
@@ -267,8 +285,9 @@ impl Lines {
         }
     }
 
-    /// Closes those that were nobody's for too long.
+    /// Closes those that were nobody's for too long, and accepts those that could not be accepted when they came.
     pub fn tick(&mut self, now: Instant) {
+        self.accept(now);
         let late = |entry: &Entry| entry.until.is_some_and(|until| until <= now);
         let late: Vec<Token> = self.entries.iter().filter(|(_, entry)| late(entry)).map(|(token, _)| *token).collect();
         late.into_iter().for_each(|token| self.end(token));
@@ -310,10 +329,9 @@ impl Lines {
 
     /// Counts so far.
     pub fn counts(&self) -> Counts {
-        let lines = self.entries.values().map(|entry| &entry.line);
-        let (sent, dropped) =
-            lines.fold((self.sent, self.dropped), |(sent, dropped), line| (sent + line.sent, dropped + line.dropped));
-        Counts { connections: self.entries.len() as u64, sent, dropped }
+        let mut counts = Counts { connections: self.entries.len() as u64, ..self.ended };
+        self.entries.values().for_each(|entry| counts.add(&entry.line));
+        counts
     }
 }
 
