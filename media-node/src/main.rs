@@ -8,6 +8,10 @@ use std::process::ExitCode;
 /// What is logged unless `RUST_LOG` says otherwise; the engine's crates speak of clients' addresses at lower levels.
 const FILTER: &str = "info,str0m=warn,is=warn,dimpl=warn,sctp_proto=warn";
 
+/// Packets' payloads come and go in the order of a ring, from which glibc's allocator gives pages back to the system and takes them again all the time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let config = Config::parse();
     if let Err(error) = telemetry::init(config.log_format, FILTER) {
