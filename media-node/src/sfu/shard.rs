@@ -121,6 +121,7 @@ impl<E: Engine> Shard<E> {
                 slots: Vec::new(),
                 dirty: Vec::new(),
                 with_media: Vec::new(),
+                forwarded: 0,
                 events: parts.events,
                 cascade: parts.cascade,
                 told: false,

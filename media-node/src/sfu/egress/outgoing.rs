@@ -11,7 +11,9 @@ pub const MOST: usize = 1_024;
 /// is fetched from memory once for a whole frame.
 #[derive(Debug)]
 pub struct Outgoing {
-    /// The stream.
+    /// The stream, by its place among the client's.
+    pub line: u16,
+    /// Its SSRC.
     pub ssrc: u32,
     /// The stream's clock, in Hz.
     pub clock_rate: u32,
@@ -24,10 +26,11 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// What `forward` sends on the stream `ssrc`; the payload is shared.
-    pub fn new(ssrc: u32, forward: &Forward<'_>) -> Self {
+    /// What `forward` sends on the stream at `line` with this SSRC; the payload is shared.
+    pub fn new(line: u16, ssrc: u32, forward: &Forward<'_>) -> Self {
         let Forward { payload_type, numbers, marker, payload, descriptor, keyframe, packet, .. } = *forward;
         Self {
+            line,
             ssrc,
             clock_rate: packet.format.clock_rate,
             keyframe,

@@ -10,9 +10,11 @@ const DESCRIPTION: u8 = 202;
 const TRANSPORT_FEEDBACK: u8 = 205;
 /// Payload-specific feedback (RFC 4585 §6.3).
 const PAYLOAD_FEEDBACK: u8 = 206;
-/// Formats of feedback: generic NACK, transport-wide congestion control, application layer (REMB).
+/// Formats of feedback: generic NACK, transport-wide congestion control; picture loss, full intra request (RFC 5104 §4.3.1), application layer (REMB).
 const NACK: u8 = 1;
 const TRANSPORT_CC: u8 = 15;
+const PICTURE_LOSS: u8 = 1;
+const FULL_INTRA: u8 = 4;
 const APPLICATION: u8 = 15;
 /// Bytes of a report block.
 const BLOCK: usize = 24;
@@ -54,6 +56,11 @@ pub enum Feedback<'a> {
     },
     /// When packets arrived: a whole feedback packet with its header.
     Arrivals(&'a [u8]),
+    /// The receiver needs a key frame of `ssrc`.
+    Keyframe {
+        /// The stream.
+        ssrc: u32,
+    },
     /// The receiver's own estimate in bit/s (draft-alvestrand-rmcat-remb-03).
     Estimate(u64),
 }
@@ -107,6 +114,18 @@ pub fn read<'a>(compound: &'a [u8], mut take: impl FnMut(Feedback<'a>)) -> bool 
             }
             TRANSPORT_FEEDBACK if count == TRANSPORT_CC => {
                 take(Feedback::Arrivals(packet));
+                continue;
+            }
+            PAYLOAD_FEEDBACK if count == PICTURE_LOSS => {
+                if let Some(ssrc) = word(packet, 8) {
+                    take(Feedback::Keyframe { ssrc });
+                }
+                continue;
+            }
+            PAYLOAD_FEEDBACK if count == FULL_INTRA => {
+                // An entry names its stream itself; the header names none.
+                let entries = packet.get(12..).unwrap_or_default().chunks_exact(8);
+                entries.filter_map(|entry| word(entry, 0)).for_each(|ssrc| take(Feedback::Keyframe { ssrc }));
                 continue;
             }
             PAYLOAD_FEEDBACK if count == APPLICATION && packet.get(12..16) == Some(b"REMB") => {
@@ -239,6 +258,16 @@ mod tests {
         let packet = [0x81, 205, 0, 3, 0, 0, 0, 9, 0, 0, 0, 5, 0xFF, 0xFF, 0x80, 0x01];
         let [Feedback::Nack { ssrc: 5, pairs }] = feedback(&packet)[..] else { panic!("no NACK") };
         assert_eq!(missing(pairs).collect::<Vec<_>>(), [65_535, 0, 15]);
+    }
+
+    #[test]
+    fn requests_for_key_frames_name_their_streams() {
+        let loss = [0x81, 206, 0, 2, 0, 0, 0, 9, 0, 0, 0, 5];
+        assert_eq!(feedback(&loss), [Feedback::Keyframe { ssrc: 5 }]);
+        let full = [0x84, 206, 0, 6, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 7, 1, 0, 0, 0, 0, 0, 0, 8, 2, 0, 0, 0];
+        assert_eq!(feedback(&full), [Feedback::Keyframe { ssrc: 7 }, Feedback::Keyframe { ssrc: 8 }]);
+        assert!(read(&full, |_| {}), "the engine has nothing to read in it");
+        assert_eq!(feedback(&[0x84, 206, 0, 2, 0, 0, 0, 9, 0, 0, 0, 0]), [], "no entry");
     }
 
     #[test]

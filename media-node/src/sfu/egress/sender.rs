@@ -55,6 +55,8 @@ pub struct Sender {
     keys: KeySlot,
     srtp: Option<Srtp>,
     lines: Vec<Line>,
+    /// Mid and SSRC of each of those: they alone are looked through for each packet.
+    places: Vec<(Mid, u32)>,
     transport_seq: u16,
     /// NTP time at `began`.
     ntp: u64,
@@ -69,6 +71,8 @@ pub struct Sender {
     wants: bool,
     /// The estimate that was told last, in kb/s.
     told: u32,
+    /// M-lines of which the client needs a key frame.
+    wanted: Vec<Mid>,
     rtt: Option<Duration>,
     expected: u64,
     lost: u64,
@@ -93,6 +97,7 @@ impl Sender {
             keys,
             srtp: None,
             lines: Vec::new(),
+            places: Vec::new(),
             transport_seq: 0,
             ntp,
             began: now,
@@ -103,6 +108,7 @@ impl Sender {
             next_look: now,
             wants: false,
             told: 0,
+            wanted: Vec::new(),
             rtt: None,
             expected: 0,
             lost: 0,
@@ -130,11 +136,12 @@ impl Sender {
             };
             self.lines.push(line);
         }
+        self.places = self.lines.iter().map(|line| (line.config.mid, line.config.ssrc)).collect();
     }
 
     /// The SSRC that the client receives on an m-line.
     pub fn ssrc(&self, mid: Mid) -> Option<u32> {
-        self.lines.iter().find(|line| line.config.mid == mid).map(|line| line.config.ssrc)
+        self.places.iter().find(|(of, _)| *of == mid).map(|(_, ssrc)| *ssrc)
     }
 
     fn ours(lines: &[Line], ssrc: u32) -> bool {
@@ -160,8 +167,12 @@ impl Sender {
             tracing::debug!(mid = %forward.mid, "too much waits for one client: a packet is not sent");
             return;
         }
-        if let Some(ssrc) = self.ssrc(forward.mid) {
-            self.queue.push(Outgoing::new(ssrc, forward));
+        let place = self.places.iter().position(|(mid, _)| *mid == forward.mid);
+        if let Some(at) = place
+            && let Some((_, ssrc)) = self.places.get(at)
+            && let Ok(line) = u16::try_from(at)
+        {
+            self.queue.push(Outgoing::new(line, *ssrc, forward));
         }
     }
 
@@ -186,12 +197,28 @@ impl Sender {
                     }
                     Err(error) => tracing::debug!(%error, "unreadable transport feedback"),
                 },
+                Feedback::Keyframe { ssrc } => self.keyframe(ssrc),
                 Feedback::Estimate(rate) => self.controller.on_remb(now, Rate::bps(rate)),
             });
             received = if all { Received::Settled } else { Received::Shared };
         }
         self.report = compound;
         received
+    }
+
+    fn keyframe(&mut self, ssrc: u32) {
+        let of = self.places.iter().find(|(_, own)| *own == ssrc);
+        self.wanted.extend(of.map(|(mid, _)| *mid).filter(|mid| !self.wanted.contains(mid)));
+    }
+
+    /// An m-line of which the client needs a key frame; each once.
+    pub fn take_keyframe(&mut self) -> Option<Mid> {
+        self.wanted.pop()
+    }
+
+    /// The streams: m-line, SSRC, and SSRC of the resends.
+    pub fn streams(&self) -> impl Iterator<Item = (Mid, u32, Option<u32>)> {
+        self.lines.iter().map(|line| (line.config.mid, line.config.ssrc, line.config.rtx))
     }
 
     /// What the line is taken to carry, in kb/s, if that changed since it was told last.
@@ -378,7 +405,9 @@ impl Sender {
         };
         let mut seal = Seal { srtp, header, payload, transport_seq, controller, probing, now, ntp };
         for packet in queue.drain(..) {
-            let Some(line) = lines.iter_mut().find(|line| line.config.ssrc == packet.ssrc) else { continue };
+            // Negotiation may have changed the lines since it was taken.
+            let line = lines.get_mut(usize::from(packet.line)).filter(|line| line.config.ssrc == packet.ssrc);
+            let Some(line) = line else { continue };
             let (ids, named) = (line.config.extensions, line.is_new().then_some(line.config.mid));
             let Some(written) = line.take(now, &packet) else { continue };
             seal.packet(&written, &ids, named, exit.begin(to));
@@ -475,6 +504,22 @@ mod tests {
         let mut opened = Vec::new();
         client.open_rtcp(&drained(&mut sender)[0], &mut opened).unwrap();
         assert_eq!(opened, request);
+    }
+
+    #[test]
+    fn a_key_frame_is_wanted_once_and_only_of_a_stream_that_there_is() {
+        let now = Instant::now();
+        let (mut sender, slot) = sender(now);
+        slot.set(keys()).unwrap();
+        sender.learn(vec![video()]);
+        let request = |ssrc| [0x81, 206, 0, 2, 0, 0, 0, 9, 0, 0, 0, ssrc];
+        let compound = [request(5), request(6), request(5)].concat();
+        let mut client = Srtp::new(&from_feature_flags(), &Keys { active: true, ..keys() }).unwrap();
+        let mut sealed = Vec::new();
+        client.seal_rtcp(&compound, &mut sealed).unwrap();
+        assert_eq!(sender.receive(now, &sealed), Received::Settled);
+        assert_eq!(sender.take_keyframe(), Mid::parse("v"));
+        assert_eq!(sender.take_keyframe(), None);
     }
 
     #[test]

@@ -178,13 +178,18 @@ fn guard<T>(run: impl FnOnce() -> T) -> Result<T, Fault> {
 impl Connection for Str0mConnection {
     fn accept(&mut self, offer: &str) -> Result<(String, Vec<Line>), AcceptError> {
         let offer = Offer::parse(offer)?;
+        self.lend_streams();
         let rtc = self.wake();
         let answer = guard(|| {
             let sdp = SdpOffer::from_sdp_string(&offer.sdp).map_err(|error| error.to_string())?;
             rtc.sdp_api().accept_offer(sdp).map(|answer| answer.to_sdp_string()).map_err(|error| error.to_string())
         });
         let answer = match answer {
-            Ok(answer) => answer.map_err(AcceptError::Engine)?,
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => {
+                self.take_streams();
+                return Err(AcceptError::Engine(error));
+            }
             Err(fault) => {
                 self.faulty = true;
                 return Err(AcceptError::Engine(fault.0));
@@ -194,6 +199,7 @@ impl Connection for Str0mConnection {
         let answer = opus::keep_parameters(&offer.sdp, &self.keep_prefix(answer));
         let answer = if self.tcp { candidate::with_tcp(&answer) } else { answer };
         self.learn(&offer.lines);
+        self.take_streams();
         let redundancy = opus::with_redundancy(&offer.sdp);
         for line in &mut self.lines {
             line.redundancy = redundancy.contains(&line.mid.as_str());
@@ -229,7 +235,7 @@ impl Connection for Str0mConnection {
             if received == Received::Settled {
                 return Ok(());
             }
-            // The engine reads what publishers say of their own streams, and requests for key frames.
+            // The engine reads what publishers say of their own streams.
         }
         let rtc = self.wake();
         match guard(|| rtc.handle_input(Input::Receive(now, receive)))? {
@@ -266,6 +272,9 @@ impl Connection for Str0mConnection {
             && let Some(check) = self.binding_request(transaction)
         {
             return Ok(Output::Transmit(to, check));
+        }
+        if let Some(mid) = self.sender.take_keyframe() {
+            return Ok(Output::Happening(Happening::KeyframeWanted(mid)));
         }
         if let Some(rate) = self.sender.take_estimate() {
             return Ok(Output::Happening(Happening::Estimate(rate)));
@@ -475,11 +484,6 @@ impl Str0mConnection {
             }
             Event::Closed => Some(Happening::Closed),
             Event::RtpPacket(packet) => self.packet(packet).map(Happening::Packet),
-            Event::KeyframeRequest(request) => self
-                .lines
-                .iter()
-                .find(|line| line.engine_mid == request.mid)
-                .map(|line| Happening::KeyframeWanted(line.mid)),
             Event::ChannelOpen(id, label) => {
                 let channel = Channel::by_label(&label)?;
                 self.channels.retain(|(_, known)| *known != channel);
@@ -558,6 +562,26 @@ impl Str0mConnection {
         let stream = api.stream_tx_by_mid(engine_mid, None)?;
         let (ssrc, rtx) = (*stream.ssrc(), stream.rtx().map(|rtx| *rtx));
         Some(LineConfig { mid, kind, ssrc, rtx, resends, extensions, cname })
+    }
+
+    /// Gives the engine the streams towards the client, which it has to name when it negotiates.
+    fn lend_streams(&mut self) {
+        for (mid, ssrc, rtx) in self.sender.streams() {
+            if let Some(line) = self.lines.iter().find(|line| line.mid == mid)
+                && self.rtc.media(line.engine_mid).is_some()
+            {
+                let mut api = self.rtc.direct_api();
+                api.declare_stream_tx(ssrc.into(), rtx.map(Into::into), line.engine_mid, None);
+            }
+        }
+    }
+
+    /// Takes them away again: nothing is sent on them by the engine, and it looks at each of them with each packet that comes in.
+    fn take_streams(&mut self) {
+        let mut api = self.rtc.direct_api();
+        for (_, ssrc, _) in self.sender.streams() {
+            api.remove_stream_tx(ssrc.into());
+        }
     }
 
     /// Lets the engine send something to where it sends now, which it tells in no other way: a request to ourselves, of which nothing leaves.

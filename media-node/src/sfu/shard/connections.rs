@@ -34,6 +34,8 @@ pub(super) struct Connections<C> {
     pub(super) slots: Vec<Option<Slot<C>>>,
     pub(super) dirty: Vec<SessionKey>,
     pub(super) with_media: Vec<SessionKey>,
+    /// Packets that were forwarded to those.
+    pub(super) forwarded: usize,
     pub(super) events: broadcast::Sender<Event>,
     /// The way to pipes, and whether the cascade has to be woken.
     pub(super) cascade: Option<RoomEnd>,
@@ -80,6 +82,7 @@ impl<C: Connection> Outbox for Connections<C> {
             return self.residents.packet(to, &forward);
         };
         slot.connection.forward(forward);
+        self.forwarded += 1;
         if !slot.has_media {
             slot.has_media = true;
             self.with_media.push(to);

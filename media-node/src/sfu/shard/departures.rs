@@ -11,6 +11,7 @@ use std::{cmp::Reverse, time::Instant};
 impl<E: Engine> Shard<E> {
     /// Lets connections send what others gave them, until none has anything left.
     pub(super) fn drain_dirty(&mut self, now: Instant) {
+        self.connections.forwarded = 0;
         while let Some(key) = self.connections.with_media.pop() {
             let Self { connections, ways, .. } = self;
             if let Some(slot) = connections.get_mut(key) {
