@@ -18,6 +18,7 @@ use chroom_media_node::sfu::{
     Sfu, SfuConfig,
     event::CloseReason,
     id::{Mid, SessionId},
+    priority::Priority,
     router::{Opening, Publish, Subscribe},
 };
 use namespace::Namespace;
@@ -90,6 +91,7 @@ fn wishes(subscribe: Vec<(String, String, u32)>) -> Vec<Subscribe> {
             mid: Mid::parse(&mid).unwrap(),
             track: Some(track.parse().unwrap()),
             max_height,
+            priority: Priority::default(),
         })
         .collect()
 }

@@ -15,6 +15,7 @@ use chroom_media_node::{
         id::{Mid, Rid, RoomId, SessionId},
         limits,
         packet::{Channel, Forward, Kind, Packet},
+        priority::Priority,
         router::{Opening, Outbox, Publish, Router, SessionKey, Subscribe, TICK},
     },
 };
@@ -302,13 +303,13 @@ impl Call {
             let name = format!("v{index}");
             lines.push(line(&name, Kind::Video, false, &[]));
             let track = Some(format!("video-{other}").parse().unwrap());
-            subscribe.push(Subscribe { mid: mid(&name), track, max_height });
+            subscribe.push(Subscribe { mid: mid(&name), track, max_height, priority: Priority::default() });
         }
         for other in (0..SPEAKERS).filter(|other| *other != number) {
             let name = format!("a{other}");
             lines.push(line(&name, Kind::Audio, false, &[]));
             let track = Some(format!("audio-{other}").parse().unwrap());
-            subscribe.push(Subscribe { mid: mid(&name), track, max_height: 0 });
+            subscribe.push(Subscribe { mid: mid(&name), track, max_height: 0, priority: Priority::default() });
         }
         let publish = [("v", "video", "camera"), ("a", "audio", "microphone")].map(|(line, kind, source)| Publish {
             mid: mid(line),

@@ -16,6 +16,7 @@ use chroom_media_node::{
         Sfu, SfuConfig,
         event::{CloseReason, Occurrence},
         id::{Mid, RoomId, SessionId},
+        priority::Priority,
         resident,
         router::{Opening, Publish, Subscribe},
     },
@@ -187,7 +188,12 @@ impl Call {
             _ => vec![publish(0, "mic", "microphone"), publish(1, "cam", "camera")],
         };
         let subscribe = wanted.into_iter().zip([2, 3]).filter_map(|(track, line)| {
-            Some(Subscribe { mid: mid(line), track: Some(track?.parse().unwrap()), max_height: 0 })
+            Some(Subscribe {
+                mid: mid(line),
+                track: Some(track?.parse().unwrap()),
+                max_height: 0,
+                priority: Priority::default(),
+            })
         });
         let answer = self
             .sfu

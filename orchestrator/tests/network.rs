@@ -13,7 +13,7 @@ use chroom_orchestrator::{
     signalling::ServerLimits,
 };
 use chroom_primitives::{NodeStatus, Role};
-use chroom_rpc::v1::{SessionClosed, TrackStarted, media_event::Event};
+use chroom_rpc::v1::{Priority, SessionClosed, TrackStarted, media_event::Event};
 use chroom_wallet::Wallet;
 use serde_json::{Value, json};
 use tokio::{io::AsyncReadExt, net::TcpStream};
@@ -70,7 +70,14 @@ async fn a_call_from_join_to_leave() {
         let state = media.state();
         let wanted = &state.subscribed[0].subscriptions[0];
         assert_eq!((wanted.track.as_str(), wanted.max_height), (track.as_str(), 360));
+        assert_eq!(wanted.priority(), Priority::Medium);
     }
+    let pinned = |priority: &str| json!({ "subscribe": [{ "mid": "1", "track": track, "priority": priority }] });
+    bob.call("session.subscribe", pinned("high")).await.unwrap();
+    assert_eq!(media.state().subscribed[1].subscriptions[0].priority(), Priority::High);
+    let refused = bob.call("session.subscribe", pinned("urgent")).await.unwrap_err();
+    let allowed = ["`very-low`", "`low`", "`medium`", "`high`"];
+    assert!(refused.code == -32602 && allowed.iter().all(|one| refused.message.contains(one)), "{refused:?}");
     let watched = chroom_rpc::v1::LayersWanted { track: track.clone(), layers: vec!["q".into()], paused: false };
     media.say(&id(&a), Event::LayersWanted(watched));
     let told = ada.event("layersWanted").await;

@@ -3,7 +3,9 @@
 use crate::cascade::hub::{Neighbour, Route};
 use crate::sfu::{
     id::{Mid, RoomId, SessionId, TrackId},
-    limits, resident,
+    limits,
+    priority::Priority,
+    resident,
     router::{Opening, Publish, Subscribe},
 };
 use chroom_primitives::NodeId;
@@ -111,9 +113,20 @@ pub fn subscriptions(wishes: Vec<v1::Subscription>) -> Result<Vec<Subscribe>, St
                 "" => None,
                 track => Some(track.parse().map_err(invalid)?),
             };
-            Ok(Subscribe { mid: mid(&wish.mid)?, track, max_height: wish.max_height })
+            let (mid, priority) = (mid(&wish.mid)?, priority(wish.priority)?);
+            Ok(Subscribe { mid, track, max_height: wish.max_height, priority })
         })
         .collect()
+}
+
+fn priority(number: i32) -> Result<Priority, Status> {
+    match v1::Priority::try_from(number) {
+        Ok(v1::Priority::VeryLow) => Ok(Priority::VeryLow),
+        Ok(v1::Priority::Low) => Ok(Priority::Low),
+        Ok(v1::Priority::Medium) => Ok(Priority::Medium),
+        Ok(v1::Priority::High) => Ok(Priority::High),
+        Err(_) => Err(Status::invalid_argument(format!("{number} is not a priority: 0 to 3, as media.proto has them"))),
+    }
 }
 
 #[cfg(test)]
@@ -132,6 +145,10 @@ mod tests {
         assert!(subscriptions(vec![wish("", "t")]).is_err());
         assert_eq!(subscriptions(vec![wish("0", "")]).unwrap()[0].track, None);
         assert!(subscriptions(vec![wish("0", "t"); limits::MAX_LINES + 1]).is_err());
+        let ranked = |priority: i32| subscriptions(vec![v1::Subscription { priority, ..wish("0", "t") }]);
+        let given = [0, 1, 2, 3].map(|number| ranked(number).unwrap()[0].priority);
+        assert_eq!(given, [Priority::Medium, Priority::VeryLow, Priority::Low, Priority::High]);
+        assert!(ranked(4).unwrap_err().message().contains("not a priority") && ranked(-1).is_err());
         let track = v1::PublishedTrack { mid: "0".into(), track: "t".into(), source: "lens".into() };
         let request = v1::NegotiateRequest { publish: vec![track], ..Default::default() };
         assert!(negotiation(request).unwrap_err().message().contains("source"));

@@ -1,8 +1,15 @@
 //! Which quality of each video a receiver gets.
 //!
-//! A receiver says how tall a picture it can use; the congestion controller says what its link carries. Every video gets its lowest
-//! quality first. Then the videos are raised in turn while the sum fits, those of higher priority before others. Where the link gets
-//! narrower, frame rate is given up before size. Raising needs more room than keeping, so that the choice doesn't swing.
+//! A receiver says how tall a picture it can use, and which videos matter to it more than others; the congestion controller says what its
+//! link carries. The videos stand in one order: by the receiver's priority, then by what the node knows of them, then by the wanted
+//! height. In that order each gets its lowest quality, and is paused if that doesn't fit; one always plays. Then they are raised in that
+//! order while the sum fits, equals in turn. So nobody's upper quality costs another the lowest one, and no video is better off than one of
+//! the same demand before it. Where the link gets narrower, frame rate is given up before size.
+//!
+//! More needs more room than the present does, so that the choice doesn't swing.
+
+use super::priority::Priority;
+use std::cmp::Reverse;
 
 /// One quality that a publisher sends: a layer of simulcast, or layers inside a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,6 +24,18 @@ pub struct Offered {
     pub alive: bool,
 }
 
+/// What the node itself knows of a video: decides among those of one priority.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Prominence {
+    /// Nothing.
+    #[default]
+    Plain,
+    /// Its publisher is the loudest in the room.
+    Speaker,
+    /// A shared screen.
+    Screen,
+}
+
 /// One video that a receiver wants.
 #[derive(Clone, Debug)]
 pub struct Want {
@@ -26,8 +45,10 @@ pub struct Want {
     pub max_height: u32,
     /// The quality that is forwarded or waited for.
     pub current: Option<usize>,
-    /// Videos of higher priority are raised first; of the same, those wanted taller.
-    pub priority: u8,
+    /// The receiver's own order.
+    pub priority: Priority,
+    /// The node's.
+    pub prominence: Prominence,
 }
 
 /// Height of a picture size that isn't known yet: the usual scaling by 2 from 720 lines down.
@@ -62,168 +83,168 @@ impl Want {
         self.layers.get(layer).map_or(0, |layer| layer.kbps)
     }
 
-    /// Its place in the order of raising, smallest first.
-    fn rank(&self) -> (std::cmp::Reverse<u8>, std::cmp::Reverse<u32>) {
+    /// Its place in the order, smallest first.
+    fn rank(&self) -> (Reverse<Class>, Reverse<u32>) {
         let height = if self.max_height == 0 { u32::MAX } else { self.max_height };
-        (std::cmp::Reverse(self.priority), std::cmp::Reverse(height))
+        (Reverse(self.class()), Reverse(height))
     }
+
+    /// Those of one class are raised in turn.
+    fn class(&self) -> Class {
+        (self.priority, self.prominence)
+    }
+}
+
+type Class = (Priority, Prominence);
+
+/// What there is for a receiver's videos.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Budget {
+    /// What its line carries in kb/s; `None`: no estimate yet, so no limit.
+    pub line_kbps: Option<u32>,
+    /// Share of what is wanted that the node has the time to send, in percent. It pauses nothing.
+    pub share: u8,
+}
+
+/// What becomes of a want.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Given {
+    /// Nothing comes from the publisher.
+    Absent,
+    /// The line doesn't carry it.
+    Paused,
+    /// This quality, by its index.
+    Layer(usize),
 }
 
 /// The result for a receiver.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Choice {
-    /// A quality per want, `None` where nothing comes from the publisher.
-    pub layers: Vec<Option<usize>>,
+    /// One per want.
+    pub given: Vec<Given>,
     /// Bit rate of all that was wanted, in kb/s: what the congestion controller should try to find.
     pub desired_kbps: u32,
+    /// What all may take in kb/s, by the budget.
+    pub ceiling_kbps: Option<u32>,
 }
 
-/// Share of the estimate that layers may fill when raised, in percent; what is forwarded already may fill all of it.
-const RAISE_PERCENT: u64 = 85;
+/// Share of the budget that layers may fill in percent; what is forwarded already may fill all of it.
+const FILL_PERCENT: u64 = 85;
 
-/// Chooses qualities for all of a receiver's videos within `budget_kbps` (`None`: no estimate yet, so no limit).
-pub fn choose(wants: &[Want], budget_kbps: Option<u32>) -> Choice {
+/// Chooses qualities for all of a receiver's videos.
+pub fn choose(wants: &[Want], budget: Budget) -> Choice {
     let ladders: Vec<Vec<usize>> = wants.iter().map(Want::ladder).collect();
-    let desired_kbps = wants
-        .iter()
-        .zip(&ladders)
-        .filter_map(|(want, ladder)| ladder.last().map(|top| want.kbps(*top)))
-        .fold(0u32, u32::saturating_add);
-    let mut used: u64 = wants
-        .iter()
-        .zip(&ladders)
-        .filter_map(|(want, ladder)| ladder.first().map(|low| u64::from(want.kbps(*low))))
-        .sum();
-    let budget = budget_kbps.map_or(u64::MAX / 200, u64::from);
-    let mut climbers: Vec<Climber<'_>> =
-        wants.iter().zip(&ladders).map(|(want, ladder)| Climber { want, ladder, step: 0 }).collect();
-    let mut order: Vec<usize> = (0..climbers.len()).collect();
+    let tops = wants.iter().zip(&ladders).filter_map(|(want, ladder)| ladder.last().map(|top| want.kbps(*top)));
+    let desired_kbps = tops.fold(0, u32::saturating_add);
+    let relieved = (budget.share < 100)
+        .then(|| u32::try_from(u64::from(desired_kbps) * u64::from(budget.share) / 100).unwrap_or(u32::MAX));
+    let ceiling_kbps = [budget.line_kbps, relieved].into_iter().flatten().min();
+    let room = Room { floor: whole(budget.line_kbps), raised: whole(ceiling_kbps) };
+
+    let mut order: Vec<usize> = (0..wants.len()).collect();
     order.sort_by_key(|index| wants.get(*index).map(Want::rank));
-    let mut rest = order.as_slice();
-    // Those of one priority take turns until none of them can be raised.
-    while let Some(first) = rest.first().and_then(|first| wants.get(*first)) {
-        let equals = rest.iter().take_while(|i| wants.get(**i).is_some_and(|want| want.priority == first.priority));
-        let (class, others) = rest.split_at(equals.count());
-        let mut raised = true;
-        while raised {
-            raised = false;
-            for climber in class {
-                raised |= climbers.get_mut(*climber).is_some_and(|climber| climber.raise(&mut used, budget));
-            }
-        }
-        rest = others;
-    }
-    let layers = climbers.iter().map(|climber| climber.ladder.get(climber.step).copied()).collect();
-    Choice { layers, desired_kbps }
+
+    // What of the present may stay. The limit must be one for all: if each kept its own, a later one could keep what an earlier one lacks.
+    let present: Vec<Vec<usize>> = wants
+        .iter()
+        .zip(&ladders)
+        .map(|(want, ladder)| ladder.iter().copied().filter(|layer| Some(*layer) <= want.current).collect())
+        .collect();
+    let kept = Filling::new(wants, &present).fill(&order, room).used;
+    let more = |whole: u64| (whole * FILL_PERCENT / 100).max(kept.min(whole));
+    let filling =
+        Filling::new(wants, &ladders).fill(&order, Room { floor: more(room.floor), raised: more(room.raised) });
+
+    let given = filling.videos.iter().map(|video| match (video.step, video.ladder) {
+        (_, []) => Given::Absent,
+        (None, _) => Given::Paused,
+        (Some(step), ladder) => ladder.get(step).map_or(Given::Absent, |layer| Given::Layer(*layer)),
+    });
+    Choice { given: given.collect(), desired_kbps, ceiling_kbps }
 }
 
-struct Climber<'a> {
+fn whole(kbps: Option<u32>) -> u64 {
+    kbps.map_or(u64::MAX / 200, u64::from)
+}
+
+/// Sums in kb/s that may not be exceeded: by the lowest qualities, and by what is more than those.
+#[derive(Clone, Copy)]
+struct Room {
+    floor: u64,
+    raised: u64,
+}
+
+/// How far each video got.
+struct Filling<'a> {
+    videos: Vec<Video<'a>>,
+    used: u64,
+}
+
+struct Video<'a> {
     want: &'a Want,
     ladder: &'a [usize],
-    step: usize,
+    /// Its place on the ladder; `None`: paused.
+    step: Option<usize>,
 }
 
-impl Climber<'_> {
-    /// Goes up by one if that fits.
-    fn raise(&mut self, used: &mut u64, budget: u64) -> bool {
-        let (Some(present), Some(next)) = (self.ladder.get(self.step), self.ladder.get(self.step + 1)) else {
-            return false;
-        };
-        let raised = used.saturating_sub(self.want.kbps(*present).into()) + u64::from(self.want.kbps(*next));
-        let keeps = self.want.current.is_some_and(|current| *next <= current);
-        let limit = if keeps { budget } else { budget * RAISE_PERCENT / 100 };
+impl<'a> Filling<'a> {
+    fn new(wants: &'a [Want], ladders: &'a [Vec<usize>]) -> Self {
+        let videos = wants.iter().zip(ladders).map(|(want, ladder)| Video { want, ladder, step: None });
+        Self { videos: videos.collect(), used: 0 }
+    }
+
+    fn fill(mut self, order: &[usize], room: Room) -> Self {
+        // One picture is better than a still one, and than an estimate that nothing tests, if it takes no more than a little too much.
+        let low = |index: &&usize| self.videos.get(**index).and_then(Video::next_kbps);
+        let bearable =
+            |index: &&usize| low(index).is_some_and(|kbps| u64::from(kbps) * 2 <= room.floor.saturating_mul(3));
+        let leader = order.iter().find(bearable).or_else(|| order.iter().find(|index| low(index).is_some())).copied();
+        for index in order {
+            self.raise(*index, if Some(*index) == leader { u64::MAX } else { room.floor });
+        }
+        let class = |index: &usize| self.videos.get(*index).map(|video| video.want.class());
+        let classes: Vec<&[usize]> = order.chunk_by(|one, other| class(one) == class(other)).collect();
+        for equals in classes {
+            // Turns, until none of them can be raised.
+            let mut raised = true;
+            while raised {
+                raised = false;
+                for index in equals {
+                    let plays = self.videos.get(*index).is_some_and(|video| video.step.is_some());
+                    raised |= plays && self.raise(*index, room.raised);
+                }
+            }
+        }
+        self
+    }
+
+    /// Takes a video one step up if the sum stays within the limit.
+    fn raise(&mut self, index: usize, limit: u64) -> bool {
+        let Some(video) = self.videos.get_mut(index) else { return false };
+        let Some(next) = video.next_kbps() else { return false };
+        let raised = self.used.saturating_sub(video.kbps().into()).saturating_add(next.into());
         if raised > limit {
             return false;
         }
-        *used = raised;
-        self.step += 1;
+        self.used = raised;
+        video.step = Some(video.next());
         true
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn simulcast(max_height: u32, current: Option<usize>) -> Want {
-        let layer = |size, kbps, height| Offered { kbps, height: Some(height), size, alive: true };
-        let layers = vec![layer(0, 150, 180), layer(1, 500, 360), layer(2, 1_500, 720)];
-        Want { layers, max_height, current, priority: 0 }
+impl Video<'_> {
+    fn next(&self) -> usize {
+        self.step.map_or(0, |step| step + 1)
     }
 
-    /// Two sizes with three frame rates each.
-    fn temporal(max_height: u32) -> Want {
-        let layers = [(0, 75, 180), (0, 110, 180), (0, 150, 180), (1, 300, 360), (1, 420, 360), (1, 600, 360)]
-            .map(|(size, kbps, height)| Offered { kbps, height: Some(height), size, alive: true });
-        Want { layers: layers.into(), max_height, current: None, priority: 0 }
+    fn next_kbps(&self) -> Option<u32> {
+        self.ladder.get(self.next()).map(|layer| self.want.kbps(*layer))
     }
 
-    #[test]
-    fn frame_rate_is_given_up_before_size() {
-        for (budget, layer) in [(800, 5), (600, 4), (400, 3), (200, 2), (130, 1), (90, 0), (10, 0)] {
-            assert_eq!(choose(&[temporal(0)], Some(budget)).layers, [Some(layer)], "{budget}");
-        }
-    }
-
-    #[test]
-    fn the_height_bounds_the_size_but_not_the_frame_rate() {
-        assert_eq!(choose(&[temporal(180)], None).layers, [Some(2)]);
-        assert_eq!(choose(&[temporal(360)], None).layers, [Some(5)]);
-    }
-
-    #[test]
-    fn priority_comes_before_turns_and_wanted_size_decides_among_equals() {
-        let first = Want { priority: 1, ..simulcast(0, None) };
-        let choice = choose(&[simulcast(0, None), first.clone(), simulcast(0, None)], Some(2_200));
-        assert_eq!(choice.layers, [Some(0), Some(2), Some(0)], "all of it, while everyone keeps the lowest");
-        let choice = choose(&[simulcast(360, None), simulcast(720, None)], Some(800));
-        assert_eq!(choice.layers, [Some(0), Some(1)]);
-        assert_eq!(choose(&[first, simulcast(0, None)], Some(100)).layers, [Some(0); 2]);
-    }
-
-    #[test]
-    fn the_height_bounds_the_layer() {
-        for (height, layer) in [(0, 2), (720, 2), (360, 1), (240, 1), (180, 0), (90, 0)] {
-            assert_eq!(choose(&[simulcast(height, None)], None).layers, [Some(layer)], "{height}");
-        }
-    }
-
-    #[test]
-    fn the_estimate_bounds_the_sum_and_everyone_gets_the_lowest() {
-        let wants = vec![simulcast(0, None); 3];
-        assert_eq!(choose(&wants, Some(100)).layers, [Some(0); 3]);
-        assert_eq!(choose(&wants, Some(2_000)).layers, [Some(1); 3]);
-        assert_eq!(choose(&wants, Some(3_000)).layers, [Some(2), Some(1), Some(1)]);
-        assert_eq!(choose(&wants, Some(3_000)).desired_kbps, 4_500);
-    }
-
-    #[test]
-    fn raising_needs_more_room_than_keeping() {
-        assert_eq!(choose(&[simulcast(0, Some(2))], Some(1_550)).layers, [Some(2)]);
-        assert_eq!(choose(&[simulcast(0, Some(1))], Some(1_550)).layers, [Some(1)]);
-    }
-
-    #[test]
-    fn dead_layers_are_passed_over() {
-        let mut want = simulcast(720, Some(2));
-        want.layers[2].alive = false;
-        assert_eq!(choose(&[want.clone()], None).layers, [Some(1)]);
-        want.layers.iter_mut().for_each(|layer| layer.alive = false);
-        assert_eq!(choose(&[want], None).layers, [None]);
-    }
-
-    proptest! {
-        #[test]
-        fn the_sum_fits_whenever_the_lowest_layers_do(
-            budget in 0u32..20_000,
-            wants in proptest::collection::vec((0u32..1_200, proptest::option::of(0usize..3)), 0..10),
-        ) {
-            let wants: Vec<Want> = wants.into_iter().map(|(height, current)| simulcast(height, current)).collect();
-            let choice = choose(&wants, Some(budget));
-            let sum: u32 = wants.iter().zip(&choice.layers).map(|(want, layer)| want.kbps(layer.unwrap())).sum();
-            prop_assert!(sum <= budget.max(150 * wants.len() as u32));
-            prop_assert!(sum <= choice.desired_kbps);
-        }
+    fn kbps(&self) -> u32 {
+        self.step.and_then(|step| self.ladder.get(step)).map_or(0, |layer| self.want.kbps(*layer))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,6 +25,7 @@ pub mod meter;
 pub mod neighbours;
 pub mod packet;
 pub mod pressure;
+pub mod priority;
 pub mod residency;
 pub mod resident;
 pub mod rewrite;

@@ -9,6 +9,7 @@ use chroom_media_node::sfu::{
     command::NegotiateError,
     event::{CloseReason, Event, Occurrence},
     id::{Mid, RoomId, SessionId},
+    priority::Priority,
     router::{Opening, Publish, RouteError, Subscribe},
 };
 use std::{
@@ -323,6 +324,7 @@ impl Call {
                 mid: mid(*index),
                 track: Some(track.parse().unwrap()),
                 max_height: *max_height,
+                priority: Priority::default(),
             })
             .collect();
         let answer = self.sfu.negotiate(&self.room, client.session, offer.to_sdp_string(), publish, subscribe).unwrap();
@@ -335,7 +337,8 @@ impl Call {
     }
 
     pub fn subscribe(&self, client: &Client, mid: &str, track: &str, max_height: u32) {
-        let wish = Subscribe { mid: Mid::parse(mid).unwrap(), track: Some(track.parse().unwrap()), max_height };
+        let (mid, track) = (Mid::parse(mid).unwrap(), Some(track.parse().unwrap()));
+        let wish = Subscribe { mid, track, max_height, priority: Priority::default() };
         let pending = self.sfu.subscribe(&self.room, client.session, vec![wish]).unwrap();
         self.runtime.block_on(pending.done()).unwrap().unwrap();
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     cascade::{End, Route},
-    session::{Failure, Fence, Input, MediaEvent, ParticipantId, RoomId, SessionId, Subscription, TrackId},
+    session::{Failure, Fence, Input, MediaEvent, ParticipantId, Priority, RoomId, SessionId, Subscription, TrackId},
 };
 use chroom_primitives::NodeId;
 use chroom_rpc::v1;
@@ -23,8 +23,18 @@ pub fn subscriptions(subscriptions: Vec<Subscription>) -> Vec<v1::Subscription> 
             mix: s.track.as_ref().is_some_and(TrackId::is_mix),
             track: s.track.filter(|track| !track.is_mix()).map(|track| track.0).unwrap_or_default(),
             max_height: s.max_height,
+            priority: priority(s.priority).into(),
         })
         .collect()
+}
+
+fn priority(priority: Priority) -> v1::Priority {
+    match priority {
+        Priority::VeryLow => v1::Priority::VeryLow,
+        Priority::Low => v1::Priority::Low,
+        Priority::Medium => v1::Priority::Medium,
+        Priority::High => v1::Priority::High,
+    }
 }
 
 /// A place in a room's tree as the wire has it.

@@ -4,6 +4,7 @@ use super::{
     error::Refusal,
     ids::{CallId, ConnectionId, Fence, OperationId, ParticipantId, RoomId, SessionId, TrackId},
     member::{Rights, Session},
+    priority::Priority,
     room::Room,
     stay::Stays,
     track::Source,
@@ -54,6 +55,8 @@ pub struct Subscription {
     pub track: Option<TrackId>,
     /// Greatest height of the picture; 0: the best that fits.
     pub max_height: u32,
+    /// Its place among the client's videos where the line is narrow.
+    pub priority: Priority,
 }
 
 /// A client's request.

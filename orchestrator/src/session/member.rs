@@ -2,6 +2,7 @@
 
 use super::{
     ids::{ConnectionId, Generation, ParticipantId, RoomId, SessionId, TrackId},
+    priority::Priority,
     stay::Stays,
     track::Track,
     transport::Transport,
@@ -28,6 +29,9 @@ pub struct Want {
     pub track: TrackId,
     /// Greatest height of the picture in pixels; 0: the best that fits.
     pub max_height: u32,
+    /// Its place among the session's videos where the line is narrow.
+    #[serde(default)]
+    pub priority: Priority,
 }
 
 /// One participant's session.

@@ -9,6 +9,7 @@ mod error;
 mod exchange;
 mod ids;
 mod member;
+mod priority;
 mod room;
 mod shell;
 mod stay;
@@ -27,6 +28,7 @@ pub use ids::{
     TrackId,
 };
 pub use member::{Rights, Session, Want};
+pub use priority::Priority;
 pub use room::Room;
 pub use shell::{Handle, Notifications, Shell};
 pub use stay::{Stay, Stays};

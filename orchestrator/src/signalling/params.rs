@@ -1,6 +1,6 @@
 //! Parameters of requests, as they come from outside: bounded and checked before anything sees them.
 
-use crate::session::{ParticipantId, Publish, Refusal, Request, SessionId, Source, Subscription, TrackId};
+use crate::session::{ParticipantId, Priority, Publish, Refusal, Request, SessionId, Source, Subscription, TrackId};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use chroom_primitives::H3Cell;
 use chroom_rpc::receipt::{MAX_PAYLOAD, Receipt};
@@ -97,6 +97,8 @@ struct SubscribeLine {
     mix: bool,
     #[serde(default)]
     max_height: Option<u32>,
+    #[serde(default)]
+    priority: Priority,
 }
 
 fn mid(mid: String) -> Result<String, Refusal> {
@@ -130,6 +132,7 @@ fn lines(lines: Vec<SubscribeLine>) -> Result<Vec<Subscription>, Refusal> {
                 mid: mid(line.mid)?,
                 track: wanted,
                 max_height: line.max_height.unwrap_or(0).min(MAX_HEIGHT),
+                priority: line.priority,
             })
         })
         .collect()

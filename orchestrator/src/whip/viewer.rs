@@ -5,7 +5,7 @@
 //! subscriptions come out, time is an argument.
 
 use super::offer::Line;
-use crate::session::{Event, Kind, ParticipantId, ParticipantInfo, Source, Subscription, TrackId, TrackInfo};
+use crate::session::{Event, Kind, ParticipantId, ParticipantInfo, Priority, Source, Subscription, TrackId, TrackInfo};
 use chroom_primitives::UnixMs;
 use std::{
     cmp::Reverse,
@@ -186,7 +186,12 @@ impl Viewer {
             if ended || std::mem::take(&mut slot.doubtful) {
                 slot.track = None;
                 slot.since = 0;
-                changes.push(Subscription { mid: slot.mid.clone(), track: None, max_height: 0 });
+                changes.push(Subscription {
+                    mid: slot.mid.clone(),
+                    track: None,
+                    max_height: 0,
+                    priority: Priority::default(),
+                });
             }
         }
         for track in &wanted {
@@ -208,7 +213,8 @@ impl Viewer {
             // One word per m-line.
             changes.retain(|change| change.mid != slot.mid);
             let max_height = if kind == Kind::Video { self.choice.max_height } else { 0 };
-            changes.push(Subscription { mid: slot.mid.clone(), track: Some(track.clone()), max_height });
+            let (mid, track) = (slot.mid.clone(), Some(track.clone()));
+            changes.push(Subscription { mid, track, max_height, priority: Priority::default() });
         }
     }
 }

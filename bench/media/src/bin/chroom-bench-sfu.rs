@@ -7,6 +7,7 @@ use chroom_media_node::sfu::{
     Sfu, SfuConfig,
     event::CloseReason,
     id::{Mid, RoomId, SessionId},
+    priority::Priority,
     router::{Opening, Publish, Subscribe},
 };
 use clap::Parser;
@@ -80,7 +81,10 @@ async fn answer(sfu: &Sfu, request: Request) -> Result<Answer> {
                 .collect();
             let subscribe: Result<Vec<Subscribe>> = subscribe
                 .iter()
-                .map(|on| Ok(Subscribe { mid: line(on)?, track: Some(on.track.parse()?), max_height: 0 }))
+                .map(|on| {
+                    let (mid, track) = (line(on)?, Some(on.track.parse()?));
+                    Ok(Subscribe { mid, track, max_height: 0, priority: Priority::default() })
+                })
                 .collect();
             let sdp = sfu.negotiate(&room, session, offer, publish?, subscribe?)?.done().await??;
             Ok(Answer::Joined { sdp })

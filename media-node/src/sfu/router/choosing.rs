@@ -11,7 +11,7 @@ impl Router {
         session.estimate = Some(kbps);
     }
 
-    /// Receivers may have so much of the video that they want, in percent; each keeps the lowest layers.
+    /// Receivers may have so much of the video that they want, in percent; each keeps the lowest layers that its line carries.
     pub fn relieve(&mut self, percent: u8) {
         self.share = percent;
         for (_, session) in &mut self.sessions {
@@ -32,7 +32,7 @@ impl Router {
     /// Chooses the layers of one client's videos.
     pub(super) fn choose(&mut self, now: Instant, key: SessionKey, out: &mut impl Outbox) {
         let Self { sessions, tracks, rooms, share, .. } = self;
-        let share = u64::from(*share);
+        let share = *share;
         let Some(session) = sessions.get(key.0) else { return };
         let dominant = rooms.get(session.room).and_then(|room| room.speakers.dominant());
         let mut lines: Vec<(usize, Vec<Rung>)> = Vec::new();
@@ -47,38 +47,43 @@ impl Router {
                 }
                 continue;
             }
-            let priority = if track.source == "screen" {
-                2
+            let prominence = if track.source == "screen" {
+                layer::Prominence::Screen
+            } else if dominant.is_some() && dominant == sessions.get(track.owner.0).map(|owner| &owner.participant) {
+                layer::Prominence::Speaker
             } else {
-                let owner = sessions.get(track.owner.0).map(|owner| &owner.participant);
-                u8::from(dominant.is_some() && dominant == owner)
+                layer::Prominence::Plain
             };
             let rungs = rungs(now, track);
             wants.push(layer::Want {
                 layers: rungs.iter().map(|rung| rung.offered).collect(),
-                max_height: down.wanted.as_ref().map_or(0, |(_, height)| *height),
+                max_height: down.wanted.as_ref().map_or(0, |wish| wish.max_height),
                 current: down.current.and_then(|current| position(track, &rungs, current, &down.selector)),
-                priority,
+                priority: down.wanted.as_ref().map_or_else(Priority::default, |wish| wish.priority),
+                prominence,
             });
             lines.push((index, rungs));
         }
         let Some(session) = sessions.get_mut(key.0) else { return };
         session.stale_choice = false;
-        let mut budget = session.estimate.map(|estimate| estimate.saturating_sub(audio_kbps));
-        let mut choice = layer::choose(&wants, budget);
-        if share < 100 {
-            let relieved = u32::try_from(u64::from(choice.desired_kbps) * share / 100).unwrap_or(u32::MAX);
-            budget = Some(budget.map_or(relieved, |budget| budget.min(relieved)));
-            choice = layer::choose(&wants, budget);
-        }
+        let line_kbps = session.estimate.map(|estimate| estimate.saturating_sub(audio_kbps));
+        let choice = layer::choose(&wants, layer::Budget { line_kbps, share });
         let desired = choice.desired_kbps.saturating_add(audio_kbps);
         if desired.abs_diff(session.desired) > session.desired / 10 {
             session.desired = desired;
             out.want_bitrate(key, desired);
         }
         let mut ask = Vec::new();
-        for ((index, rungs), chosen) in lines.into_iter().zip(choice.layers) {
-            let (Some(down), Some(chosen)) = (session.down.get_mut(index), chosen) else { continue };
+        for ((index, rungs), given) in lines.into_iter().zip(choice.given) {
+            let Some(down) = session.down.get_mut(index) else { continue };
+            let chosen = match given {
+                layer::Given::Layer(chosen) => chosen,
+                layer::Given::Paused => {
+                    down.stop();
+                    continue;
+                }
+                layer::Given::Absent => continue,
+            };
             let Some(track_key) = down.track else { continue };
             let (Some(track), Some(rung)) = (tracks.get(track_key.0), rungs.get(chosen)) else { continue };
             down.target = Some(rung.layer);
@@ -93,7 +98,7 @@ impl Router {
                 }
                 current => {
                     if let Some(current) = current.filter(|current| rung.layer < *current) {
-                        if floods(&rungs, current, budget) {
+                        if floods(&rungs, current, choice.ceiling_kbps) {
                             // What it would still send is what the smaller layer's key frame had to wait behind, or be lost.
                             down.current = None;
                         } else {

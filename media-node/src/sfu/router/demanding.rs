@@ -25,7 +25,7 @@ impl Router {
         };
         let heights = track.receivers.iter().filter_map(|(receiver, line)| {
             let down = sessions.get(receiver.0)?.down.get(*line)?;
-            Some(down.wanted.as_ref().map_or(0, |(_, height)| *height))
+            Some(down.wanted.as_ref().map_or(0, |wish| wish.max_height))
         });
         let wanted = heights.map(|height| layers_for(&track.layers, height)).max().unwrap_or(0);
         // Other nodes choose among the layers that come: one that was switched off because nobody has it would never be asked for again.

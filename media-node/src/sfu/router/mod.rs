@@ -27,6 +27,7 @@ use super::{
     keyframe, layer, limits,
     meter::Bucket,
     packet::{Channel, Forward, Kind, Packet},
+    priority::Priority,
     rewrite::{Rewriter, Source},
     selector::{Selector, Verdict},
     speakers::{Level, Speakers},
@@ -107,6 +108,8 @@ pub struct Subscribe {
     pub track: Option<TrackId>,
     /// Tallest picture that is of use, in pixels; 0: no bound.
     pub max_height: u32,
+    /// Its place among the client's videos where the line is narrow. Sound goes before all of them.
+    pub priority: Priority,
 }
 
 /// Why something is refused.
@@ -230,11 +233,18 @@ struct Wire {
     primary: bool,
 }
 
+/// What a receiving m-line is for.
+struct Wish {
+    track: TrackId,
+    max_height: u32,
+    priority: Priority,
+}
+
 /// A receiving m-line of a client.
 struct Down {
     mid: Mid,
     kind: Kind,
-    wanted: Option<(TrackId, u32)>,
+    wanted: Option<Wish>,
     track: Option<TrackKey>,
     /// The layer that is forwarded.
     current: Option<usize>,
@@ -253,6 +263,15 @@ struct Down {
     wire: Option<(Format, Option<Wire>)>,
     /// Whether the client still receives on it.
     open: bool,
+}
+
+impl Down {
+    /// Sends nothing until the next key frame of what is chosen then; the client's numbers go on.
+    fn stop(&mut self) {
+        self.current = None;
+        self.target = None;
+        self.rewriter.pause();
+    }
 }
 
 struct Session {

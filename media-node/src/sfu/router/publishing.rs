@@ -140,7 +140,7 @@ impl Router {
                 .get(member.0)
                 .map(|session| {
                     let waits = |down: &Down| {
-                        down.track.is_none() && down.wanted.as_ref().is_some_and(|(track, _)| *track == wish.track)
+                        down.track.is_none() && down.wanted.as_ref().is_some_and(|wanted| wanted.track == wish.track)
                     };
                     session.down.iter().filter(|(_, down)| waits(down)).map(|(index, _)| index).collect()
                 })
@@ -188,9 +188,7 @@ impl Router {
             session.stale_choice = true;
             if let Some(down) = session.down.get_mut(index) {
                 down.track = None;
-                down.current = None;
-                down.target = None;
-                down.rewriter.pause();
+                down.stop();
             }
         }
     }

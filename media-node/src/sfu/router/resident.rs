@@ -93,7 +93,7 @@ impl Router {
         for key in &room.sessions {
             let Some(session) = self.sessions.get(key.0) else { continue };
             for (index, down) in &session.down {
-                let Some((wanted, _)) = &down.wanted else { continue };
+                let Some(Wish { track: wanted, .. }) = &down.wanted else { continue };
                 let concerned = down.knows.is_some() || wanted.is_reserved();
                 if concerned && down.track != Self::meant(room, &session.participant, wanted, down.knows) {
                     changed.push((*key, index));
@@ -159,7 +159,8 @@ impl Router {
             client_receives: true,
             layers: Vec::new(),
         });
-        self.want(now, key, &[Subscribe { mid, track: Some(track.track.clone()), max_height }], out);
+        let track = Some(track.track.clone());
+        self.want(now, key, &[Subscribe { mid, track, max_height, priority: Priority::default() }], out);
     }
 
     /// A resident doesn't want a line any more.

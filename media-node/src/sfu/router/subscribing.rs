@@ -53,11 +53,12 @@ impl Router {
             let Some(down) = session.down.get_mut(index) else { continue };
             down.open = true;
             let same = match (&down.wanted, &wish.track) {
-                (Some((track, _)), Some(wished)) => track == wished,
+                (Some(Wish { track, .. }), Some(wished)) => track == wished,
                 (None, None) => true,
                 _ => false,
             };
-            down.wanted = wish.track.clone().map(|track| (track, wish.max_height));
+            down.wanted =
+                wish.track.clone().map(|track| Wish { track, max_height: wish.max_height, priority: wish.priority });
             if !same {
                 down.knows = None;
             }
@@ -78,7 +79,7 @@ impl Router {
         let Some(room) = self.rooms.get(session.room) else { return };
         let Some(down) = session.down.get_mut(index) else { return };
         let wanted = down.wanted.as_ref();
-        let meant = wanted.and_then(|(track, _)| Self::meant(room, &session.participant, track, down.knows));
+        let meant = wanted.and_then(|wish| Self::meant(room, &session.participant, &wish.track, down.knows));
         let Some(track_key) = meant else { return };
         let Some(track) = self.tracks.get_mut(track_key.0) else { return };
         if track.kind != down.kind || !down.open {
@@ -109,10 +110,8 @@ impl Router {
         if let Some(track) = down.track.take().and_then(|track| self.tracks.get_mut(track.0)) {
             track.receivers.retain(|receiver| *receiver != (key, index));
         }
-        down.current = None;
-        down.target = None;
+        down.stop();
         down.wire = None;
-        down.rewriter.pause();
     }
 }
 

@@ -2,6 +2,7 @@ use super::*;
 use crate::sfu::codec::dependency::RawDescriptor;
 use proptest::prelude::*;
 
+mod priority;
 mod scalable;
 mod sound;
 mod wanted;
@@ -116,7 +117,7 @@ fn publish(name: &str, track: &str) -> Publish {
 
 fn subscribe(name: &str, track: &str, max_height: u32) -> Subscribe {
     let track = if track.is_empty() { None } else { Some(track.parse().unwrap()) };
-    Subscribe { mid: mid(name), track, max_height }
+    Subscribe { mid: mid(name), track, max_height, priority: Priority::default() }
 }
 
 struct Fixture {

@@ -206,7 +206,8 @@ impl Core {
                             session.withheld.insert(wanted.mid.clone());
                             wanted.track = None;
                         }
-                        session.wants.insert(wanted.mid.clone(), Want { track, max_height: wanted.max_height });
+                        let Subscription { max_height, priority, .. } = wanted;
+                        session.wants.insert(wanted.mid.clone(), Want { track, max_height, priority });
                     }
                     None => {
                         session.wants.remove(&wanted.mid);
@@ -274,6 +275,7 @@ impl Core {
                     mid: mid.clone(),
                     track: Some(want.track.clone()),
                     max_height: want.max_height,
+                    priority: want.priority,
                 })
                 .collect();
             if ready.is_empty() {

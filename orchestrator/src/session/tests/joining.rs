@@ -37,7 +37,12 @@ fn two_meet_and_part() {
 fn the_mix_needs_no_publisher() {
     let mut world = World::new(1, 1);
     world.join(1, "ada");
-    let mix = vec![Subscription { mid: "0".into(), track: Some(TrackId::mix()), max_height: 0 }];
+    let mix = vec![Subscription {
+        mid: "0".into(),
+        track: Some(TrackId::mix()),
+        max_height: 0,
+        priority: Priority::default(),
+    }];
     world.ask(1, Request::Negotiate { offer: "offer".into(), publish: Vec::new(), subscribe: mix }).unwrap();
     let media = world.media.values().next().unwrap();
     let wanted: Vec<_> = media.subscriptions.values().collect();

@@ -34,11 +34,13 @@ fn a_lost_nodes_rooms_move_with_a_greater_fence() {
 
     // Bob is back before Ada: his wish waits until the new node knows her track.
     let offer = |publish, subscribe| Request::Negotiate { offer: "offer".into(), publish, subscribe };
-    world.ask(2, offer(Vec::new(), vec![want("1", &track)])).unwrap();
+    let pinned = Subscription { priority: Priority::High, ..want("1", &track) };
+    world.ask(2, offer(Vec::new(), vec![pinned])).unwrap();
     assert!(world.media[&new].subscriptions.is_empty());
     let same = vec![Publish { mid: "0".into(), track: Some(track.clone()), source: Source::Camera }];
     world.ask(1, offer(same, Vec::new())).unwrap();
     assert_eq!(world.media[&new].subscriptions.get(&(bob.session, "1".into())), Some(&track));
+    assert_eq!(world.media[&new].priorities.get(&(bob.session, "1".into())), Some(&Priority::High));
     world.flow(new, ada.session, &track);
     assert!(world.events(2).is_empty(), "the others know the track already");
 

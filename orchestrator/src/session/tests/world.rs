@@ -23,6 +23,7 @@ pub(super) struct Media {
     pub(super) fences: BTreeMap<RoomId, Fence>,
     pub(super) tracks: BTreeMap<TrackId, SessionId>,
     pub(super) subscriptions: BTreeMap<(SessionId, String), TrackId>,
+    pub(super) priorities: BTreeMap<(SessionId, String), Priority>,
     /// Its neighbours in rooms that span nodes.
     pub(super) routes: BTreeMap<RoomId, Route>,
     pub(super) refuses: Option<String>,
@@ -105,6 +106,7 @@ impl Media {
             match wanted.track {
                 Some(track) => {
                     // Tracks are wanted by name: they may be on another node, or on their way.
+                    self.priorities.insert((session, wanted.mid.clone()), wanted.priority);
                     self.subscriptions.insert((session, wanted.mid), track);
                 }
                 None => {
@@ -397,5 +399,5 @@ pub(super) fn cell((lat, lng): (f64, f64)) -> H3Cell {
 }
 
 pub(super) fn want(mid: &str, track: &TrackId) -> Subscription {
-    Subscription { mid: mid.into(), track: Some(track.clone()), max_height: 720 }
+    Subscription { mid: mid.into(), track: Some(track.clone()), max_height: 720, priority: Priority::default() }
 }

@@ -98,7 +98,8 @@ fn publish(line: &str, track: &str) -> [Publish; 1] {
 }
 
 fn wish(track: &str, max_height: u32) -> [Subscribe; 1] {
-    [Subscribe { mid: Mid::parse("0").unwrap(), track: Some(track.parse().unwrap()), max_height }]
+    let (mid, track) = (Mid::parse("0").unwrap(), Some(track.parse().unwrap()));
+    [Subscribe { mid, track, max_height, priority: Priority::default() }]
 }
 
 #[test]

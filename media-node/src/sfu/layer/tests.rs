@@ -1,0 +1,234 @@
+use super::*;
+use proptest::prelude::*;
+
+fn want(layers: Vec<Offered>, max_height: u32, current: Option<usize>) -> Want {
+    Want { layers, max_height, current, priority: Priority::default(), prominence: Prominence::default() }
+}
+
+fn simulcast(max_height: u32, current: Option<usize>) -> Want {
+    let layer = |size, kbps, height| Offered { kbps, height: Some(height), size, alive: true };
+    want(vec![layer(0, 150, 180), layer(1, 500, 360), layer(2, 1_500, 720)], max_height, current)
+}
+
+fn ranked(priority: Priority) -> Want {
+    Want { priority, ..simulcast(0, None) }
+}
+
+/// Two sizes with three frame rates each.
+fn temporal(max_height: u32) -> Want {
+    let layers = [(0, 75, 180), (0, 110, 180), (0, 150, 180), (1, 300, 360), (1, 420, 360), (1, 600, 360)]
+        .map(|(size, kbps, height)| Offered { kbps, height: Some(height), size, alive: true });
+    want(layers.into(), max_height, None)
+}
+
+/// A line that carries so much, or one that nothing is known of.
+fn line(line_kbps: impl Into<Option<u32>>) -> Budget {
+    Budget { line_kbps: line_kbps.into(), share: 100 }
+}
+
+/// What is given, `None` for what is paused.
+fn layers(wants: &[Want], budget: Budget) -> Vec<Option<usize>> {
+    let layer = |given: &Given| match given {
+        Given::Layer(layer) => Some(*layer),
+        Given::Paused => None,
+        Given::Absent => panic!("something comes of everyone"),
+    };
+    choose(wants, budget).given.iter().map(layer).collect()
+}
+
+/// The same receiver after it got what was chosen.
+fn after(wants: &[Want], choice: &Choice) -> Vec<Want> {
+    let current = |given: &Given| if let Given::Layer(layer) = given { Some(*layer) } else { None };
+    wants.iter().zip(&choice.given).map(|(want, given)| Want { current: current(given), ..want.clone() }).collect()
+}
+
+fn sum(wants: &[Want], choice: &Choice) -> u32 {
+    let kbps = |(want, given): (&Want, &Given)| if let Given::Layer(layer) = given { want.kbps(*layer) } else { 0 };
+    wants.iter().zip(&choice.given).map(kbps).sum()
+}
+
+#[test]
+fn frame_rate_is_given_up_before_size() {
+    for (budget, layer) in [(800, 5), (600, 4), (400, 3), (200, 2), (130, 1), (90, 0), (10, 0)] {
+        assert_eq!(layers(&[temporal(0)], line(budget)), [Some(layer)], "{budget}");
+    }
+}
+
+#[test]
+fn the_height_bounds_the_size_but_not_the_frame_rate() {
+    assert_eq!(layers(&[temporal(180)], line(None)), [Some(2)]);
+    assert_eq!(layers(&[temporal(360)], line(None)), [Some(5)]);
+}
+
+#[test]
+fn the_receivers_priority_comes_first_then_what_the_node_knows_then_the_wanted_size() {
+    let wants = [simulcast(0, None), ranked(Priority::High), simulcast(0, None)];
+    assert_eq!(layers(&wants, line(2_200)), [Some(0), Some(2), Some(0)], "all of it, while everyone keeps the lowest");
+    let screen = Want { prominence: Prominence::Screen, ..simulcast(0, None) };
+    let speaker = Want { prominence: Prominence::Speaker, ..simulcast(0, None) };
+    let wants = [speaker.clone(), screen.clone(), ranked(Priority::High)];
+    assert_eq!(layers(&wants, line(2_200)), [Some(0), Some(0), Some(2)], "a pinned one goes before a screen");
+    assert_eq!(layers(&wants[..2], line(2_000)), [Some(0), Some(2)]);
+    assert_eq!(layers(&[simulcast(0, None), speaker], line(2_000)), [Some(0), Some(2)]);
+    let behind = Want { priority: Priority::Low, ..screen };
+    assert_eq!(
+        layers(&[behind, simulcast(0, None)], line(2_000)),
+        [Some(0), Some(2)],
+        "what isn't ranked goes before a low screen"
+    );
+    assert_eq!(layers(&[simulcast(360, None), simulcast(720, None)], line(800)), [Some(0), Some(1)]);
+}
+
+#[test]
+fn what_the_line_does_not_carry_is_paused_last_first() {
+    let wants = [Priority::VeryLow, Priority::Medium, Priority::High, Priority::Low, Priority::Medium].map(ranked);
+    for (budget, plays) in [
+        (900, [true; 5]),
+        (800, [false, true, true, true, true]),
+        (600, [false, true, true, false, true]),
+        (400, [false, true, true, false, false]),
+        (200, [false, false, true, false, false]),
+        (100, [false, false, true, false, false]),
+        (0, [false, false, true, false, false]),
+    ] {
+        assert_eq!(layers(&wants, line(budget)), plays.map(|plays| plays.then_some(0)), "{budget}");
+    }
+    assert_eq!(choose(&wants, line(100)).desired_kbps, 7_500, "the line is still looked at for more");
+}
+
+#[test]
+fn what_is_far_too_much_for_the_line_gives_way_to_what_it_carries() {
+    let one = |kbps| want(vec![Offered { kbps, height: Some(1_080), size: 0, alive: true }], 0, None);
+    let high = |kbps| Want { priority: Priority::High, ..one(kbps) };
+    assert_eq!(layers(&[high(2_500), one(100)], line(500)), [None, Some(0)]);
+    assert_eq!(layers(&[high(2_500), one(2_500)], line(500)), [Some(0), None], "one plays");
+    assert_eq!(layers(&[high(600), one(100)], line(500)), [Some(0), None], "a little too much is better than nothing");
+}
+
+#[test]
+fn what_was_paused_needs_more_room_than_what_plays() {
+    let [plays, paused] = [simulcast(180, Some(0)), simulcast(180, None)];
+    assert_eq!(layers(&[plays.clone(), paused.clone()], line(310)), [Some(0), None]);
+    assert_eq!(layers(&[plays.clone(), paused], line(360)), [Some(0), Some(0)]);
+    assert_eq!(layers(&[plays.clone(), plays], line(310)), [Some(0), Some(0)]);
+}
+
+#[test]
+fn a_higher_priority_takes_over_what_a_lower_one_had() {
+    let lower = simulcast(0, Some(2));
+    let pinned = Want { priority: Priority::High, ..simulcast(0, Some(0)) };
+    assert_eq!(layers(&[lower, pinned], line(1_700)), [Some(0), Some(2)], "in the room that the present takes");
+}
+
+#[test]
+fn a_node_with_too_much_to_do_lowers_and_pauses_nothing() {
+    let wants = [simulcast(0, Some(2)), simulcast(0, Some(2))];
+    let relieved = |share| layers(&wants, Budget { line_kbps: None, share });
+    assert_eq!(relieved(70), [Some(2), Some(1)]);
+    assert_eq!(relieved(0), [Some(0), Some(0)]);
+    assert_eq!(layers(&wants, Budget { line_kbps: Some(200), share: 0 }), [Some(0), None]);
+    assert_eq!(choose(&wants, Budget { line_kbps: Some(200), share: 50 }).ceiling_kbps, Some(200));
+    assert_eq!(choose(&wants, Budget { line_kbps: Some(2_000), share: 50 }).ceiling_kbps, Some(1_500));
+}
+
+#[test]
+fn the_height_bounds_the_layer() {
+    for (height, layer) in [(0, 2), (720, 2), (360, 1), (240, 1), (180, 0), (90, 0)] {
+        assert_eq!(layers(&[simulcast(height, None)], line(None)), [Some(layer)], "{height}");
+    }
+}
+
+#[test]
+fn equals_are_raised_in_turn() {
+    let wants = vec![simulcast(0, None); 3];
+    assert_eq!(layers(&wants, line(2_000)), [Some(1); 3]);
+    assert_eq!(layers(&wants, line(3_000)), [Some(2), Some(1), Some(1)]);
+    assert_eq!(choose(&wants, line(3_000)).desired_kbps, 4_500);
+}
+
+#[test]
+fn raising_needs_more_room_than_keeping() {
+    assert_eq!(layers(&[simulcast(0, Some(2))], line(1_550)), [Some(2)]);
+    assert_eq!(layers(&[simulcast(0, Some(1))], line(1_550)), [Some(1)]);
+    // Room that became free as another went down isn't filled to the brim.
+    assert_eq!(layers(&[simulcast(0, Some(2)), simulcast(0, Some(0))], line(1_000)), [Some(1), Some(0)]);
+}
+
+#[test]
+fn dead_layers_are_passed_over() {
+    let mut want = simulcast(720, Some(2));
+    want.layers[2].alive = false;
+    assert_eq!(layers(&[want.clone()], line(None)), [Some(1)]);
+    want.layers.iter_mut().for_each(|layer| layer.alive = false);
+    assert_eq!(choose(&[want.clone()], line(None)).given, [Given::Absent]);
+    assert_eq!(
+        choose(&[want, simulcast(0, None)], line(0)).given,
+        [Given::Absent, Given::Layer(0)],
+        "it has no place to lose"
+    );
+}
+
+/// Priority, height, what is forwarded, and rates of a publisher's three sizes.
+fn any_want() -> impl Strategy<Value = Want> {
+    const PRIORITIES: [Priority; 4] = [Priority::VeryLow, Priority::Low, Priority::Medium, Priority::High];
+    const PROMINENCES: [Prominence; 3] = [Prominence::Plain, Prominence::Speaker, Prominence::Screen];
+    let rates = (20u32..300, 1u32..800, 1u32..2_000);
+    let rank = (prop::sample::select(&PRIORITIES[..]), prop::sample::select(&PROMINENCES[..]));
+    (rank, 0u32..1_200, prop::option::of(0usize..3), rates).prop_map(|(rank, height, current, (low, middle, high))| {
+        let mut want = Want { priority: rank.0, prominence: rank.1, ..simulcast(height, current) };
+        for (layer, kbps) in want.layers.iter_mut().zip([low, low + middle, low + middle + high]) {
+            layer.kbps = kbps;
+        }
+        want
+    })
+}
+
+proptest! {
+    #[test]
+    fn the_sum_stays_within_the_estimate_or_is_one_video(budget in 0u32..20_000, wants in prop::collection::vec(any_want(), 0..10)) {
+        let choice = choose(&wants, line(budget));
+        let playing = choice.given.iter().filter(|given| matches!(given, Given::Layer(_))).count();
+        prop_assert!(playing >= wants.len().min(1));
+        prop_assert!(sum(&wants, &choice) <= budget || playing == 1);
+        prop_assert!(sum(&wants, &choice) <= choice.desired_kbps);
+    }
+
+    #[test]
+    fn nobody_is_better_off_than_one_of_the_same_demand_before_it(
+        budget in 0u32..8_000,
+        want in any_want(),
+        others in prop::collection::vec(any_want(), 0..6),
+        present in (prop::option::of(0usize..3), prop::option::of(0usize..3)),
+    ) {
+        let before = Want { priority: Priority::High, current: present.0, ..want.clone() };
+        let behind = Want { priority: Priority::Low, current: present.1, ..want };
+        let wants: Vec<Want> = [vec![behind], others, vec![before]].concat();
+        let given = layers(&wants, line(budget));
+        prop_assert!(given.last() >= given.first(), "{given:?}");
+    }
+
+    #[test]
+    fn a_choice_is_kept_while_nothing_changes(
+        line_kbps in prop::option::of(0u32..8_000),
+        share in 0u8..=100,
+        wants in prop::collection::vec(any_want(), 0..8),
+    ) {
+        let budget = Budget { line_kbps, share };
+        let choice = choose(&wants, budget);
+        let again = choose(&after(&wants, &choice), budget);
+        prop_assert_eq!(again, choice);
+    }
+
+    #[test]
+    fn a_raised_priority_never_costs_its_video_anything(
+        budget in 0u32..8_000,
+        wants in prop::collection::vec(any_want(), 1..8),
+    ) {
+        let before = layers(&wants, line(budget));
+        let mut pinned = wants;
+        if let Some(first) = pinned.first_mut() {
+            first.priority = Priority::High;
+        }
+        prop_assert!(layers(&pinned, line(budget)).first() >= before.first());
+    }
+}
