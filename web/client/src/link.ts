@@ -1,5 +1,5 @@
 import { LOSSY, RELIABLE, unframe, type Framed } from "./data.js";
-import type { Kind, PublishedMid, SubscribedMid } from "./protocol.js";
+import type { Kind, Priority, PublishedMid, SubscribedMid } from "./protocol.js";
 import { prefer } from "./codecs.js";
 import { Demand } from "./demand.js";
 import { encodings } from "./simulcast.js";
@@ -30,6 +30,7 @@ interface Receiver {
   /** Track that it should carry; undefined if it is free. */
   track: string | undefined;
   maxHeight: number;
+  priority: Priority;
 }
 
 /** A wanted track. */
@@ -37,6 +38,7 @@ export interface Wanted {
   track: string;
   kind: Kind;
   maxHeight: number;
+  priority: Priority;
 }
 
 /** What `bind` did. */
@@ -164,8 +166,9 @@ export class Link {
       if (receiver.track !== undefined && !want) {
         receiver.track = undefined;
         changed.set(receiver, true);
-      } else if (want && want.maxHeight !== receiver.maxHeight) {
+      } else if (want && (want.maxHeight !== receiver.maxHeight || want.priority !== receiver.priority)) {
         receiver.maxHeight = want.maxHeight;
+        receiver.priority = want.priority;
         changed.set(receiver, true);
       }
     }
@@ -179,12 +182,14 @@ export class Link {
           kind: want.kind,
           track: undefined,
           maxHeight: 0,
+          priority: "medium",
         };
         this.#receivers.push(receiver);
         negotiate = true;
       }
       receiver.track = want.track;
       receiver.maxHeight = want.maxHeight;
+      receiver.priority = want.priority;
       changed.set(receiver, true);
       bound.push(want.track);
     }
@@ -304,9 +309,10 @@ export class Link {
 }
 
 function line(receiver: Receiver, mid: string): SubscribedMid {
-  return {
-    mid,
-    track: receiver.track ?? "",
-    ...(receiver.kind === "video" && receiver.maxHeight > 0 ? { maxHeight: receiver.maxHeight } : {}),
-  };
+  const line: SubscribedMid = { mid, track: receiver.track ?? "" };
+  if (receiver.kind === "video" && receiver.track !== undefined) {
+    if (receiver.maxHeight > 0) line.maxHeight = receiver.maxHeight;
+    if (receiver.priority !== "medium") line.priority = receiver.priority;
+  }
+  return line;
 }

@@ -6,6 +6,12 @@ export type Source = "camera" | "microphone" | "screen" | "screen-audio";
 /** Kind of media. */
 export type Kind = "audio" | "video";
 
+/**
+ * How much a video is wanted before the others, on the scale of W3C's `RTCPriorityType`. Where the line is narrow, what comes last is paused
+ * first, and what comes first gets its better layers first. Sound goes before all videos.
+ */
+export type Priority = "very-low" | "low" | "medium" | "high";
+
 /** A published track, as the room sees it. */
 export interface TrackInfo {
   id: string;
@@ -87,6 +93,8 @@ export interface SubscribedMid {
   /** Empty: nothing for now. */
   track: string;
   maxHeight?: number;
+  /** Absent: medium. */
+  priority?: Priority;
 }
 
 /** The answer to `session.negotiate`. */

@@ -1,4 +1,4 @@
-import type { Kind, ParticipantInfo, Source, TrackInfo } from "./protocol.js";
+import type { Kind, ParticipantInfo, Priority, Source, TrackInfo } from "./protocol.js";
 
 /** A track that another participant publishes. */
 export class RemoteTrack {
@@ -13,6 +13,8 @@ export class RemoteTrack {
   subscribed = false;
   /** Greatest height that is wanted; 0 for the best. */
   maxHeight = 0;
+  /** Its place among the videos where the line is narrow. */
+  priority: Priority = "medium";
   /** Its media while it is subscribed. Another object after the session moved: see the event `trackSubscribed`. */
   media: MediaStreamTrack | undefined;
 

@@ -1,6 +1,6 @@
 import type { ChroomError } from "./errors.js";
 import type { PeerFactory } from "./link.js";
-import type { NodeInfo } from "./protocol.js";
+import type { NodeInfo, Priority } from "./protocol.js";
 import type { Quality } from "./quality.js";
 import type { SignedReceipt } from "./receipt.js";
 import type { RemoteParticipant, RemoteTrack } from "./remote.js";
@@ -72,6 +72,14 @@ export interface RoomOptions {
   /** For tests. */
   socket?: SocketFactory;
   peer?: PeerFactory;
+}
+
+/** How a track is wanted. What is left out stays as it was. */
+export interface SubscribeOptions {
+  /** Greatest height of the picture that is of use, in lines; 0 for the best, as at first. */
+  maxHeight?: number;
+  /** Its place among the videos where the line is narrow; `medium` at first. Means nothing for sound. */
+  priority?: Priority;
 }
 
 /** An access token, or where to get a fresh one: asked again if the session has to be joined anew. */

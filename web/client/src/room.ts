@@ -12,7 +12,14 @@ import { Publications } from "./publications.js";
 import type { Quality } from "./quality.js";
 import { SessionKey } from "./receipt.js";
 import type { RemoteParticipant, RemoteTrack } from "./remote.js";
-import type { Emit, RoomEvents, RoomOptions, RoomState, TokenSource } from "./room-events.js";
+import type {
+  Emit,
+  RoomEvents,
+  RoomOptions,
+  RoomState,
+  SubscribeOptions,
+  TokenSource,
+} from "./room-events.js";
 import { Roster } from "./roster.js";
 import { Signalling } from "./signalling.js";
 
@@ -209,10 +216,11 @@ export class Room extends Emitter<RoomEvents> {
       await this.#signalling?.call("session.mute", { track: track.id, muted: track.muted });
   }
 
-  /** Wants a track, at most `maxHeight` lines high (0 or absent: the best). Again with another height to change it. */
-  subscribe(track: RemoteTrack, maxHeight = 0): void {
+  /** Wants a track, or wants it otherwise than before. */
+  subscribe(track: RemoteTrack, { maxHeight, priority }: SubscribeOptions = {}): void {
     track.subscribed = true;
-    track.maxHeight = Math.max(0, Math.round(maxHeight));
+    if (maxHeight !== undefined) track.maxHeight = Math.max(0, Math.round(maxHeight));
+    if (priority !== undefined) track.priority = priority;
     this.#media.sync();
   }
 

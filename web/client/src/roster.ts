@@ -94,8 +94,8 @@ export class Roster {
   /** What is to be received, by track id. */
   wanted(): Map<string, Wanted> {
     const wanted = new Map<string, Wanted>();
-    for (const { id, kind, maxHeight, subscribed } of this.tracks()) {
-      if (subscribed) wanted.set(id, { track: id, kind, maxHeight });
+    for (const { id, kind, maxHeight, priority, subscribed } of this.tracks()) {
+      if (subscribed) wanted.set(id, { track: id, kind, maxHeight, priority });
     }
     return wanted;
   }

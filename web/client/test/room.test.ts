@@ -140,19 +140,49 @@ describe("m-lines", () => {
     const room = await joined({ autoSubscribe: false });
     expect(subscribed(orchestrator.of("session.negotiate")[0])).toEqual([]);
     const video = room.participants.get("a")!.tracks.get("a-v")!;
-    room.subscribe(video, 180);
+    room.subscribe(video, { maxHeight: 180 });
     await settle();
     expect(subscribed(orchestrator.of("session.negotiate").at(-1))).toEqual([
       { mid: "1", track: "a-v", maxHeight: 180 },
     ]);
-    room.subscribe(video, 360);
+    room.subscribe(video, { maxHeight: 360 });
     await settle();
     expect(subscribed(orchestrator.of("session.subscribe").at(-1))).toEqual([
       { mid: "1", track: "a-v", maxHeight: 360 },
     ]);
+    room.subscribe(video, { maxHeight: 0 });
+    await settle();
+    expect(subscribed(orchestrator.of("session.subscribe").at(-1))).toEqual([{ mid: "1", track: "a-v" }]);
     room.unsubscribe(video);
     await settle();
     expect(video.media).toBeUndefined();
+  });
+
+  test("a priority is told when it changes, kept over a move, and leaves the height as it was", async () => {
+    orchestrator.participants = [person("a", track("a-v"), track("a-s", "audio"))];
+    const room = await joined({ maxHeight: 360 });
+    const video = room.participants.get("a")!.tracks.get("a-v")!;
+    expect(video.priority).toBe("medium");
+    room.subscribe(video, { priority: "high" });
+    await settle();
+    const pinned = { mid: "1", track: "a-v", maxHeight: 360, priority: "high" };
+    expect(subscribed(orchestrator.of("session.subscribe").at(-1))).toEqual([pinned]);
+    const told = orchestrator.of("session.subscribe").length;
+    room.subscribe(video, { priority: "high" });
+    room.subscribe(video);
+    await settle();
+    expect(orchestrator.of("session.subscribe").length).toBe(told);
+
+    orchestrator.event({ type: "moved", node: node("0x02"), generation: 2, reason: "drains" });
+    await settle();
+    expect(subscribed(orchestrator.of("session.negotiate").at(-1))).toContainEqual(pinned);
+    room.subscribe(video, { priority: "medium" });
+    await settle();
+    expect(subscribed(orchestrator.of("session.subscribe").at(-1))).toContainEqual({
+      mid: "1",
+      track: "a-v",
+      maxHeight: 360,
+    });
   });
 
   test("publishing names its m-line once and keeps the id that it was given", async () => {

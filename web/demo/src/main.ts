@@ -116,7 +116,7 @@ function show(room: Room, roomName: string, name: string): { publish: () => Prom
     controls.show();
     stage.own();
   };
-  window.chroomDemo = watch(room, chat, (participant) => stage.video(participant));
+  window.chroomDemo = watch(room, chat, (participant) => stage.picture(participant));
 
   byId("room-name").textContent = roomName;
   const began = Date.now();

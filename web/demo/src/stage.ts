@@ -1,5 +1,6 @@
 import type { LocalTrack, Quality, RemoteParticipant, RemoteTrack, Room } from "@chroom/client";
-import { fit } from "./layout";
+import { fit, focus } from "./layout";
+import type { Picture } from "./picture";
 import { Tile } from "./tile";
 
 const GAP = 12;
@@ -8,6 +9,8 @@ const GAP = 12;
 export class Stage {
   readonly #tiles = new Map<string, Tile>();
   readonly #observer: ResizeObserver;
+  /** The tile that is shown large. */
+  #pinned: string | undefined;
 
   constructor(
     private readonly room: Room,
@@ -23,6 +26,7 @@ export class Stage {
       this.#drop(participant.id);
       this.#drop(`${participant.id}/screen`);
     });
+    room.on("trackPublished", () => this.#rank());
     for (const event of ["trackPublished", "trackSubscribed", "trackUnsubscribed", "trackMuted"] as const) {
       room.on(event, (track) => this.#show(track.participant));
     }
@@ -45,7 +49,7 @@ export class Stage {
     const tile = this.#tile("own", this.ownName, "camera", true);
     const camera = tracks.find((track) => track.source === "camera");
     const microphone = tracks.find((track) => track.source === "microphone");
-    tile.picture = camera && !camera.muted ? camera.media : undefined;
+    tile.shows = camera && !camera.muted ? camera.media : undefined;
     tile.muted = !microphone || microphone.muted;
     this.#ownScreen(tracks.find((track) => track.source === "screen"));
   }
@@ -57,13 +61,13 @@ export class Stage {
     this.#tiles.clear();
   }
 
-  /** The video element of a participant's camera. */
-  video(participant: string): HTMLVideoElement | undefined {
-    return this.#tiles.get(participant)?.video;
+  /** The picture of a participant's camera. */
+  picture(participant: string): Picture | undefined {
+    return this.#tiles.get(participant)?.picture;
   }
 
   #ownScreen(track: LocalTrack | undefined): void {
-    if (track) this.#tile("own/screen", this.ownName, "screen", true).picture = track.media;
+    if (track) this.#tile("own/screen", this.ownName, "screen", true).shows = track.media;
     else this.#drop("own/screen");
   }
 
@@ -78,13 +82,13 @@ export class Stage {
     const tile = this.#tile(participant.id, participant.name, "camera", false);
     const camera = participant.track("camera");
     const microphone = participant.track("microphone");
-    tile.picture = media(camera);
+    tile.shows = media(camera);
     tile.sound = media(microphone);
     tile.muted = !microphone || microphone.muted;
     const screen = participant.track("screen");
     if (screen) {
       const shared = this.#tile(`${participant.id}/screen`, participant.name, "screen", false);
-      shared.picture = media(screen);
+      shared.shows = media(screen);
       shared.sound = media(participant.track("screen-audio"));
     }
   }
@@ -105,7 +109,7 @@ export class Stage {
   #tile(key: string, name: string, source: "camera" | "screen", own: boolean): Tile {
     let tile = this.#tiles.get(key);
     if (!tile) {
-      tile = new Tile(key, name, source, own);
+      tile = new Tile(key, name, source, own, () => this.#pin(key));
       this.#tiles.set(key, tile);
       // Shared screens come first: they are why one looks.
       if (source === "screen") this.grid.prepend(tile.element);
@@ -117,15 +121,44 @@ export class Stage {
 
   #drop(key: string): void {
     this.#tiles.get(key)?.remove();
+    if (this.#pinned === key) this.#pinned = undefined;
     if (this.#tiles.delete(key)) this.#arrange();
+  }
+
+  /** Shows a tile large and asks for its video before the others; pinned already, it is like the others again. */
+  #pin(key: string): void {
+    this.#pinned = this.#pinned === key ? undefined : key;
+    for (const [other, tile] of this.#tiles) tile.pinned = other === this.#pinned;
+    this.#rank();
+    this.#arrange();
+  }
+
+  #rank(): void {
+    for (const participant of this.room.participants.values()) {
+      for (const track of participant.tracks.values()) {
+        if (track.kind !== "video") continue;
+        const key = track.source === "screen" ? `${participant.id}/screen` : participant.id;
+        const priority = key === this.#pinned ? "high" : "medium";
+        if (track.subscribed && track.priority !== priority) this.room.subscribe(track, { priority });
+      }
+    }
   }
 
   #arrange(): void {
     // Rounded down: `clientWidth` may round up, and the last tile of a row would not fit.
     const space = this.stage.getBoundingClientRect();
-    const { width, height } = fit(this.#tiles.size, Math.floor(space.width), Math.floor(space.height), GAP);
-    this.grid.style.setProperty("--w", `${width}px`);
-    this.grid.style.setProperty("--h", `${height}px`);
+    const [width, height] = [Math.floor(space.width), Math.floor(space.height)];
+    const { style, classList } = this.grid;
+    const sizes = this.#pinned === undefined ? undefined : focus(this.#tiles.size - 1, width, height, GAP);
+    const others = sizes?.side ?? fit(this.#tiles.size, width, height, GAP);
+    classList.toggle("beside", sizes?.beside === true);
+    classList.toggle("below", sizes?.beside === false);
+    style.setProperty("--w", `${others.width}px`);
+    style.setProperty("--h", `${others.height}px`);
+    style.setProperty("--main-w", `${sizes?.main.width ?? 0}px`);
+    style.setProperty("--main-h", `${sizes?.main.height ?? 0}px`);
+    style.setProperty("--columns", String(others.columns));
+    style.setProperty("--rows", String(Math.max(1, Math.ceil((this.#tiles.size - 1) / others.columns))));
   }
 }
 

@@ -2,6 +2,7 @@ import type { Source, TrackQuality } from "@chroom/client";
 import { h } from "../../shared/dom";
 import { bitRate } from "../../shared/format";
 import { icon } from "./icons";
+import { Picture } from "./picture";
 
 function initials(name: string): string {
   const words = name.trim().split(/\s+/);
@@ -21,11 +22,12 @@ function hue(name: string): number {
 /** One picture with its name: a participant, or a screen that is shared. */
 export class Tile {
   readonly element: HTMLElement;
-  readonly video: HTMLVideoElement;
+  readonly picture = new Picture();
   readonly #audio: HTMLAudioElement;
   readonly #muted: SVGElement;
   readonly #figures: HTMLElement;
   readonly #bars: HTMLElement;
+  readonly #pin: HTMLButtonElement;
   readonly #text: HTMLElement;
 
   constructor(
@@ -33,36 +35,38 @@ export class Tile {
     name: string,
     source: Source,
     own: boolean,
+    onpin: () => void,
   ) {
-    this.video = h("video", { autoplay: true, playsinline: true });
     // Sound has an element of its own, so that it goes on while there is no picture.
-    this.video.muted = true;
     this.#audio = h("audio", { autoplay: true });
     this.#audio.muted = own;
     this.#muted = icon("microphoneOff");
     this.#bars = h("span", { class: "bars" }, h("i"), h("i"), h("i"));
     this.#text = h("span");
     this.#figures = h("div", { class: "figures", hidden: true }, this.#bars, this.#text);
+    this.#pin = h("button", { class: "pin", type: "button", hidden: own, click: onpin }, icon("pin"));
     const suffix = source === "screen" ? " · screen" : own ? " (you)" : "";
     this.element = h(
       "article",
       { class: "tile no-picture", "data-key": key, "data-source": source, "data-own": own },
-      this.video,
+      this.picture.element,
       this.#audio,
       h("div", { class: "avatar", style: `--hue: ${hue(name)}` }, h("span", {}, initials(name))),
       h("div", { class: "label" }, this.#muted, h("b", {}, name + suffix)),
       this.#figures,
+      this.#pin,
     );
+    this.pinned = false;
     this.element.classList.toggle("screen", source === "screen");
     this.element.classList.toggle("mirror", own && source === "camera");
     this.muted = source !== "screen";
     if (source === "screen") this.#muted.setAttribute("hidden", "");
   }
 
-  /** The picture, or none. */
-  set picture(track: MediaStreamTrack | undefined) {
+  /** What the picture shows, or nothing. */
+  set shows(track: MediaStreamTrack | undefined) {
     this.element.classList.toggle("no-picture", track === undefined);
-    attach(this.video, track);
+    this.picture.track = track;
   }
 
   /** The sound, or none. */
@@ -73,6 +77,14 @@ export class Tile {
   /** Whether the crossed-out microphone is shown. */
   set muted(muted: boolean) {
     this.#muted.toggleAttribute("hidden", !muted);
+  }
+
+  /** Whether it is the one that is shown large. */
+  set pinned(pinned: boolean) {
+    this.element.classList.toggle("pinned", pinned);
+    this.#pin.setAttribute("aria-pressed", String(pinned));
+    this.#pin.setAttribute("aria-label", `Pin ${this.element.querySelector(".label b")?.textContent ?? ""}`);
+    this.#pin.title = pinned ? "Unpin" : "Pin: large, and first where the line is narrow";
   }
 
   /** Whether the ring is shown. */
@@ -92,13 +104,13 @@ export class Tile {
 
   /** Detaches all media and takes the tile off the page. */
   remove(): void {
-    this.picture = undefined;
+    this.shows = undefined;
     this.sound = undefined;
     this.element.remove();
   }
 }
 
-function attach(element: HTMLMediaElement, track: MediaStreamTrack | undefined): void {
+function attach(element: HTMLAudioElement, track: MediaStreamTrack | undefined): void {
   const stream = element.srcObject instanceof MediaStream ? element.srcObject : undefined;
   if (stream?.getTracks()[0] === track) return;
   element.srcObject = track ? new MediaStream([track]) : null;

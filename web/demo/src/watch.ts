@@ -1,5 +1,6 @@
 import type { Quality, ReceiptBody, Room, RoomState } from "@chroom/client";
 import type { Chat, ChatMessage } from "./chat";
+import type { Picture } from "./picture";
 
 /** Receipts that are remembered. */
 const MAX_TAKEN = 2_000;
@@ -56,11 +57,7 @@ declare global {
 }
 
 /** Begins to count. */
-export function watch(
-  room: Room,
-  chat: Chat,
-  video: (participant: string) => HTMLVideoElement | undefined,
-): Demo {
+export function watch(room: Room, chat: Chat, picture: (participant: string) => Picture | undefined): Demo {
   const frames = new Map<string, number>();
   const peaks = new Map<string, number>();
   const demo: Demo = {
@@ -99,12 +96,12 @@ export function watch(
       })),
     grab: (identity) => {
       const participant = [...room.participants.values()].find((one) => one.identity === identity);
-      return participant && grab(video(participant.id));
+      return participant && grab(picture(participant.id)?.video);
     },
     standstill: (identity) => {
       const participant = [...room.participants.values()].find((one) => one.identity === identity);
-      const element = participant && video(participant.id);
-      return element ? standstill(element) : 0;
+      const shown = participant && picture(participant.id);
+      return shown ? standstill(shown) : 0;
     },
   };
   room.on("state", ({ state, reason }) => demo.states.push({ at: Date.now(), state, reason }));
@@ -128,23 +125,21 @@ export function watch(
 }
 
 /** What is known of each picture's flow: when the last one was shown, and the longest time between two. */
-const flows = new WeakMap<HTMLVideoElement, { shown: number | undefined; longest: number }>();
+const flows = new WeakMap<Picture, { shown: number | undefined; longest: number }>();
 
-function standstill(video: HTMLVideoElement): number {
-  const known = flows.get(video);
+function standstill(picture: Picture): number {
+  const known = flows.get(picture);
   if (known) {
     const longest = Math.max(known.longest, performance.now() - (known.shown ?? performance.now()));
     known.longest = 0;
     return Math.round(longest);
   }
   const flow = { shown: undefined as number | undefined, longest: 0 };
-  flows.set(video, flow);
-  const shown = (now: number): void => {
+  flows.set(picture, flow);
+  picture.watch((now) => {
     flow.longest = Math.max(flow.longest, now - (flow.shown ?? now));
     flow.shown = now;
-    video.requestVideoFrameCallback(shown);
-  };
-  video.requestVideoFrameCallback(shown);
+  });
   return 0;
 }
 
