@@ -4,6 +4,7 @@ use super::{
     TooLong,
     frame::Deframer,
     line::{Found, Line},
+    shortage::{Over, Shortage},
 };
 use mio::{
     Interest, Registry, Token,
@@ -110,6 +111,7 @@ pub struct Lines {
     scratch: Vec<u8>,
     /// What went over connections that ended.
     ended: Counts,
+    shortage: Shortage,
 }
 
 impl Lines {
@@ -128,6 +130,7 @@ impl Lines {
             sink: Vec::new(),
             scratch: vec![0; READ],
             ended: Counts::default(),
+            shortage: Shortage::default(),
         };
         if let Some(listener) = &mut lines.listener {
             lines.registry.register(listener, Token(first), Interest::READABLE)?;
@@ -164,10 +167,17 @@ impl Lines {
                 Ok(accepted) => accepted,
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if let Some(Over { failures, lasted }) = self.shortage.worked(now) {
+                        tracing::warn!(failures, ?lasted, "TCP connections can be accepted again");
+                    }
+                    return;
+                }
                 Err(error) => {
                     // Those that wait are looked at again with the next one, and now and then.
-                    tracing::warn!(%error, "a TCP connection can't be accepted: is the limit of open files too low?");
+                    if self.shortage.failed(now) {
+                        tracing::warn!(%error, "TCP connections can't be accepted: is the limit of open files too low?");
+                    }
                     return;
                 }
             };

@@ -9,6 +9,7 @@
 pub mod frame;
 mod line;
 mod lines;
+mod shortage;
 
 use frame::TooLong;
 pub use lines::{Accepted, Counts, Frame, Lines, bind};
