@@ -33,7 +33,7 @@ fi
 need npm "Install Node.js 20.19 or later with npm, then run this again."
 
 packages=(protobuf-compiler clang libclang-dev cmake pkg-config libvpx-dev nasm)
-[ "$purpose" = test ] && packages+=(chromium python3-venv)
+[ "$purpose" = test ] && packages+=(chromium coturn python3-venv)
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then
@@ -63,6 +63,17 @@ install_packages() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+# A test starts a TURN server of its own. The package would start one, too, for everyone to see; masked before, it does not.
+mask_coturn() {
+    local unit=/etc/systemd/system/coturn.service
+    if [ -e "$unit" ] || [ -L "$unit" ] || command -v turnserver >/dev/null 2>&1 || ! command -v apt-get >/dev/null 2>&1; then
+        return
+    fi
+    as_root mkdir -p "${unit%/*}" 2>/dev/null && as_root ln -s /dev/null "$unit" 2>/dev/null || return 0
+    say "coturn is for a test alone: its service stays off (systemctl unmask coturn lets it start)"
+}
+
+[ "$purpose" = test ] && mask_coturn
 install_packages "${packages[@]}"
 
 # The environment that builds need, written once and read by the Makefile.

@@ -35,7 +35,7 @@ pub fn run(input: &[u8]) {
 pub fn seeds() -> Vec<Vec<u8>> {
     [
         r#"{"token":"a.b.c","receiptKey":"A2sX0fLhLEJH-Lzm5WOkQPJ3A32BLeszoPShOUXYmMKW","cell":"85283473fffffff"}"#,
-        r#"{"sdp":"v=0","publish":[{"mid":"0","track":"t","source":"camera"}],"subscribe":[{"mid":"1","track":"u","maxHeight":360}]}"#,
+        r#"{"sdp":"v=0","publish":[{"mid":"0","track":"t","source":"camera"}],"subscribe":[{"mid":"1","track":"u","maxHeight":360,"priority":"high"}]}"#,
         r#"{"subscribe":[{"mid":"1","track":""}]}"#,
         r#"{"session":"00000000000000000000000000000001","secret":"s"}"#,
         r#"{"track":"t","muted":true}"#,

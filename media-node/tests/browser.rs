@@ -6,6 +6,8 @@
 mod namespace;
 #[path = "browser/parties.rs"]
 mod parties;
+#[path = "browser/turn.rs"]
+mod turn;
 
 use axum::{
     Json, Router,

@@ -58,6 +58,15 @@ impl Namespace {
         ip(&format!("-n {} rule add ipproto udp priority 10 blackhole", self.name))
     }
 
+    /// Lets nothing out of it any more but to the page, and over UDP to this port at [`MEDIA`].
+    pub(super) fn only_to(&self, port: u16) -> bool {
+        let rule = |rule: &str| ip(&format!("-n {} rule add {rule}", self.name));
+        rule(&format!("to {MEDIA} ipproto udp dport {port} priority 10 lookup main"))
+            && rule(&format!("to {WEB} ipproto tcp priority 11 lookup main"))
+            && rule("ipproto udp priority 12 blackhole")
+            && rule("ipproto tcp priority 13 blackhole")
+    }
+
     /// Takes the browser's address for media away and gives it another.
     pub(super) fn roam(&self) -> bool {
         let inside = format!("-n {}", self.name);

@@ -1,6 +1,6 @@
 //! Rooms of several participants in one browser, and frames that nobody between the browsers can read.
 
-use super::{Capture, Page, Place, check, namespace, visit, visit_at};
+use super::{Capture, Page, Place, check, namespace, turn::TurnServer, visit, visit_at};
 use axum::{Router, response::Html, routing::get};
 use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr};
@@ -14,6 +14,7 @@ pub(super) fn pages() -> Router<Page> {
         .route("/sealed", get(async || Html(include_str!("sealed.html"))))
         .route("/screen", get(async || Html(include_str!("screen.html"))))
         .route("/roaming", get(async || Html(include_str!("roaming.html"))))
+        .route("/relay", get(async || Html(include_str!("relay.html"))))
         .route("/room.js", get(async || (SCRIPT, include_str!("room.js"))))
         .route("/seal.js", get(async || (SCRIPT, include_str!("seal.js"))))
 }
@@ -117,4 +118,32 @@ async fn chromium_calls_without_udp() {
     let Some(result) = visit_at(place, "/?codec=VP8", None).await else { return };
     check(&result);
     assert_eq!(result["protocols"], serde_json::json!(["tcp", "tcp"]), "{result}");
+}
+
+/// Clients that get no further than to a TURN server call through it. Skipped, with a word on standard error, where there is no coturn or this user
+/// may make no such network.
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_calls_through_a_turn_server() {
+    let Some(network) = namespace::Namespace::make().await else {
+        eprintln!("skipped: no network namespace can be made here");
+        return;
+    };
+    let Some(server) = TurnServer::start(namespace::MEDIA) else {
+        eprintln!("skipped: no TURN server found (Debian: coturn)");
+        return;
+    };
+    assert!(network.only_to(server.address.port()), "rules by ports");
+    let place =
+        Place { media: namespace::MEDIA, web: namespace::WEB, namespace: Some(network.into()), capture: Capture::Fake };
+    let servers = Value::from(vec![server.for_client("p1")]).to_string();
+    let servers: String = servers.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let Some(result) = visit_at(place, &format!("/relay?servers={servers}"), None).await else { return };
+    assert_eq!(result["error"], Value::Null, "{result}");
+    for path in result["paths"].as_array().unwrap() {
+        assert_eq!((&path["type"], &path["relayProtocol"]), (&Value::from("relay"), &Value::from("udp")), "{result}");
+        assert_eq!(path["address"], Value::from(namespace::MEDIA.to_string()), "the server's own: {result}");
+    }
+    for received in result["received"].as_array().unwrap() {
+        assert!(received["frames"].as_u64().unwrap() > 20 && received["audio"].as_u64().unwrap() > 50, "{result}");
+    }
 }

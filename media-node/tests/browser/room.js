@@ -42,10 +42,10 @@ export class Participant {
   /** Receiving m-lines for what others show so, by name. */
   watched = new Map();
 
-  constructor(number, { video, voice, encodings, codec = "VP8", transforms, descriptor = false, listen = false }) {
+  constructor(number, { video, voice, encodings, codec = "VP8", transforms, configuration, descriptor = false, listen = false }) {
     this.number = number;
     this.listen = listen;
-    this.connection = new RTCPeerConnection({ bundlePolicy: "max-bundle", ...(transforms?.configuration ?? {}) });
+    this.connection = new RTCPeerConnection({ bundlePolicy: "max-bundle", ...transforms?.configuration, ...configuration });
     this.codec = codec;
     this.descriptor = descriptor;
     this.transforms = transforms;
@@ -159,6 +159,7 @@ export class Participant {
     const transport = [...reports.values()].find(({ type }) => type === "transport");
     const pair = reports.get(transport?.selectedCandidatePairId);
     const local = reports.get(pair?.localCandidateId);
-    return { port: local?.port, address: local?.address, ufrag: local?.usernameFragment };
+    const { port, address, usernameFragment: ufrag, candidateType: type, relayProtocol } = local ?? {};
+    return { port, address, ufrag, type, relayProtocol };
   }
 }
