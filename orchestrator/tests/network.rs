@@ -13,7 +13,7 @@ use chroom_orchestrator::{
     signalling::ServerLimits,
 };
 use chroom_primitives::{NodeStatus, Role};
-use chroom_rpc::v1::{Priority, SessionClosed, TrackStarted, media_event::Event};
+use chroom_rpc::v1::{Priority, SessionClosed, TrackStarted, VideosPaused, media_event::Event};
 use chroom_wallet::Wallet;
 use serde_json::{Value, json};
 use tokio::{io::AsyncReadExt, net::TcpStream};
@@ -82,6 +82,9 @@ async fn a_call_from_join_to_leave() {
     media.say(&id(&a), Event::LayersWanted(watched));
     let told = ada.event("layersWanted").await;
     assert_eq!((&told["track"], &told["layers"], &told["paused"]), (&json!(track), &json!(["q"]), &json!(false)));
+    let paused = VideosPaused { tracks: vec![track.clone(), "another".into()] };
+    media.say(&id(&b), Event::VideosPaused(paused));
+    assert_eq!(bob.event("videosPaused").await["tracks"], json!([track]), "only what it wants");
     ada.call("session.mute", json!({ "track": track, "muted": true })).await.unwrap();
     assert_eq!(bob.event("trackMuted").await["muted"], true);
     let speakers = vec![a["participant"].as_str().unwrap().to_owned(), "pstranger".into()];

@@ -53,6 +53,9 @@ pub fn message(event: &Event) -> v1::MediaEvent {
             layers: layers.iter().map(ToString::to_string).collect(),
             paused: *paused,
         }),
+        Occurrence::VideosPaused(tracks) => media_event::Event::VideosPaused(v1::VideosPaused {
+            tracks: tracks.iter().map(ToString::to_string).collect(),
+        }),
         Occurrence::ParentLost(node, standby) => media_event::Event::ParentLost(v1::ParentLost {
             node: node.0.to_vec(),
             standby: standby.map(|node| node.0.to_vec()).unwrap_or_default(),

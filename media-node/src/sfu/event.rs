@@ -70,6 +70,8 @@ pub enum Occurrence {
         /// Whether nobody watches at all.
         paused: bool,
     },
+    /// The videos that the session wants and its line doesn't carry at present: all of them, whenever that changes.
+    VideosPaused(Vec<TrackId>),
     /// Who speaks now, loudest first.
     Speakers(Vec<ParticipantId>),
     /// A recording ended by itself: its id, and why.

@@ -11,6 +11,8 @@ use tonic::{Code, Status};
 
 /// Most speakers that are taken over from one event.
 const MAX_SPEAKERS: usize = 16;
+/// Most videos of one session that are taken for paused.
+const MAX_PAUSED: usize = 256;
 /// Most simulcast layers.
 const MAX_LAYERS: usize = 8;
 
@@ -80,6 +82,9 @@ pub fn input(node: NodeId, event: v1::MediaEvent) -> Option<Input> {
             layers: started.layers.into_iter().take(MAX_LAYERS).collect(),
         },
         Event::TrackStopped(stopped) => MediaEvent::TrackStopped(TrackId(stopped.track)),
+        Event::VideosPaused(paused) => {
+            MediaEvent::VideosPaused(paused.tracks.into_iter().take(MAX_PAUSED).map(TrackId).collect())
+        }
         Event::LayersWanted(wanted) => MediaEvent::LayersWanted {
             track: TrackId(wanted.track),
             layers: wanted.layers.into_iter().take(MAX_LAYERS).collect(),

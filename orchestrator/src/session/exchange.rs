@@ -255,6 +255,8 @@ pub enum MediaEvent {
     },
     /// A track ended.
     TrackStopped(TrackId),
+    /// All videos that the session's line does not carry at present.
+    VideosPaused(Vec<TrackId>),
     /// What of a video anyone watches.
     LayersWanted {
         /// The track.

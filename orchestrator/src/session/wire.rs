@@ -251,6 +251,11 @@ pub enum Event {
         /// Whether nobody watches at all.
         paused: bool,
     },
+    /// The videos that the own line does not carry at present: all of them.
+    VideosPaused {
+        /// Which.
+        tracks: Vec<TrackId>,
+    },
     /// Who speaks, loudest first.
     ActiveSpeakers {
         /// Who.

@@ -128,7 +128,7 @@ impl Viewer {
                     }
                 }
             }
-            Event::LayersWanted { .. } | Event::Moved { .. } | Event::Closed { .. } => {}
+            Event::LayersWanted { .. } | Event::VideosPaused { .. } | Event::Moved { .. } | Event::Closed { .. } => {}
         }
     }
 

@@ -121,7 +121,8 @@ export class Measurement {
     const { tracks, signalling, flowing } = this.measured();
     const flows = new Map<string, boolean>();
     for (const track of tracks) {
-      if (track.media && !track.muted) flows.set(track.id, (event.tracks.get(track.id)?.kbps ?? 0) > 0);
+      if (track.media && !track.muted && !track.paused)
+        flows.set(track.id, (event.tracks.get(track.id)?.kbps ?? 0) > 0);
     }
     const lines = this.#stalls.due(flows, now).map((track) => link.line(track));
     const subscribe = lines.filter((line) => line !== undefined);

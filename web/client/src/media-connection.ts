@@ -82,6 +82,7 @@ export class MediaConnection {
     );
     this.#link = link;
     this.#iceRestart = false;
+    this.roster.paused([]);
     if (old) {
       this.#handover = new Handover(old, link, () => this.#wanted().keys(), {
         taken: () => this.#attach(),

@@ -112,5 +112,6 @@ export type SessionEvent =
   | { type: "trackMuted"; participant: string; track: string; muted: boolean }
   | { type: "activeSpeakers"; participants: string[] }
   | { type: "layersWanted"; track: string; layers: string[]; paused: boolean }
+  | { type: "videosPaused"; tracks: string[] }
   | { type: "moved"; node: NodeInfo; generation: number; reason: string }
   | { type: "closed"; reason: string };

@@ -27,6 +27,8 @@ export interface RoomEvents {
   /** Detach it. */
   trackUnsubscribed: RemoteTrack;
   trackMuted: RemoteTrack;
+  /** A video was paused for this client alone, or goes on: see `RemoteTrack.paused`. */
+  trackPaused: RemoteTrack;
   /** Participant ids, loudest first; our own may be among them. */
   activeSpeakers: string[];
   message: DataMessage;

@@ -409,6 +409,9 @@ export class Room extends Emitter<RoomEvents> {
           ?.want(event.track, event.layers, event.paused)
           .catch((error: unknown) => this.#warn(error));
         break;
+      case "videosPaused":
+        this.#roster.paused(event.tracks);
+        break;
       case "moved":
         this.#moved(event.node, event.generation, event.reason);
         break;

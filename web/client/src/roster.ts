@@ -80,6 +80,16 @@ export class Roster {
     this.emit("trackMuted", track);
   }
 
+  /** What is paused for us now. */
+  paused(ids: string[]): void {
+    for (const track of this.tracks()) {
+      const paused = ids.includes(track.id);
+      if (track.paused === paused) continue;
+      track.paused = paused;
+      this.emit("trackPaused", track);
+    }
+  }
+
   /** Who speaks now. */
   speakers(ids: string[]): void {
     for (const participant of this.participants.values()) participant.speaking = ids.includes(participant.id);

@@ -185,6 +185,25 @@ describe("m-lines", () => {
     });
   });
 
+  test("what the line does not carry is known, and forgotten with the connection", async () => {
+    orchestrator.participants = [person("a", track("a-v"), track("a-w"))];
+    const room = await joined();
+    const paused: [string, boolean][] = [];
+    room.on("trackPaused", (one) => paused.push([one.id, one.paused]));
+    orchestrator.event({ type: "videosPaused", tracks: ["a-w", "unknown"] });
+    orchestrator.event({ type: "videosPaused", tracks: ["a-w"] });
+    orchestrator.event({ type: "videosPaused", tracks: ["a-v"] });
+    await settle();
+    expect(paused).toEqual([
+      ["a-w", true],
+      ["a-v", true],
+      ["a-w", false],
+    ]);
+    orchestrator.event({ type: "moved", node: node("0x02"), generation: 2, reason: "drains" });
+    await settle();
+    expect(room.participants.get("a")!.tracks.get("a-v")!.paused).toBe(false);
+  });
+
   test("publishing names its m-line once and keeps the id that it was given", async () => {
     const room = await joined();
     const publishing = room.publish(capture("microphone"), capture("camera"));

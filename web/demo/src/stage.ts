@@ -27,7 +27,13 @@ export class Stage {
       this.#drop(`${participant.id}/screen`);
     });
     room.on("trackPublished", () => this.#rank());
-    for (const event of ["trackPublished", "trackSubscribed", "trackUnsubscribed", "trackMuted"] as const) {
+    for (const event of [
+      "trackPublished",
+      "trackSubscribed",
+      "trackUnsubscribed",
+      "trackMuted",
+      "trackPaused",
+    ] as const) {
       room.on(event, (track) => this.#show(track.participant));
     }
     room.on("trackUnpublished", (track) => {
@@ -83,12 +89,14 @@ export class Stage {
     const camera = participant.track("camera");
     const microphone = participant.track("microphone");
     tile.shows = media(camera);
+    tile.paused = camera?.paused === true && !camera.muted;
     tile.sound = media(microphone);
     tile.muted = !microphone || microphone.muted;
     const screen = participant.track("screen");
     if (screen) {
       const shared = this.#tile(`${participant.id}/screen`, participant.name, "screen", false);
       shared.shows = media(screen);
+      shared.paused = screen.paused && !screen.muted;
       shared.sound = media(participant.track("screen-audio"));
     }
   }

@@ -28,6 +28,7 @@ export class Tile {
   readonly #figures: HTMLElement;
   readonly #bars: HTMLElement;
   readonly #pin: HTMLButtonElement;
+  readonly #hold = h("div", { class: "hold", role: "status", hidden: true }, "Paused: the line is narrow");
   readonly #text: HTMLElement;
 
   constructor(
@@ -53,6 +54,7 @@ export class Tile {
       this.#audio,
       h("div", { class: "avatar", style: `--hue: ${hue(name)}` }, h("span", {}, initials(name))),
       h("div", { class: "label" }, this.#muted, h("b", {}, name + suffix)),
+      this.#hold,
       this.#figures,
       this.#pin,
     );
@@ -77,6 +79,12 @@ export class Tile {
   /** Whether the crossed-out microphone is shown. */
   set muted(muted: boolean) {
     this.#muted.toggleAttribute("hidden", !muted);
+  }
+
+  /** Whether its video is held back because the line is narrow. */
+  set paused(paused: boolean) {
+    this.element.classList.toggle("paused", paused);
+    this.#hold.hidden = !paused;
   }
 
   /** Whether it is the one that is shown large. */

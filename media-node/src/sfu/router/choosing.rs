@@ -80,10 +80,12 @@ impl Router {
                 layer::Given::Layer(chosen) => chosen,
                 layer::Given::Paused => {
                     down.stop();
+                    down.paused = true;
                     continue;
                 }
                 layer::Given::Absent => continue,
             };
+            down.paused = false;
             let Some(track_key) = down.track else { continue };
             let (Some(track), Some(rung)) = (tracks.get(track_key.0), rungs.get(chosen)) else { continue };
             down.target = Some(rung.layer);
@@ -113,6 +115,20 @@ impl Router {
         for (track, layer) in ask {
             self.request_keyframe(now, track, layer, out);
         }
+    }
+}
+
+/// Tells a client which of its videos are paused, if that has changed.
+pub(super) fn tell_paused(rooms: &Slab<Room>, session: &mut Session, out: &mut impl Outbox) {
+    let paused = || session.down.iter().filter(|(_, down)| down.paused).filter_map(|(_, down)| down.wanted.as_ref());
+    if paused().map(|wish| &wish.track).eq(&session.told_paused) {
+        return;
+    }
+    let paused: Vec<TrackId> = paused().map(|wish| wish.track.clone()).collect();
+    session.told_paused.clone_from(&paused);
+    if let Some(room) = rooms.get(session.room) {
+        let occurrence = Occurrence::VideosPaused(paused);
+        out.event(Event { room: room.id.clone(), session: Some(session.id), occurrence });
     }
 }
 

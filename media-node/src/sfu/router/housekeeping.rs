@@ -42,6 +42,8 @@ impl Router {
         }
         if all {
             self.tell_all_demand(now, out);
+            let Self { sessions, rooms, .. } = self;
+            sessions.iter_mut().for_each(|(_, session)| choosing::tell_paused(rooms, session, out));
         }
         // Requests that fell into a gate's interval and are still open.
         for (_, track) in &mut self.tracks {

@@ -250,6 +250,8 @@ struct Down {
     current: Option<usize>,
     /// The layer that shall be.
     target: Option<usize>,
+    /// Whether the line doesn't carry it.
+    paused: bool,
     /// The packet with which the present layer began.
     began: Option<u64>,
     /// The quality inside that layer.
@@ -270,6 +272,7 @@ impl Down {
     fn stop(&mut self) {
         self.current = None;
         self.target = None;
+        self.paused = false;
         self.rewriter.pause();
     }
 }
@@ -303,6 +306,8 @@ struct Session {
     estimate: Option<u32>,
     desired: u32,
     stale_choice: bool,
+    /// The paused videos that the client was told of.
+    told_paused: Vec<TrackId>,
     sent_packets: u64,
     sent_bytes: u64,
     received_packets: u64,

@@ -127,6 +127,7 @@ pub(super) fn session(now: Instant, room: usize, opening: Opening) -> Session {
         estimate: None,
         desired: 0,
         stale_choice: false,
+        told_paused: Vec::new(),
         sent_packets: 0,
         sent_bytes: 0,
         received_packets: 0,

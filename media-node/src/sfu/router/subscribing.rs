@@ -39,6 +39,7 @@ impl Router {
                         track: None,
                         current: None,
                         target: None,
+                        paused: false,
                         began: None,
                         quality: Target::ALL,
                         selector: Selector::default(),

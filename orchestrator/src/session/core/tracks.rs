@@ -61,6 +61,10 @@ impl Core {
                     t.notify(session.connection, Event::LayersWanted { track, layers, paused });
                 }
             }
+            MediaEvent::VideosPaused(mut tracks) => {
+                tracks.retain(|track| session.wants.values().any(|want| want.track == *track));
+                t.notify(session.connection, Event::VideosPaused { tracks });
+            }
             MediaEvent::TrackStopped(track) => {
                 let Some(entry) = session.tracks.get_mut(&track) else { return };
                 entry.live_in = None;

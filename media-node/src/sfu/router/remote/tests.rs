@@ -121,6 +121,37 @@ fn only_layers_that_someone_takes_are_wanted_and_they_need_not_come_to_be_chosen
 }
 
 #[test]
+fn what_a_narrow_line_pauses_does_not_come_over_pipes_either() {
+    let mut f = Fixture::new();
+    f.order(ToRoom::Track(room(), Handle(5), remote("far", "one", true)));
+    f.order(ToRoom::Track(room(), Handle(6), remote("farther", "two", true)));
+    let ranked = |line: &str, track: &str, priority| {
+        let [wish] = wish(track, 180);
+        Subscribe { mid: Mid::parse(line).unwrap(), priority, ..wish }
+    };
+    let wishes = [ranked("0", "one", Priority::Medium), ranked("1", "two", Priority::High)];
+    let receiver = f.join(1, vec![line("0", false, &[]), line("1", false, &[])], &[], &wishes);
+    let interest = |f: &mut Fixture| {
+        let told = |told: FromRoom| match told {
+            FromRoom::Interest(Handle(handle), layers) => (handle, layers),
+            other => panic!("{other:?}"),
+        };
+        let mut interest: Vec<_> = f.news().into_iter().map(told).collect();
+        interest.sort_unstable();
+        interest
+    };
+    assert_eq!(interest(&mut f), [(5, 0b01), (6, 0b01)]);
+    f.router.estimate(receiver, 150);
+    f.router.tick(f.now, &mut f.out);
+    assert_eq!(interest(&mut f), [(5, 0)]);
+    f.router.subscribe(f.now, receiver, &[ranked("1", "two", Priority::Low)], &mut f.out).unwrap();
+    assert_eq!(interest(&mut f), [(5, 0b01), (6, 0)]);
+    f.router.estimate(receiver, 1_000);
+    f.router.tick(f.now, &mut f.out);
+    assert_eq!(interest(&mut f), [(6, 0b01)]);
+}
+
+#[test]
 fn a_track_that_is_published_anew_is_told_anew() {
     let mut f = Fixture::new();
     let lines = || vec![line("v", true, &["q", "h"]), line("w", true, &["q", "h"])];

@@ -40,6 +40,14 @@ fn on_a_narrow_line_the_pinned_video_plays_and_the_other_waits() {
     // With 40 kb/s for the sound.
     f.router.estimate(receiver, 180);
     (0..3).for_each(|_| _ = run(&mut f));
+    let told = |f: &mut Fixture| {
+        let told = |event| match event {
+            Occurrence::VideosPaused(tracks) => Some(tracks.iter().map(ToString::to_string).collect::<Vec<_>>()),
+            _ => None,
+        };
+        std::mem::take(&mut f.out.events).into_iter().filter_map(told).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&mut f), [["two"]]);
     let [one, two, voice] = run(&mut f);
     assert_eq!((one.len(), two.len(), voice.len()), (25, 0, 25), "equals: the one wanted first");
     let pin = |priority| Subscribe { priority, ..subscribe("1", "two", 0) };
@@ -51,8 +59,10 @@ fn on_a_narrow_line_the_pinned_video_plays_and_the_other_waits() {
     assert!(again.len() >= 24 && two.is_empty());
     assert_eq!(one.last().map(|last| last + 1), again.first().copied(), "its numbers go on");
 
+    assert_eq!(told(&mut f), [["one"], ["two"]]);
     f.router.estimate(receiver, 1_000);
     run(&mut f);
+    assert_eq!(told(&mut f), [Vec::<String>::new()], "nothing is paused any more");
     let both = run(&mut f);
     assert!(both.iter().all(|line| line.len() == 25));
 }
