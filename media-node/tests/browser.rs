@@ -84,16 +84,20 @@ struct Negotiation {
     publish: Vec<(String, String, String)>,
     #[serde(default)]
     subscribe: Vec<(String, String, u32)>,
+    /// Of all that is subscribed to.
+    #[serde(default)]
+    priority: String,
 }
 
-fn wishes(subscribe: Vec<(String, String, u32)>) -> Vec<Subscribe> {
+fn wishes(subscribe: Vec<(String, String, u32)>, priority: &str) -> Vec<Subscribe> {
+    let priority = if priority == "high" { Priority::High } else { Priority::default() };
     subscribe
         .into_iter()
         .map(|(mid, track, max_height)| Subscribe {
             mid: Mid::parse(&mid).unwrap(),
             track: Some(track.parse().unwrap()),
             max_height,
-            priority: Priority::default(),
+            priority,
         })
         .collect()
 }
@@ -117,13 +121,15 @@ async fn negotiate(State(page): State<Page>, Json(body): Json<Negotiation>) -> R
         .into_iter()
         .map(|(mid, track, source)| Publish { mid: Mid::parse(&mid).unwrap(), track: track.parse().unwrap(), source })
         .collect();
-    let pending = page.sfu.negotiate(&room, session, body.sdp, publish, wishes(body.subscribe)).unwrap();
+    let pending =
+        page.sfu.negotiate(&room, session, body.sdp, publish, wishes(body.subscribe, &body.priority)).unwrap();
     pending.done().await.unwrap().map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))
 }
 
 async fn subscribe(State(page): State<Page>, Json(body): Json<Negotiation>) -> Result<(), (StatusCode, String)> {
     let room = "room".parse().unwrap();
-    let pending = page.sfu.subscribe(&room, SessionId([body.session; 16]), wishes(body.subscribe)).unwrap();
+    let wishes = wishes(body.subscribe, &body.priority);
+    let pending = page.sfu.subscribe(&room, SessionId([body.session; 16]), wishes).unwrap();
     pending.done().await.unwrap().map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))
 }
 
@@ -133,6 +139,10 @@ async fn result(State(page): State<Page>, Json(body): Json<Value>) {
 
 async fn roam(State(page): State<Page>) -> StatusCode {
     if page.namespace.is_some_and(|namespace| namespace.roam()) { StatusCode::OK } else { StatusCode::CONFLICT }
+}
+
+async fn narrow(State(page): State<Page>) -> StatusCode {
+    if page.namespace.is_some_and(|namespace| namespace.narrow()) { StatusCode::OK } else { StatusCode::CONFLICT }
 }
 
 const PAGE: &str = include_str!("browser.html");
@@ -205,6 +215,7 @@ async fn visit_at(place: Place, page: &str, loss: Option<f64>) -> Option<Value> 
         .route("/subscribe", post(subscribe))
         .route("/result", post(result))
         .route("/roam", post(roam))
+        .route("/narrow", post(narrow))
         .merge(parties::pages())
         .with_state(state);
     let listener = tokio::net::TcpListener::bind((place.web, 0)).await.unwrap();

@@ -194,11 +194,13 @@ impl<'a> Filling<'a> {
     }
 
     fn fill(mut self, order: &[usize], room: Room) -> Self {
-        // One picture is better than a still one, and than an estimate that nothing tests, if it takes no more than a little too much.
-        let low = |index: &&usize| self.videos.get(**index).and_then(Video::next_kbps);
-        let bearable =
-            |index: &&usize| low(index).is_some_and(|kbps| u64::from(kbps) * 2 <= room.floor.saturating_mul(3));
-        let leader = order.iter().find(bearable).or_else(|| order.iter().find(|index| low(index).is_some())).copied();
+        // One picture is better than a still one, and than an estimate that nothing tests: the first plays though it takes a little too much,
+        // or far too much where nothing else fits either.
+        let lowest = |index: &usize| self.videos.get(*index).and_then(Video::next_kbps).map(u64::from);
+        let first = order.iter().find_map(|index| Some((*index, lowest(index)?)));
+        let fits = || order.iter().filter_map(lowest).any(|kbps| kbps <= room.floor);
+        let leader =
+            first.filter(|(_, kbps)| kbps * 2 <= room.floor.saturating_mul(3) || !fits()).map(|(index, _)| index);
         for index in order {
             self.raise(*index, if Some(*index) == leader { u64::MAX } else { room.floor });
         }

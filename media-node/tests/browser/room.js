@@ -128,13 +128,14 @@ export class Participant {
     await this.connection.setRemoteDescription({ type: "answer", sdp });
   }
 
-  /** Says how tall somebody's picture should be. */
-  want(other, maxHeight) {
+  /** Says how tall somebody's picture should be, and what it comes before. */
+  want(other, maxHeight, priority = "medium") {
     const line = this.lines.get(other);
     return post("/subscribe", {
       session: this.number,
       sdp: "",
       subscribe: [[line.see.mid, `face${other}`, maxHeight]],
+      priority,
     });
   }
 

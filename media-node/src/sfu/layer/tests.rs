@@ -103,6 +103,10 @@ fn what_is_far_too_much_for_the_line_gives_way_to_what_it_carries() {
     assert_eq!(layers(&[high(2_500), one(100)], line(500)), [None, Some(0)]);
     assert_eq!(layers(&[high(2_500), one(2_500)], line(500)), [Some(0), None], "one plays");
     assert_eq!(layers(&[high(600), one(100)], line(500)), [Some(0), None], "a little too much is better than nothing");
+    // What is a little smaller, but doesn't fit either, takes nobody's place while the estimate wavers.
+    for budget in (50..800).step_by(50) {
+        assert_eq!(layers(&[high(600), one(550)], line(budget)), [Some(0), None], "{budget}");
+    }
 }
 
 #[test]
