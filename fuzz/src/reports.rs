@@ -17,7 +17,7 @@ pub fn run(input: &[u8]) {
                 assert!(told <= usize::from(arrivals.count()), "more packets than the feedback counts");
             }
         }
-        Feedback::Report(_) | Feedback::Estimate(_) => {}
+        Feedback::Report(_) | Feedback::Keyframe { .. } | Feedback::Estimate(_) => {}
     });
     let mut rest = Vec::new();
     rtcp::as_receiver(input, |ssrc| ssrc & 1 == 0, &mut rest);
