@@ -4,6 +4,7 @@
 //! `make fuzz` has libFuzzer look for more, guided by coverage (docs/testing.md).
 #![allow(clippy::panic, reason = "a target says so when something is wrong")]
 
+mod assembly;
 mod connection;
 mod frames;
 mod media;
@@ -28,13 +29,14 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     Target { name: "frames", run: frames::run, seeds: frames::seeds },
     Target { name: "stun", run: stun::run, seeds: stun::seeds },
     Target { name: "sdp", run: sdp::run, seeds: sdp::seeds },
     Target { name: "reports", run: reports::run, seeds: reports::seeds },
     Target { name: "payloads", run: media::payloads, seeds: media::payload_seeds },
     Target { name: "descriptors", run: media::descriptors, seeds: media::descriptor_seeds },
+    Target { name: "assembly", run: assembly::run, seeds: assembly::seeds },
     Target { name: "pipes", run: pipes::run, seeds: pipes::seeds },
     Target { name: "signalling", run: signalling::run, seeds: signalling::seeds },
     Target { name: "connection", run: connection::run, seeds: connection::seeds },
@@ -73,10 +75,10 @@ mod tests {
         ($($name:ident $times:literal)*) => { $(#[test] fn $name() { try_out(stringify!($name), $times); })* };
     }
 
-    tries! { frames 20_000 stun 20_000 sdp 3_000 reports 20_000 payloads 20_000 descriptors 20_000 pipes 20_000 signalling 10_000 connection 300 }
+    tries! { frames 20_000 stun 20_000 sdp 3_000 reports 20_000 payloads 20_000 descriptors 20_000 assembly 20_000 pipes 20_000 signalling 10_000 connection 300 }
 
     #[test]
     fn each_target_has_its_test() {
-        assert_eq!(TARGETS.len(), 9);
+        assert_eq!(TARGETS.len(), 10);
     }
 }

@@ -78,7 +78,7 @@ impl BridgeJob {
         self.quarter_turns = quarter_turns.unwrap_or(self.quarter_turns);
         let codec = VideoCodec::of(codec).filter(|codec| *codec != self.to);
         let Some(codec) = codec else { return self.useless = true };
-        if self.reader.as_ref().is_none_or(|(assembler, _)| assembler.codec() != codec) {
+        if self.reader.as_ref().is_none_or(|(assembler, _)| assembler.codec() != codec.into()) {
             self.reader = Decoder::new(codec).ok().map(|decoder| (Assembler::new(codec), decoder));
         }
         let Some((assembler, decoder)) = &mut self.reader else { return self.useless = true };

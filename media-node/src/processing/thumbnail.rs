@@ -35,7 +35,7 @@ impl ThumbnailJob {
         let ForResident { codec, seq, timestamp, marker, quarter_turns, payload, .. } = packet;
         self.quarter_turns = quarter_turns.unwrap_or(self.quarter_turns);
         let codec = VideoCodec::of(codec)?;
-        if self.reader.as_ref().is_none_or(|(assembler, _)| assembler.codec() != codec) {
+        if self.reader.as_ref().is_none_or(|(assembler, _)| assembler.codec() != codec.into()) {
             self.reader = Some((Assembler::new(codec), Decoder::new(codec).ok()?));
         }
         let (assembler, decoder) = self.reader.as_mut()?;

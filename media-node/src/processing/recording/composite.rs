@@ -1,10 +1,11 @@
 //! A room in one file: all voices in one, all pictures in a grid. The grid's pictures are decoded, drawn and encoded again.
 
 use super::{
+    format::TrackFormat,
     manifest::{self, FileEntry, Manifest},
     room::{EndReason, RecordingLimits},
     storage::{Sink, Storage},
-    webm::{TrackFormat, WebmFile},
+    webm::WebmFile,
 };
 use crate::{
     processing::{
@@ -71,7 +72,7 @@ impl Video {
         let ForResident { codec, seq, timestamp, marker, quarter_turns, payload, .. } = packet;
         self.quarter_turns = quarter_turns.unwrap_or(self.quarter_turns);
         let Some(codec) = VideoCodec::of(codec) else { return false };
-        if self.reader.as_ref().is_none_or(|(assembler, _)| assembler.codec() != codec) {
+        if self.reader.as_ref().is_none_or(|(assembler, _)| assembler.codec() != codec.into()) {
             self.reader = Decoder::new(codec).ok().map(|decoder| (Assembler::new(codec), decoder));
         }
         let Some((assembler, decoder)) = &mut self.reader else { return false };

@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod composite;
+pub mod format;
 pub mod job;
 pub mod manifest;
 pub mod room;

@@ -2,16 +2,16 @@
 
 use super::{
     clock::Clock,
+    format::TrackFormat,
     storage::{Sink, Storage},
-    webm::{TrackFormat, WebmFile},
+    webm::WebmFile,
 };
 use crate::{
     processing::{
-        audio::SAMPLE_RATE,
         reorder::Reorder,
-        video::{CLOCK, EncodedFrame, VideoCodec, assembly::Assembler, h264},
+        video::{FrameCodec, assembly::Assembler},
     },
-    sfu::codec::{self, Codec},
+    sfu::codec::Codec,
 };
 use std::{io, sync::Arc, time::Instant};
 
@@ -92,7 +92,7 @@ impl TrackRecorder {
     pub fn changes_with(&self, packet: &Taken) -> bool {
         match &self.reader {
             Some(Reader::Audio(_)) => packet.codec != Codec::Opus,
-            Some(Reader::Video(assembler)) => VideoCodec::of(packet.codec) != Some(assembler.codec()),
+            Some(Reader::Video(assembler)) => FrameCodec::of(packet.codec) != Some(assembler.codec()),
             None => false,
         }
     }
@@ -102,13 +102,13 @@ impl TrackRecorder {
         if self.changes_with(&packet) {
             self.reader = None;
         }
-        let reader = match (&mut self.reader, VideoCodec::of(packet.codec)) {
+        let reader = match (&mut self.reader, FrameCodec::of(packet.codec)) {
             (Some(reader), _) => reader,
             (none, Some(codec)) => none.insert(Reader::Video(Assembler::new(codec))),
             (none, None) if packet.codec == Codec::Opus => none.insert(Reader::Audio(Reorder::default())),
             _ => return Ok(None),
         };
-        let mut begun = None;
+        let (mut begun, mut unreadable) = (None, false);
         match reader {
             Reader::Audio(reorder) => {
                 for (_, packet) in reorder.push(now, packet.seq, packet) {
@@ -125,14 +125,19 @@ impl TrackRecorder {
                 let codec = assembler.codec();
                 let Taken { seq, timestamp, marker, payload, .. } = packet;
                 for frame in assembler.push(now, seq, timestamp, marker, payload) {
-                    if self.open.is_none()
-                        && let Some(format) = format(codec, &frame)
-                    {
+                    if self.open.is_none() {
+                        let Some(format) = TrackFormat::of(codec, &frame) else {
+                            unreadable = true;
+                            continue;
+                        };
                         begun = Some(self.begin(now, format, frame.timestamp, storage)?);
                     }
                     self.write(frame.timestamp, frame.keyframe, &frame.data)?;
                 }
             }
+        }
+        if unreadable && let Some(Reader::Video(assembler)) = &mut self.reader {
+            assembler.spoil();
         }
         Ok(begun)
     }
@@ -146,11 +151,7 @@ impl TrackRecorder {
     ) -> io::Result<Begun> {
         self.number += 1;
         let extension = if format.is_webm() { "webm" } else { "mkv" };
-        let (rate, codec) = match &format {
-            TrackFormat::Opus => (SAMPLE_RATE, "opus"),
-            TrackFormat::Vp8 { .. } => (CLOCK, "VP8"),
-            TrackFormat::H264 { .. } => (CLOCK, "H264"),
-        };
+        let (rate, codec) = (format.clock_rate(), format.name());
         let name = format!("{}-{}.{extension}", self.stem, self.number);
         let file = WebmFile::new(storage.create(&name)?, vec![format])?;
         self.open = Some(Open { file, clock: Clock::new(rate, timestamp), began: now });
@@ -176,21 +177,5 @@ impl TrackRecorder {
         let Open { file, .. } = self.open.take()?;
         let duration_ms = file.end();
         Some(file.finish().and_then(|mut file| Ok(Ended { duration_ms, bytes: file.stream_position()? })))
-    }
-}
-
-/// What the header says of a stream that begins with this key frame; `None`: it doesn't say how large its pictures are.
-fn format(codec: VideoCodec, frame: &EncodedFrame) -> Option<TrackFormat> {
-    match codec {
-        VideoCodec::Vp8 => {
-            let (width, height) = codec::vp8::dimensions(&frame.data)?;
-            Some(TrackFormat::Vp8 { width, height })
-        }
-        VideoCodec::H264 => {
-            let (sps, pps) = h264::parameters(&frame.data);
-            let (sps, pps) = (sps?.to_vec(), pps?.to_vec());
-            let (width, height) = codec::h264::dimensions(&sps)?;
-            Some(TrackFormat::H264 { width, height, sps, pps })
-        }
     }
 }

@@ -3,7 +3,7 @@
 //! A file can be played whenever its writer ends: everything is written in whole clusters behind a header that needs nothing of what
 //! comes later. When a recording ends as it should, its length, an index for seeking and the true sizes are put in.
 
-use super::super::video::h264;
+use super::{super::video::h264, format::TrackFormat};
 use bytes::Bytes;
 use mkv_element::{ClusterBlock, io::blocking_impl::WriteTo, prelude::Seek as SeekEntry, prelude::*};
 use std::io::{self, SeekFrom, Write};
@@ -18,103 +18,6 @@ const SEEK_HEAD_BYTES: u64 = 96;
 const DURATION_BYTES: u64 = 11;
 /// Segment: its id, and 8 bytes of size of which all bits are 1 while it is not known (RFC 8794, section 6.2).
 const SEGMENT: [u8; 12] = [0x18, 0x53, 0x80, 0x67, 0x01, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
-/// Opus' header in a file (RFC 7845, section 5.1): version 1, 2 channels, nothing to skip at the beginning, 48 kHz, no gain, family 0.
-const OPUS_HEAD: [u8; 19] = *b"OpusHead\x01\x02\x00\x00\x80\xBB\x00\x00\x00\x00\x00";
-
-/// What a track of a file carries.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum TrackFormat {
-    /// Opus.
-    Opus,
-    /// VP8 of this size.
-    Vp8 {
-        /// Width in pixels.
-        width: u16,
-        /// Height in pixels.
-        height: u16,
-    },
-    /// H.264 of this size, with its parameter sets.
-    H264 {
-        /// Width in pixels.
-        width: u16,
-        /// Height in pixels.
-        height: u16,
-        /// Sequence parameter set.
-        sps: Vec<u8>,
-        /// Picture parameter set.
-        pps: Vec<u8>,
-    },
-}
-
-impl TrackFormat {
-    /// Whether WebM has it.
-    pub fn is_webm(&self) -> bool {
-        !matches!(self, TrackFormat::H264 { .. })
-    }
-
-    fn is_video(&self) -> bool {
-        !matches!(self, TrackFormat::Opus)
-    }
-
-    fn entry(&self, number: u64) -> TrackEntry {
-        let common = TrackEntry {
-            track_number: TrackNumber(number),
-            track_uid: TrackUid(number),
-            flag_enabled: FlagEnabled(1),
-            flag_default: FlagDefault(1),
-            flag_lacing: FlagLacing(0),
-            language: Language("und".to_owned()),
-            ..TrackEntry::default()
-        };
-        let video = |width: u16, height: u16| Video {
-            pixel_width: PixelWidth(width.into()),
-            pixel_height: PixelHeight(height.into()),
-            ..Video::default()
-        };
-        match self {
-            TrackFormat::Opus => TrackEntry {
-                track_type: TrackType(2),
-                codec_id: CodecId("A_OPUS".to_owned()),
-                codec_private: Some(CodecPrivate(Bytes::from_static(&OPUS_HEAD))),
-                seek_pre_roll: SeekPreRoll(80_000_000),
-                audio: Some(Audio {
-                    sampling_frequency: SamplingFrequency(48_000.0),
-                    channels: Channels(2),
-                    ..Audio::default()
-                }),
-                ..common
-            },
-            TrackFormat::Vp8 { width, height } => TrackEntry {
-                track_type: TrackType(1),
-                codec_id: CodecId("V_VP8".to_owned()),
-                video: Some(video(*width, *height)),
-                ..common
-            },
-            TrackFormat::H264 { width, height, sps, pps } => TrackEntry {
-                track_type: TrackType(1),
-                codec_id: CodecId("V_MPEG4/ISO/AVC".to_owned()),
-                codec_private: Some(CodecPrivate(configuration(sps, pps).into())),
-                video: Some(video(*width, *height)),
-                ..common
-            },
-        }
-    }
-}
-
-/// AVCDecoderConfigurationRecord (ISO/IEC 14496-15, section 5.3.3.1).
-fn configuration(sps: &[u8], pps: &[u8]) -> Vec<u8> {
-    let mut record = vec![1];
-    record.extend_from_slice(sps.get(1..4).unwrap_or(&[66, 0xC0, 31]));
-    record.extend_from_slice(&[0xFF, 0xE1]);
-    for (index, unit) in [sps, pps].into_iter().enumerate() {
-        if index == 1 {
-            record.push(1);
-        }
-        record.extend_from_slice(&u16::try_from(unit.len()).unwrap_or(0).to_be_bytes());
-        record.extend_from_slice(unit);
-    }
-    record
-}
 
 /// A cluster that is being filled.
 struct Open {
@@ -137,6 +40,8 @@ pub struct WebmFile<W> {
     /// Time, track and place of what can be sought.
     index: Vec<(u64, u64, u64)>,
     end: u64,
+    /// Parameter sets came that aren't the header's: from then on they stay among the pictures.
+    parameters_changed: bool,
 }
 
 fn wrong(error: mkv_element::Error) -> io::Error {
@@ -192,7 +97,17 @@ impl<W: Write + io::Seek> WebmFile<W> {
         head.extend(encoded(&Tracks { track_entry: entries, ..Tracks::default() })?);
         file.write_all(&head)?;
         let position = head.len() as u64;
-        Ok(Self { file, formats, segment, tracks_at, position, open: None, index: Vec::new(), end: 0 })
+        Ok(Self {
+            file,
+            formats,
+            segment,
+            tracks_at,
+            position,
+            open: None,
+            index: Vec::new(),
+            end: 0,
+            parameters_changed: false,
+        })
     }
 
     /// Bytes so far, what is not written yet included.
@@ -211,7 +126,12 @@ impl<W: Write + io::Seek> WebmFile<W> {
         let Some(format) = format else { return Err(io::ErrorKind::InvalidInput.into()) };
         let video = format.is_video();
         let data = match format {
-            TrackFormat::H264 { .. } => lengths(data),
+            TrackFormat::H264 { sps, pps, .. } => {
+                let (new_sps, new_pps) = h264::parameters(data);
+                let same = new_sps.is_none_or(|new| new == sps) && new_pps.is_none_or(|new| new == pps);
+                self.parameters_changed |= !same;
+                lengths(data, self.parameters_changed)
+            }
             _ => data.to_vec(),
         };
         let is_entry = video && keyframe || !video && self.formats.iter().all(|format| !format.is_video());
@@ -308,11 +228,12 @@ impl<W: Write + io::Seek> WebmFile<W> {
     }
 }
 
-/// Units with their lengths before them, as in MP4; parameter sets are in the header.
-fn lengths(frame: &[u8]) -> Vec<u8> {
-    let pictures =
-        h264::units(frame).into_iter().filter(|unit| !matches!(unit.first().map(|byte| byte & 0x1F), Some(7 | 8)));
-    pictures.fold(Vec::with_capacity(frame.len()), |mut data, unit| {
+/// Units with their lengths before them, as in MP4. Parameter sets are in the header, until they change with the pictures' size: a new
+/// file for each size that a publisher's network allows would be of no use to anybody, and decoders take them here, too.
+fn lengths(frame: &[u8], with_parameters: bool) -> Vec<u8> {
+    let is_parameters = |unit: &&[u8]| matches!(unit.first().map(|byte| byte & 0x1F), Some(7 | 8));
+    let units = h264::units(frame).into_iter().filter(|unit| with_parameters || !is_parameters(unit));
+    units.fold(Vec::with_capacity(frame.len()), |mut data, unit| {
         data.extend_from_slice(&u32::try_from(unit.len()).unwrap_or(0).to_be_bytes());
         data.extend_from_slice(unit);
         data

@@ -27,6 +27,10 @@ use tokio::sync::watch;
 const RECORDING_COST: Millicores = Millicores(50);
 /// What a composed recording costs: a room's pictures are decoded, and one of 1280 by 720 encoded 12.5 times a second.
 const COMPOSITE_COST: Millicores = Millicores(600);
+/// What can be written down.
+const WRITTEN: &[Codec] = &[Codec::Opus, Codec::Vp8, Codec::Vp9, Codec::H264, Codec::Av1];
+/// What can be mixed and drawn.
+const DECODED: &[Codec] = &[Codec::Opus, Codec::Vp8, Codec::H264];
 /// Recordings that are remembered, those that go on among them.
 pub(super) const MAX_RECORDINGS: usize = 256;
 /// Longest wait for a recording's files to be whole.
@@ -86,9 +90,9 @@ impl Studio {
         };
         let (sender, ended) = watch::channel(None);
         self.make_room(recording)?;
-        let (cost, max_height) = match kind {
-            RecordingKind::Tracks => (RECORDING_COST, 0),
-            RecordingKind::Composite => (COMPOSITE_COST, composite::TRACK_HEIGHT),
+        let (cost, max_height, codecs) = match kind {
+            RecordingKind::Tracks => (RECORDING_COST, 0, WRITTEN),
+            RecordingKind::Composite => (COMPOSITE_COST, composite::TRACK_HEIGHT, DECODED),
         };
         let reservation = self.reserve(cost)?;
         let name = recording.0.clone();
@@ -112,7 +116,7 @@ impl Studio {
         let new = NewJob {
             name: "~recorder",
             interest: Interest::Everything { max_height: Some(max_height) },
-            codecs: &[Codec::Opus, Codec::Vp8, Codec::H264],
+            codecs,
             reservation,
         };
         let (name, room_name) = (recording.0.clone(), room.to_string());

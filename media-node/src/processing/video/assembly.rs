@@ -1,7 +1,10 @@
 //! Frames out of packets. After a packet that is lost for good, frames are left out until the next key frame.
 
-use super::{EncodedFrame, MAX_FRAME, VideoCodec, h264, vp8};
-use crate::processing::reorder::Reorder;
+use super::{EncodedFrame, FrameCodec, MAX_FRAME, av1::TemporalUnit, h264, vp8, vp9::Superframe};
+use crate::processing::{
+    reorder::Reorder,
+    video::{av1, vp9},
+};
 use std::{sync::Arc, time::Instant};
 
 struct Part {
@@ -10,17 +13,57 @@ struct Part {
     payload: Arc<[u8]>,
 }
 
-#[derive(Default)]
+/// A frame's bytes so far.
+enum Growing {
+    Vp8(Vec<u8>),
+    Vp9(Superframe),
+    H264(Vec<u8>),
+    Av1(TemporalUnit),
+}
+
+impl Growing {
+    fn new(codec: FrameCodec) -> Self {
+        match codec {
+            FrameCodec::Vp8 => Growing::Vp8(Vec::new()),
+            FrameCodec::Vp9 => Growing::Vp9(Superframe::default()),
+            FrameCodec::H264 => Growing::H264(Vec::new()),
+            FrameCodec::Av1 => Growing::Av1(TemporalUnit::default()),
+        }
+    }
+
+    /// Appends what a payload carries. `false`: it can't be read, doesn't belong here, or is too much.
+    fn append(&mut self, payload: &[u8]) -> bool {
+        let (read, length) = match self {
+            Growing::Vp8(frame) => (vp8::append(payload, frame.is_empty(), frame), frame.len()),
+            Growing::Vp9(superframe) => (superframe.append(payload), superframe.bytes()),
+            Growing::H264(frame) => (h264::append(payload, frame), frame.len()),
+            Growing::Av1(unit) => (unit.append(payload), unit.bytes()),
+        };
+        read && length <= MAX_FRAME
+    }
+
+    /// The frame, and whether it needs no other; `None`: a part is missing.
+    fn finish(self) -> Option<(Vec<u8>, bool)> {
+        let (data, is_keyframe): (_, fn(&[u8]) -> bool) = match self {
+            Growing::Vp8(frame) => (frame, vp8::is_keyframe),
+            Growing::Vp9(superframe) => (superframe.finish(), vp9::is_keyframe),
+            Growing::H264(frame) => (frame, h264::is_keyframe),
+            Growing::Av1(unit) => (unit.finish()?, av1::is_keyframe),
+        };
+        let keyframe = is_keyframe(&data);
+        (!data.is_empty()).then_some((data, keyframe))
+    }
+}
+
 struct Building {
     timestamp: u32,
-    data: Vec<u8>,
-    /// A part can't be read, or the frame is too large.
-    spoilt: bool,
+    /// `None`: a part can't be read, or the frame is too large.
+    frame: Option<Growing>,
 }
 
 /// Puts one stream's frames together.
 pub struct Assembler {
-    codec: VideoCodec,
+    codec: FrameCodec,
     parts: Reorder<Part>,
     building: Option<Building>,
     /// Nothing can be decoded before a key frame.
@@ -31,12 +74,12 @@ pub struct Assembler {
 
 impl Assembler {
     /// For a stream of which nothing came yet.
-    pub fn new(codec: VideoCodec) -> Self {
-        Self { codec, parts: Reorder::default(), building: None, needs_keyframe: true, lost: 0 }
+    pub fn new(codec: impl Into<FrameCodec>) -> Self {
+        Self { codec: codec.into(), parts: Reorder::default(), building: None, needs_keyframe: true, lost: 0 }
     }
 
     /// The stream's codec.
-    pub fn codec(&self) -> VideoCodec {
+    pub fn codec(&self) -> FrameCodec {
         self.codec
     }
 
@@ -77,16 +120,10 @@ impl Assembler {
         }
         // What fills the place of a packet that the receiver doesn't get has no payload.
         if !part.payload.is_empty() {
-            let timestamp = part.timestamp;
-            let building = self.building.get_or_insert_with(|| Building { timestamp, ..Building::default() });
-            let begins = building.data.is_empty();
-            let read = match self.codec {
-                VideoCodec::Vp8 => vp8::append(&part.payload, begins, &mut building.data),
-                VideoCodec::H264 => h264::append(&part.payload, &mut building.data),
-            };
-            building.spoilt |= !read || building.data.len() > MAX_FRAME;
-            if building.spoilt {
-                building.data.clear();
+            let (timestamp, frame) = (part.timestamp, Growing::new(self.codec));
+            let building = self.building.get_or_insert_with(|| Building { timestamp, frame: Some(frame) });
+            if building.frame.as_mut().is_some_and(|frame| !frame.append(&part.payload)) {
+                building.frame = None;
             }
         }
         if part.marker {
@@ -95,24 +132,21 @@ impl Assembler {
     }
 
     fn finish(&mut self) -> Option<EncodedFrame> {
-        let Building { timestamp, data, spoilt } = self.building.take()?;
-        let keyframe = match self.codec {
-            VideoCodec::Vp8 => vp8::is_keyframe(&data),
-            VideoCodec::H264 => h264::is_keyframe(&data),
-        };
-        if spoilt || data.is_empty() || self.needs_keyframe && !keyframe {
-            self.needs_keyframe = true;
-            self.lost += 1;
-            return None;
-        }
-        self.needs_keyframe = false;
+        let Building { timestamp, frame } = self.building.take()?;
+        let whole = frame.and_then(Growing::finish).filter(|(_, keyframe)| *keyframe || !self.needs_keyframe);
+        self.needs_keyframe = whole.is_none();
+        self.lost += u64::from(whole.is_none());
+        let (data, keyframe) = whole?;
         Some(EncodedFrame { data, timestamp, keyframe })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{super::packets, *};
+    use super::{
+        super::{VideoCodec, packets},
+        *,
+    };
     use proptest::prelude::*;
     use std::time::Duration;
 
@@ -156,6 +190,54 @@ mod tests {
         assert!(!assembler.needs_keyframe());
     }
 
+    /// Pictures of two layers, the second of which the receiver may not get, as VP9; and frames as AV1.
+    fn scalable(codec: FrameCodec, n: u32, both: bool) -> Vec<(u32, bool, Arc<[u8]>)> {
+        let payloads = match codec {
+            FrameCodec::Vp9 => {
+                let size = (n == 0).then_some((640, 360));
+                let lower = if n == 0 { vp9::tests::keyframe(320, 180, 900) } else { vp9::tests::delta(None, 900) };
+                let mut payloads = vp9::tests::payloads(&lower, n as u8, 0, 400);
+                if both {
+                    payloads.extend(vp9::tests::payloads(&vp9::tests::delta(size, 2_000), n as u8, 1, 400));
+                }
+                payloads
+            }
+            _ => {
+                let header = (n == 0).then(|| av1::tests::SEQUENCE.to_vec());
+                let frames = [av1::tests::frame(n == 0, 900), av1::tests::frame(false, 2_000)];
+                let obus: Vec<_> = header.into_iter().chain(frames.into_iter().take(1 + usize::from(both))).collect();
+                av1::tests::payloads(&obus, 400)
+            }
+        };
+        let last = payloads.len() - 1;
+        payloads.into_iter().enumerate().map(|(at, payload)| (n * 3_000, at == last, payload.into())).collect()
+    }
+
+    #[test]
+    fn layers_that_came_are_in_one_frame_and_a_loss_waits_for_a_key_frame() {
+        for codec in [FrameCodec::Vp9, FrameCodec::Av1] {
+            let mut assembler = Assembler::new(codec);
+            let (start, mut seq, mut out) = (Instant::now(), 0u64, Vec::new());
+            // The upper layer is left out of picture 2; a packet of picture 4 is lost; another key frame is picture 6.
+            for n in 0..8u32 {
+                for (at, (timestamp, marker, payload)) in scalable(codec, n % 6, n != 2).into_iter().enumerate() {
+                    seq += 1;
+                    let now = start + Duration::from_millis(200 * u64::from(n));
+                    if (n, at) != (4, 2) {
+                        out.extend(assembler.push(now, seq, timestamp + n / 6 * 18_000, marker, payload));
+                    }
+                }
+            }
+            let told: Vec<_> = out.iter().map(|frame| (frame.timestamp / 3_000, frame.keyframe)).collect();
+            assert_eq!(told, [(0, true), (1, false), (2, false), (3, false), (6, true), (7, false)], "{codec:?}");
+            let frames = |frame: &EncodedFrame| match codec {
+                FrameCodec::Vp9 => vp9::frames(&frame.data).len(),
+                _ => av1::units(&frame.data).count() - usize::from(frame.keyframe),
+            };
+            assert_eq!(out.iter().map(frames).collect::<Vec<_>>(), [2, 2, 1, 2, 2, 2], "{codec:?}");
+        }
+    }
+
     #[test]
     fn nothing_comes_out_before_the_first_key_frame() {
         let frames = [vp8_frame(0, false), vp8_frame(1, true), vp8_frame(2, false)];
@@ -187,7 +269,7 @@ mod tests {
         fn any_bytes_are_taken(payloads in proptest::collection::vec(
             (0u64..50, any::<u32>(), any::<bool>(), proptest::collection::vec(any::<u8>(), 0..60)), 0..60,
         )) {
-            for codec in [VideoCodec::Vp8, VideoCodec::H264] {
+            for codec in [FrameCodec::Vp8, FrameCodec::Vp9, FrameCodec::H264, FrameCodec::Av1] {
                 let mut assembler = Assembler::new(codec);
                 for (seq, timestamp, marker, payload) in &payloads {
                     assembler.push(Instant::now(), *seq, *timestamp, *marker, payload.as_slice().into());

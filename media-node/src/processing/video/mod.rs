@@ -1,6 +1,7 @@
 //! Pictures: packets in, frames put together, decoded, scaled, drawn, encoded, and packets again.
 
 pub mod assembly;
+pub mod av1;
 pub mod decoder;
 pub mod encoder;
 pub mod grid;
@@ -9,6 +10,7 @@ pub mod jpeg;
 pub mod packets;
 pub mod picture;
 pub mod vp8;
+pub mod vp9;
 
 use crate::sfu::codec::Codec;
 
@@ -48,7 +50,43 @@ impl VideoCodec {
     }
 }
 
-/// An encoded frame. H.264 is in Annex B format: each unit with a start code.
+/// The codecs whose frames can be put together: those that can be decoded, and those that are only written down.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum FrameCodec {
+    /// VP8 (RFC 6386).
+    Vp8,
+    /// VP9.
+    Vp9,
+    /// H.264.
+    H264,
+    /// AV1.
+    Av1,
+}
+
+impl FrameCodec {
+    /// The same as the router names it; `None` for sound.
+    pub fn of(codec: Codec) -> Option<Self> {
+        match codec {
+            Codec::Vp8 => Some(FrameCodec::Vp8),
+            Codec::Vp9 => Some(FrameCodec::Vp9),
+            Codec::H264 => Some(FrameCodec::H264),
+            Codec::Av1 => Some(FrameCodec::Av1),
+            Codec::Opus | Codec::Red => None,
+        }
+    }
+}
+
+impl From<VideoCodec> for FrameCodec {
+    fn from(codec: VideoCodec) -> Self {
+        match codec {
+            VideoCodec::Vp8 => FrameCodec::Vp8,
+            VideoCodec::H264 => FrameCodec::H264,
+        }
+    }
+}
+
+/// An encoded frame. H.264 is in Annex B format: each unit with a start code. VP9 is a superframe, AV1 a temporal unit whose OBUs tell
+/// their sizes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct EncodedFrame {
     /// Its bytes.

@@ -8,6 +8,17 @@ use super::{
 
 /// Reads the descriptor: picture ids, layers, whether a key frame begins, and the heights from the scalability structure.
 pub fn describe(payload: &[u8]) -> Option<Description> {
+    Some(descriptor(payload)?.1)
+}
+
+/// The part of a layer's frame that a payload carries, and whether that frame begins with it.
+pub fn part(payload: &[u8]) -> Option<(bool, &[u8])> {
+    let (at, description) = descriptor(payload)?;
+    Some((description.layers.begins, payload.get(at..)?))
+}
+
+/// Where the descriptor ends, and what it says.
+fn descriptor(payload: &[u8]) -> Option<(usize, Description)> {
     let first = *payload.first()?;
     let (has_id, predicted, has_layers, flexible) =
         (first & 0x80 != 0, first & 0x40 != 0, first & 0x20 != 0, first & 0x10 != 0);
@@ -63,9 +74,17 @@ pub fn describe(payload: &[u8]) -> Option<Description> {
                 at += 4;
             }
         }
+        if head & 0x08 != 0 {
+            // The pictures of a group: for each its temporal layer, and how far back the pictures are that it needs.
+            let count = *payload.get(at)?;
+            at += 1;
+            for _ in 0..count {
+                at += 1 + usize::from(*payload.get(at)? >> 2 & 0x03);
+            }
+        }
     }
     let keyframe = begins && !predicted && layers.target.spatial == 0;
-    Some(Description { keyframe, heights, pictures, layers })
+    Some((at, Description { keyframe, heights, pictures, layers }))
 }
 
 #[cfg(test)]
@@ -97,6 +116,16 @@ mod tests {
         let description = describe(&key).unwrap();
         assert_eq!(description.heights, [Some(180), Some(360), Some(720), None]);
         assert_eq!(description.layers.spatials, Some(3));
+    }
+
+    #[test]
+    fn the_frame_is_behind_the_descriptor() {
+        assert_eq!(part(&[0x08, 7, 8]), Some((true, &[7, 8][..])));
+        // Flexible: picture id of 15 bits, layers, two references.
+        assert_eq!(part(&[0xF0, 0x81, 5, 0, 0x03, 0x04, 7]), Some((false, &[7][..])));
+        // A structure of one layer without size, with a group of two pictures that need one and two.
+        assert_eq!(part(&[0x0A, 0x08, 2, 0x04, 1, 0x08, 1, 2, 7]), Some((true, &[7][..])));
+        assert_eq!(part(&[0x0A, 0x08, 2, 0x04, 1]), None);
     }
 
     #[test]

@@ -100,12 +100,45 @@ fn h264_is_stored_with_lengths_and_its_parameters_in_the_header() {
     let start = [0, 0, 0, 1];
     let frame = [&start[..], &sps, &start, &pps, &start, &[0x65, 9, 8]].concat();
     webm.frame(1, 0, true, &frame).unwrap();
+    // Other parameters, and the first ones again: they stay, as the header's no longer hold.
+    let other = [&start[..], &[0x67, 0x42, 0xC0, 0x1F, 2], &start, &[0x65, 7]].concat();
+    webm.frame(1, 40, true, &other).unwrap();
+    webm.frame(1, 80, true, &frame).unwrap();
     let file = webm.finish().unwrap().into_inner();
-    assert_eq!(frames(&file)[0].3, [0, 0, 0, 3, 0x65, 9, 8]);
+    let stored: Vec<_> = frames(&file).into_iter().map(|frame| frame.3).collect();
+    assert_eq!(stored[0], [0, 0, 0, 3, 0x65, 9, 8]);
+    assert_eq!(stored[1], [0, 0, 0, 5, 0x67, 0x42, 0xC0, 0x1F, 2, 0, 0, 0, 2, 0x65, 7]);
+    assert_eq!(stored[2].len(), 4 + sps.len() + 4 + pps.len() + 7);
     let view = MatroskaView::new(&mut Cursor::new(&file)).unwrap();
     assert_eq!(view.ebml.doc_type.as_ref().map(|doc_type| doc_type.to_string()).as_deref(), Some("matroska"));
     let entry = &view.segments[0].tracks.as_ref().unwrap().track_entry[0];
     let record = entry.codec_private.as_ref().unwrap();
     assert_eq!(record[..8], [1, 0x42, 0xC0, 0x1F, 0xFF, 0xE1, 0, 5]);
     assert_eq!(record[13..], [1, 0, 2, 0x68, 2]);
+}
+
+#[test]
+fn av1_is_stored_with_its_sequence_header() {
+    use crate::processing::video::{EncodedFrame, FrameCodec, assembly::Assembler, av1::tests::*};
+    let mut assembler = Assembler::new(FrameCodec::Av1);
+    let payloads = payloads(&[SEQUENCE.to_vec(), frame(true, 3_000)], 1_100);
+    let last = payloads.len() - 1;
+    let now = std::time::Instant::now();
+    let sent = payloads.into_iter().enumerate();
+    let whole: Vec<EncodedFrame> =
+        sent.flat_map(|(n, payload)| assembler.push(now, n as u64, 0, n == last, payload.into())).collect();
+    let format = TrackFormat::of(FrameCodec::Av1, &whole[0]).unwrap();
+    let mut webm = WebmFile::new(Cursor::new(Vec::new()), vec![format]).unwrap();
+    webm.frame(1, 0, true, &whole[0].data).unwrap();
+    let file = webm.finish().unwrap().into_inner();
+    assert_eq!(frames(&file)[0].3, whole[0].data);
+    let view = MatroskaView::new(&mut Cursor::new(&file)).unwrap();
+    assert_eq!(view.ebml.doc_type.as_ref().map(|doc_type| doc_type.to_string()).as_deref(), Some("webm"));
+    let entry = &view.segments[0].tracks.as_ref().unwrap().track_entry[0];
+    assert_eq!(entry.codec_id.to_string(), "V_AV1");
+    let video = entry.video.as_ref().unwrap();
+    assert_eq!((*video.pixel_width, *video.pixel_height), (1_280, 720));
+    // Profile 0, level 8, main tier; 8 bits, colour halved both ways, its position unknown.
+    let record = entry.codec_private.as_ref().unwrap();
+    assert_eq!(record[..], [&[0x81, 8, 0b0000_1100, 0, 0x0A, 11][..], &SEQUENCE[1..]].concat());
 }

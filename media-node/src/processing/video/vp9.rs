@@ -1,0 +1,253 @@
+//! VP9 frames in RTP (RFC 9628) and in files: a picture's frames, one for each spatial layer, become one superframe.
+
+use crate::sfu::codec::{bits::BitReader, vp9};
+
+/// Most frames of a superframe.
+const MAX_FRAMES: usize = 8;
+/// The first bits of an index: a marker, then how many bytes a size has and how many frames there are.
+const INDEX: u8 = 0b1100_0000;
+
+/// The frames of a picture that is being put together.
+#[derive(Debug, Default)]
+pub struct Superframe {
+    data: Vec<u8>,
+    /// Where frames begin.
+    begins: Vec<usize>,
+}
+
+impl Superframe {
+    /// Appends the part of a frame that a payload carries. `false`: it doesn't belong here.
+    pub fn append(&mut self, payload: &[u8]) -> bool {
+        let Some((begins, part)) = vp9::part(payload) else { return false };
+        if begins {
+            self.begins.push(self.data.len());
+        }
+        self.data.extend_from_slice(part);
+        (1..=MAX_FRAMES).contains(&self.begins.len())
+    }
+
+    /// Bytes so far.
+    pub fn bytes(&self) -> usize {
+        self.data.len()
+    }
+
+    /// Its bytes. Several frames get an index behind them (VP9 bitstream specification, annex B): decoders that know a picture by its
+    /// index alone would show the smallest layer otherwise.
+    pub fn finish(self) -> Vec<u8> {
+        let Self { mut data, begins } = self;
+        let ends = begins.iter().skip(1).copied().chain([data.len()]);
+        let sizes: Vec<usize> = begins.iter().zip(ends).map(|(begin, end)| end.saturating_sub(*begin)).collect();
+        if let (2.., Some(largest)) = (sizes.len(), sizes.iter().max()) {
+            let bytes = (1..=4).find(|bytes| largest >> (8 * bytes) == 0).unwrap_or(4);
+            let head = INDEX | u8::try_from((bytes - 1) << 3 | (sizes.len() - 1)).unwrap_or(0);
+            data.push(head);
+            sizes.iter().for_each(|size| data.extend(size.to_le_bytes().iter().take(bytes)));
+            data.push(head);
+        }
+        data
+    }
+}
+
+/// The frames of a superframe; the whole, if it has no index.
+pub fn frames(data: &[u8]) -> Vec<&[u8]> {
+    indexed(data).unwrap_or_else(|| vec![data])
+}
+
+fn indexed(data: &[u8]) -> Option<Vec<&[u8]>> {
+    let (head, before) = data.split_last()?;
+    if head & 0b1110_0000 != INDEX {
+        return None;
+    }
+    let (bytes, count) = (usize::from(head >> 3 & 0x03) + 1, usize::from(head & 0x07) + 1);
+    let (mut rest, index) = before.split_at_checked(before.len().checked_sub(bytes * count + 1)?)?;
+    let (first, sizes) = index.split_first()?;
+    if first != head {
+        return None;
+    }
+    sizes
+        .chunks_exact(bytes)
+        .map(|size| {
+            let size = size.iter().rev().fold(0, |size, byte| size << 8 | usize::from(*byte));
+            let (frame, tail) = rest.split_at_checked(size)?;
+            rest = tail;
+            Some(frame)
+        })
+        .collect()
+}
+
+/// Whether a superframe needs no other: its first frame is a key frame.
+pub fn is_keyframe(data: &[u8]) -> bool {
+    frames(data).first().and_then(|frame| Header::read(frame)).is_some_and(|header| header.keyframe)
+}
+
+/// Width and height in pixels of the picture: those of its last frame that tells.
+pub fn dimensions(data: &[u8]) -> Option<(u16, u16)> {
+    frames(data).into_iter().rev().find_map(|frame| Header::read(frame)?.size)
+}
+
+/// The beginning of an uncompressed header (VP9 bitstream specification, section 6.2).
+struct Header {
+    keyframe: bool,
+    /// `None`: the same as an earlier frame's.
+    size: Option<(u16, u16)>,
+}
+
+impl Header {
+    fn read(frame: &[u8]) -> Option<Self> {
+        let mut bits = BitReader::new(frame);
+        if bits.bits(2)? != 2 {
+            return None;
+        }
+        let profile = u32::from(bits.bit()?) | u32::from(bits.bit()?) << 1;
+        if profile == 3 {
+            bits.skip(1)?;
+        }
+        let shows_existing = bits.bit()?;
+        if shows_existing {
+            return Some(Self { keyframe: false, size: None });
+        }
+        let (keyframe, shown, resilient) = (!bits.bit()?, bits.bit()?, bits.bit()?);
+        if keyframe {
+            synchronised(&mut bits)?;
+            colours(&mut bits, profile)?;
+            return Some(Self { keyframe, size: Some(size(&mut bits)?) });
+        }
+        let intra_only = !shown && bits.bit()?;
+        if !resilient {
+            bits.skip(2)?;
+        }
+        if intra_only {
+            synchronised(&mut bits)?;
+            if profile > 0 {
+                colours(&mut bits, profile)?;
+            }
+            bits.skip(8)?;
+            return Some(Self { keyframe, size: Some(size(&mut bits)?) });
+        }
+        // Which frames are replaced, then three references.
+        bits.skip(8 + 3 * 4)?;
+        for _ in 0..3 {
+            if bits.bit()? {
+                return Some(Self { keyframe, size: None });
+            }
+        }
+        Some(Self { keyframe, size: Some(size(&mut bits)?) })
+    }
+}
+
+fn synchronised(bits: &mut BitReader<'_>) -> Option<()> {
+    (bits.bits(24)? == 0x49_83_42).then_some(())
+}
+
+fn colours(bits: &mut BitReader<'_>, profile: u32) -> Option<()> {
+    if profile >= 2 {
+        bits.skip(1)?;
+    }
+    let odd = profile & 1 == 1;
+    const RGB: u32 = 7;
+    match bits.bits(3)? {
+        RGB if odd => bits.skip(1),
+        RGB => Some(()),
+        _ if odd => bits.skip(4),
+        _ => bits.skip(1),
+    }
+}
+
+fn size(bits: &mut BitReader<'_>) -> Option<(u16, u16)> {
+    let mut side = || u16::try_from(bits.bits(16)? + 1).ok();
+    Some((side()?, side()?))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The beginning of a key frame of this size, and `length` bytes in all.
+    pub(crate) fn keyframe(width: u16, height: u16, length: usize) -> Vec<u8> {
+        // Marker, profile 0, key frame, shown; sync code; colour space and range; sizes; 4 bits of what follows.
+        let header =
+            0b10_00_0_0_1_0u128 << 60 | 0x49_83_42 << 36 | u128::from(width - 1) << 16 | u128::from(height - 1);
+        let mut frame: Vec<u8> = (header << 4).to_be_bytes().into_iter().skip_while(|byte| *byte == 0).collect();
+        frame.resize(length, 0x55);
+        frame
+    }
+
+    /// The beginning of a frame that needs others, of this size if it tells.
+    pub(crate) fn delta(size: Option<(u16, u16)>, length: usize) -> Vec<u8> {
+        // Marker, profile 0, no key frame, shown, not resilient; context; replaced; references; sizes.
+        let mut header = 0b10_00_0_1_1_0u128 << 22;
+        header = match size {
+            None => header << 1 | 1,
+            Some((width, height)) => header << 35 | u128::from(width - 1) << 16 | u128::from(height - 1),
+        };
+        let bits = if size.is_some() { 65 } else { 31 };
+        header <<= (8 - bits % 8) % 8;
+        let mut frame: Vec<u8> = header.to_be_bytes().into_iter().skip_while(|byte| *byte == 0).collect();
+        frame.resize(length, 0x55);
+        frame
+    }
+
+    /// Payloads of a layer's frame: a picture id, the layer, and at most `most` bytes of it in each.
+    pub(crate) fn payloads(frame: &[u8], picture: u8, layer: u8, most: usize) -> Vec<Vec<u8>> {
+        let chunks = frame.chunks(most);
+        let last = chunks.len() - 1;
+        let flags = |n: usize| 0xA0 | u8::from(n == 0) << 3 | u8::from(n == last) << 2;
+        chunks.enumerate().map(|(n, part)| [&[flags(n), picture & 0x7F, layer << 1, 0], part].concat()).collect()
+    }
+
+    fn put_together(payloads: &[Vec<u8>]) -> Option<Vec<u8>> {
+        let mut superframe = Superframe::default();
+        payloads.iter().all(|payload| superframe.append(payload)).then(|| superframe.finish())
+    }
+
+    #[test]
+    fn a_picture_of_one_layer_stays_as_it_is() {
+        let frame = keyframe(640, 360, 3_000);
+        let whole = put_together(&payloads(&frame, 5, 0, 1_100)).unwrap();
+        assert_eq!(whole, frame);
+        assert!(is_keyframe(&whole));
+        assert_eq!(dimensions(&whole), Some((640, 360)));
+        let next = delta(None, 50);
+        assert!(!is_keyframe(&next));
+        assert_eq!(dimensions(&next), None);
+    }
+
+    #[test]
+    fn layers_become_a_superframe_of_the_largest_size() {
+        let layers = [keyframe(320, 180, 200), delta(Some((640, 360)), 700), delta(Some((1_280, 720)), 70_000)];
+        let sent: Vec<_> = layers.iter().zip(0..).flat_map(|(frame, layer)| payloads(frame, 1, layer, 1_100)).collect();
+        let whole = put_together(&sent).unwrap();
+        assert_eq!(frames(&whole), layers.each_ref());
+        assert!(is_keyframe(&whole));
+        assert_eq!(dimensions(&whole), Some((1_280, 720)));
+        assert_eq!(put_together(&sent[1..]).map(|whole| is_keyframe(&whole)), Some(false), "the lowest is missing");
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_refused() {
+        let frame = keyframe(320, 180, 500);
+        assert_eq!(put_together(&payloads(&frame, 1, 0, 200)[1..]), None, "its beginning is missing");
+        assert_eq!(put_together(&vec![payloads(&frame, 1, 0, 500).remove(0); 9]), None, "too many frames");
+        assert_eq!(put_together(&[vec![]]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn frames_come_back_out_of_a_superframe(lengths in proptest::collection::vec(1usize..70_000, 2..=8)) {
+            let frames: Vec<_> = lengths.into_iter().map(|length| vec![7; length]).collect();
+            let sent: Vec<_> = frames.iter().zip(0..).flat_map(|(frame, layer)| payloads(frame, 1, layer, 1_100)).collect();
+            let whole = put_together(&sent).unwrap();
+            prop_assert_eq!(super::frames(&whole), frames);
+        }
+
+        #[test]
+        fn any_bytes_are_read(data in proptest::collection::vec(any::<u8>(), 0..60), head in 0xC0u8..0xE0) {
+            is_keyframe(&data);
+            dimensions(&data);
+            let mut ended = data;
+            ended.push(head);
+            dimensions(&ended);
+        }
+    }
+}
