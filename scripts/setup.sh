@@ -33,7 +33,7 @@ fi
 need npm "Install Node.js 20.19 or later with npm, then run this again."
 
 packages=(protobuf-compiler clang libclang-dev cmake pkg-config libvpx-dev nasm)
-[ "$purpose" = test ] && packages+=(chromium coturn python3-venv)
+[ "$purpose" = test ] && packages+=(chromium coturn ffmpeg python3-venv)
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then
