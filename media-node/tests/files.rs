@@ -9,6 +9,8 @@ mod streams;
 use chroom_media_node::{
     processing::{
         audio::{CHANNELS, FRAME, opus},
+        budget::{Budget, Millicores, Thread},
+        cost,
         job::{Desk, Ending, Job, TICK},
         recording::{
             composite::CompositeJob,
@@ -148,7 +150,9 @@ fn opus_with_a_pause() {
 fn a_composed_recording() {
     let folder = tempfile::tempdir().unwrap();
     let storage = Folder::create(folder.path(), "rec").unwrap();
-    let mut job = CompositeJob::new("rec", "room", Box::new(storage), LIMITS, 5, Box::new(|_, _| {})).unwrap();
+    let reserved = Budget::new(cost::composite(2)).reserve(&Thread::default(), Millicores(0)).unwrap();
+    let mut job =
+        CompositeJob::new("rec", "room", Box::new(storage), LIMITS, 5, &reserved, Box::new(|_, _| {})).unwrap();
     let (start, mut desk) = (Instant::now(), Desk::default());
     for (mid, kind) in [("a", Kind::Audio), ("v", Kind::Video), ("h", Kind::Video)] {
         let (track, participant) = (mid.parse().unwrap(), "ann".parse().unwrap());

@@ -5,6 +5,7 @@ use chroom_media_node::{
     processing::{
         audio::{CHANNELS, FRAME, opus},
         budget::Millicores,
+        cost,
         recording::room::RecordingLimits,
         studio::{RecordingKind, Studio, StudioConfig, StudioError},
         video::{
@@ -327,7 +328,7 @@ fn a_call_is_mixed_recorded_and_photographed() {
     call.join(&mut listener, [Some(mix.as_str()), None]);
     call.runtime.block_on(call.studio.mix(&call.room)).unwrap();
     call.runtime.block_on(call.studio.mix(&call.room)).unwrap();
-    assert_eq!(call.studio.figures().reserved, 150, "one mix per room");
+    assert_eq!(call.studio.figures().reserved, cost::mix(0).0, "one mix per room");
     let mut speakers = [(ann, Speaker::new(400.0, VideoCodec::Vp8)), (bob, Speaker::new(900.0, VideoCodec::H264))];
     until("the mix comes", &mut speakers, &mut listener, |listener| listener.heard.len() > 20);
 
@@ -408,7 +409,7 @@ fn a_call_is_mixed_recorded_and_photographed() {
 #[test]
 fn a_recording_ends_with_its_room_and_a_budget_is_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let call = Call::new(folder.path(), 60);
+    let call = Call::new(folder.path(), 50);
     let mut events = call.sfu.events();
     let mut ann = Client::new(1, "ann", RtcConfig::new());
     let mut listener = Client::new(2, "listener", RtcConfig::new());
@@ -419,7 +420,7 @@ fn a_recording_ends_with_its_room_and_a_budget_is_kept() {
     let id = "rec".parse().unwrap();
     call.runtime.block_on(call.studio.record(&call.room, &id, RecordingKind::Tracks, limits)).unwrap();
     let over = call.runtime.block_on(call.studio.mix(&call.room)).unwrap_err();
-    assert!(over.to_string().contains("10 thousandths of a core are left"), "{over}");
+    assert!(over.to_string().contains("30 thousandths of a core are left"), "{over}");
     until("sound", &mut speakers, &mut listener, |listener| listener.heard.len() > 30);
     let sessions = call.runtime.block_on(call.sfu.stats(None)).unwrap();
     assert_eq!((sessions.0.sessions, sessions.1.len()), (2, 2), "a resident is no session to the outside");

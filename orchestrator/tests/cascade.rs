@@ -3,6 +3,8 @@
 
 #[path = "../../media-node/tests/harness/mod.rs"]
 mod harness;
+#[path = "cascade/mix.rs"]
+mod mix;
 #[allow(dead_code, unused_imports)]
 mod world;
 
@@ -13,6 +15,11 @@ use chroom_media_node::{
         quic::{Cascade, CascadeConfig},
     },
     health::{Health, Registered},
+    processing::{
+        budget::Millicores,
+        recording::room::RecordingLimits,
+        studio::{Studio, StudioConfig},
+    },
     rpc::{Admission, MediaService},
     sfu::{Sfu, SfuConfig, event::CloseReason},
 };
@@ -53,6 +60,7 @@ struct Node {
     id: NodeId,
     sfu: Arc<Sfu>,
     cascade: Arc<Cascade>,
+    studio: Arc<Studio>,
     is_full: Arc<AtomicBool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -95,8 +103,16 @@ impl Node {
         let sfu = Arc::new(Sfu::start_with(&config, Some(prepared.room_end())).unwrap());
         let cascade = Arc::new(prepared.start(sfu.rooms()).unwrap());
         let health = Arc::new(Health::new(Registered::Active, 1_000_000, 1_000));
+        let studio = StudioConfig {
+            threads: 1,
+            budget: Millicores(800),
+            recordings: None,
+            limits: RecordingLimits { duration: Duration::ZERO, bytes: 0 },
+        };
+        let studio = Arc::new(Studio::start(sfu.clone(), studio).unwrap());
         let service = MediaService::new(sfu.clone(), health, Admission::new(members), CancellationToken::new())
-            .with_cascade(cascade.clone());
+            .with_cascade(cascade.clone())
+            .with_studio(studio.clone());
         let routes = service.routes();
         let serving = tokio::spawn(async move {
             server::serve(listener, &identity, routes, std::future::pending()).await.unwrap();
@@ -115,7 +131,7 @@ impl Node {
                 tokio::time::sleep(Duration::from_millis(250)).await;
             }
         });
-        Self { id, sfu, cascade, is_full, tasks: vec![following, serving, reporting] }
+        Self { id, sfu, cascade, studio, is_full, tasks: vec![following, serving, reporting] }
     }
 
     /// Says that it takes no more, until the orchestrator knows.
@@ -139,6 +155,7 @@ impl Node {
     async fn kill(&self) {
         self.tasks.iter().for_each(JoinHandle::abort);
         self.cascade.die().await;
+        self.studio.stop().await;
         self.sfu.stop(CloseReason::Draining).await;
     }
 }

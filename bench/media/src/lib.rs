@@ -13,6 +13,7 @@ pub mod model;
 pub mod namespace;
 pub mod options;
 pub mod path;
+pub mod processing;
 pub mod profile;
 pub mod report;
 pub mod run;

@@ -5,8 +5,9 @@ use chroom_bench_media::{
     bare,
     client::address::Subnet,
     impair::{round, table},
-    namespace,
+    machine, namespace,
     options::{Command, Options},
+    processing,
     report::{self, Setting},
     run,
     wire::srtp::Profile,
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
         Some(Command::Bare(task)) => bare_loop(&options, task),
         Some(Command::Churn(task)) => churn(&options, task),
         Some(Command::Impair(task)) => impair(&options, task),
+        Some(Command::Processing(task)) => costs(&options, task),
         None => all(&options),
     };
     done.unwrap_or_else(|error| {
@@ -77,6 +79,24 @@ fn impair(options: &Options, task: &chroom_bench_media::options::Impair) -> Resu
         (_, true) => ExitCode::from(3),
         _ => ExitCode::SUCCESS,
     })
+}
+
+fn costs(options: &Options, task: &chroom_bench_media::options::Processing) -> Result<ExitCode> {
+    let setting = Setting::new(options.load.shape());
+    if !setting.optimised {
+        eprintln!("this build isn't optimised: its figures are of no worth");
+    }
+    let rows = processing::measure(task.seconds, |row| {
+        if options.json {
+            println!("{}", serde_json::json!({ "bench": "processing", "cost": row }));
+        }
+    })?;
+    if !options.json {
+        println!("{} seconds on {}\n\n{}", task.seconds, machine::processor(), processing::table(&rows));
+    }
+    let short: Vec<_> = rows.iter().filter(|row| row.millicores > f64::from(row.reserved)).collect();
+    short.iter().for_each(|row| eprintln!("takes more than is reserved: {}", row.job));
+    Ok(if options.check && !short.is_empty() { ExitCode::from(3) } else { ExitCode::SUCCESS })
 }
 
 fn all(options: &Options) -> Result<ExitCode> {

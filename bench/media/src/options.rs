@@ -30,6 +30,8 @@ pub enum Server {
     chroom-bench-media churn --sessions 100000
   Receivers behind bad lines, Chroom beside Janus:
     chroom-bench-media impair --loss 0,2,10 --rtt 100
+  What processing costs, beside what a node reserves for it:
+    chroom-bench-media processing
   200 receivers for 20 seconds behind lines that lose 2 % and take 40 ms:
     chroom-bench-media --scenario fan-out --size 200 --window 20 --downlink-loss 0.02 --uplink-delay 40
 
@@ -140,6 +142,16 @@ pub enum Command {
     Churn(Churn),
     /// Lines that lose, delay, and get narrow for a while: what can be seen behind them.
     Impair(Impair),
+    /// What mixes, recordings, bridges and thumbnails cost a media node, in thousandths of a core.
+    Processing(Processing),
+}
+
+/// What processing costs.
+#[derive(Args, Clone, Debug)]
+pub struct Processing {
+    /// Seconds of material.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=600))]
+    pub seconds: u32,
 }
 
 /// Quality under impairment. Every loss is measured with every round trip, on a line of 3 Mb/s, then 0.5, then 3 again.
@@ -265,6 +277,8 @@ mod tests {
         assert_eq!(lossy.load.uplink().1.base, Duration::from_millis(40));
         let Some(Command::Impair(impair)) = parse("x impair --loss 0,2.5 --rtt 100").unwrap().command else { panic!() };
         assert_eq!((impair.loss, impair.rtt, impair.phase), (vec![0.0, 2.5], vec![100], 25));
+        let Some(Command::Processing(task)) = parse("chroom-bench-media processing").unwrap().command else { panic!() };
+        assert_eq!(task.seconds, 10);
         let bursts = parse("x --uplink-loss 0.05 --burst 5").unwrap().load.uplink().0;
         let Loss::Bursts { worsens, recovers, share } = bursts else { panic!("{bursts:?}") };
         assert!((worsens / (worsens + recovers) * share - 0.05).abs() < 1e-9 && recovers == 0.2);

@@ -2,7 +2,7 @@
 
 use super::{
     job::{Desk, Ending, Job, Progress},
-    video::{CLOCK, VideoCodec, assembly::Assembler, decoder::Decoder, encoder::Encoder, packets},
+    video::{CLOCK, VideoCodec, assembly::Assembler, decoder::Decoder, encoder::Encoder, packets, picture::Picture},
 };
 use crate::sfu::{
     codec::Format,
@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// Tallest picture that is bridged.
 pub const MAX_HEIGHT: u32 = 720;
+/// What a bridge is begun with: as large as the budget allows.
+pub const HEIGHTS: [u32; 3] = [MAX_HEIGHT, 360, 180];
 /// A bridge that nobody has received for so long ends.
 const UNUSED: Duration = Duration::from_secs(10);
 /// How often a key frame is asked for.
@@ -33,6 +35,7 @@ const RATE: u32 = 30;
 pub struct BridgeJob {
     to: VideoCodec,
     track: TrackId,
+    max_height: u32,
     line: Mid,
     published: bool,
     reader: Option<(Assembler, Decoder)>,
@@ -51,11 +54,12 @@ pub struct BridgeJob {
 }
 
 impl BridgeJob {
-    /// A bridge to this codec, published as `track`.
-    pub fn new(now: Instant, to: VideoCodec, track: TrackId) -> Self {
+    /// A bridge to this codec, published as `track`, with pictures of at most so many lines.
+    pub fn new(now: Instant, to: VideoCodec, track: TrackId, max_height: u32) -> Self {
         Self {
             to,
             track,
+            max_height,
             line: Mid::parse("bridge").unwrap_or_default(),
             published: false,
             reader: None,
@@ -103,7 +107,7 @@ impl BridgeJob {
                 continue;
             }
             self.encoded = Some(now);
-            let picture = picture.turned(self.quarter_turns);
+            let picture = bounded(picture.turned(self.quarter_turns), self.max_height);
             let size = (picture.width(), picture.height());
             let encoder = match &mut self.encoder {
                 Some((encoder, known)) if *known == size => encoder,
@@ -136,6 +140,17 @@ impl BridgeJob {
             }
         }
     }
+}
+
+/// A picture whose shorter side has at most so many pixels: a publisher with one layer sends what it likes.
+fn bounded(picture: Picture, most: u32) -> Picture {
+    let (width, height) = (picture.width(), picture.height());
+    if width.min(height) <= most {
+        return picture;
+    }
+    let (wide, high) = if width > height { (width, most) } else { (most, height) };
+    let (width, height) = picture.fitted(wide, high);
+    picture.scaled(width, height).unwrap_or(picture)
 }
 
 /// What RTP calls it.
@@ -185,7 +200,7 @@ mod tests {
 
     fn job(to: VideoCodec) -> (BridgeJob, Desk, Instant) {
         let (now, mut desk) = (Instant::now(), Desk::default());
-        let mut job = BridgeJob::new(now, to, "~b".parse().unwrap());
+        let mut job = BridgeJob::new(now, to, "~b".parse().unwrap(), MAX_HEIGHT);
         assert_eq!(job.tick(now, Duration::ZERO, &mut desk), Progress::On);
         let published = desk.take();
         let [Asked::Publish(Published { mid, .. })] = published.as_slice() else { panic!("{published:?}") };
@@ -246,6 +261,18 @@ mod tests {
     #[test]
     fn vp8_becomes_h264() {
         bridged(VideoCodec::Vp8, VideoCodec::H264);
+    }
+
+    #[test]
+    fn tall_pictures_are_made_smaller() {
+        let size = |width, height| {
+            let small = bounded(Picture::black(width, height).unwrap(), 360);
+            (small.width(), small.height())
+        };
+        assert_eq!(size(1_280, 720), (640, 360));
+        assert_eq!(size(720, 1_280), (360, 640));
+        assert_eq!(size(640, 360), (640, 360));
+        assert_eq!(size(1_000, 400), (900, 360));
     }
 
     #[test]

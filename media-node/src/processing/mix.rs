@@ -4,6 +4,8 @@
 
 use super::{
     audio::{FRAME, Frame, SAMPLE_RATE, limiter::Limiter, mixer::Sum, opus::Encoder, source::VoiceSource},
+    budget::{Millicores, Reservation},
+    cost,
     job::{Desk, Ending, Job, Progress},
 };
 use crate::sfu::{
@@ -14,11 +16,14 @@ use crate::sfu::{
 };
 use std::{
     collections::{BTreeMap, HashMap},
+    io,
     time::{Duration, Instant},
 };
 
 /// A mix that nobody has received for so long ends.
 const UNUSED: Duration = Duration::from_secs(30);
+/// So long a mix that was refused its part of the budget isn't tried again.
+const RETRY: Duration = Duration::from_secs(10);
 /// Silent frames that are still sent; after them nothing is, until someone speaks.
 const HANGOVER: u32 = 10;
 /// Most participants with a mix of their own.
@@ -46,11 +51,41 @@ struct Output {
     limiter: Limiter,
     seq: u64,
     silent: u32,
+    /// What it may cost while it is received; nothing for the mix of all, which every mix has.
+    reserved: Reservation,
+    /// When it was refused that.
+    refused: Option<Instant>,
 }
 
 impl Output {
-    fn new(mid: Mid) -> Self {
-        Self { mid, watched: false, encoder: None, limiter: Limiter::default(), seq: 1, silent: 0 }
+    fn new(mid: Mid, reserved: Reservation) -> Self {
+        let limiter = Limiter::default();
+        Self { mid, watched: false, encoder: None, limiter, seq: 1, silent: 0, reserved, refused: None }
+    }
+
+    /// Whether it can be sent to those who receive it: it costs something of its own then.
+    fn affords(&mut self, now: Instant, cost: Millicores) -> bool {
+        if !self.watched || self.reserved.cost() == cost {
+            return self.watched;
+        }
+        if self.refused.is_some_and(|at| now.saturating_duration_since(at) < RETRY) {
+            return false;
+        }
+        let reserved = self.reserved.resize(cost);
+        self.refused = reserved.as_ref().err().map(|error| {
+            tracing::info!(%error, "someone who speaks gets no mix without the own voice");
+            now
+        });
+        reserved.is_ok()
+    }
+
+    fn watch(&mut self, watched: bool) {
+        self.watched = watched;
+        if !watched {
+            self.encoder = None;
+            // To need less is never refused.
+            let _ = self.reserved.resize(Millicores(0));
+        }
     }
 
     fn send(&mut self, timestamp: u32, frame: &[i16], desk: &mut Desk) {
@@ -92,22 +127,26 @@ pub struct MixJob {
     own: BTreeMap<ParticipantId, Output>,
     named: u64,
     timestamp: u32,
+    /// Of nothing; others are made of it.
+    reserved: Reservation,
     published: bool,
     unused_since: Instant,
 }
 
 impl MixJob {
-    /// A mix of nobody yet.
-    pub fn new(now: Instant) -> Self {
-        Self {
+    /// A mix of nobody yet, which has this reservation for what all listeners get.
+    pub fn new(now: Instant, reserved: &Reservation) -> io::Result<Self> {
+        let nothing = || reserved.another(Millicores(0)).map_err(io::Error::other);
+        Ok(Self {
             voices: HashMap::new(),
-            shared: Output::new(Mid::parse("mix").unwrap_or_default()),
+            shared: Output::new(Mid::parse("mix").unwrap_or_default(), nothing()?),
+            reserved: nothing()?,
             own: BTreeMap::new(),
             named: 0,
             timestamp: 0,
             published: false,
             unused_since: now,
-        }
+        })
     }
 
     fn join(&mut self, mid: Mid, participant: ParticipantId, desk: &mut Desk) {
@@ -118,11 +157,12 @@ impl MixJob {
         if self.own.contains_key(&participant) || self.own.len() >= MAX_OWN {
             return;
         }
+        let Ok(reserved) = self.reserved.another(Millicores(0)) else { return };
         self.named += 1;
         let Some(mid) = Mid::parse(&format!("own{}", self.named)) else { return };
         let track = resident::mix_without(&participant);
         desk.ask(Asked::Publish(Published { mid, track, kind: Kind::Audio }));
-        self.own.insert(participant, Output::new(mid));
+        self.own.insert(participant, Output::new(mid, reserved));
     }
 
     fn leave(&mut self, mid: &Mid, desk: &mut Desk) {
@@ -151,10 +191,7 @@ impl Job for MixJob {
             }
             Told::Watched(mid, watched) => {
                 if let Some(output) = self.outputs().find(|output| output.mid == mid) {
-                    output.watched = watched;
-                    if !watched {
-                        output.encoder = None;
-                    }
+                    output.watch(watched);
                 }
             }
             Told::Line(..) | Told::KeyframeWanted(_) => {}
@@ -186,7 +223,10 @@ impl Job for MixJob {
             let frame = sum.all(&mut self.shared.limiter);
             self.shared.send(timestamp, &frame, desk);
         }
-        for (participant, output) in self.own.iter_mut().filter(|(_, output)| output.watched) {
+        for (participant, output) in &mut self.own {
+            if !output.affords(now, cost::OWN_MIX) {
+                continue;
+            }
             let own = by_participant.get(participant).map(Vec::as_slice).unwrap_or_default();
             let frame = sum.without(own, &mut output.limiter);
             output.send(timestamp, &frame, desk);
@@ -203,9 +243,13 @@ mod tests {
         super::audio::opus::{Decoder, tests::*},
         *,
     };
-    use crate::sfu::resident::Offered;
+    use crate::{
+        processing::budget::{Budget, Thread},
+        sfu::resident::Offered,
+    };
 
     struct Room {
+        budget: Budget,
         job: MixJob,
         desk: Desk,
         now: Instant,
@@ -214,8 +258,13 @@ mod tests {
 
     impl Room {
         fn new() -> Self {
+            Self::with(Budget::new(Millicores(800)))
+        }
+
+        fn with(budget: Budget) -> Self {
             let now = Instant::now();
-            Self { job: MixJob::new(now), desk: Desk::default(), now, turn: 0 }
+            let reserved = budget.reserve(&Thread::default(), cost::mix(0)).unwrap();
+            Self { job: MixJob::new(now, &reserved).unwrap(), budget, desk: Desk::default(), now, turn: 0 }
         }
 
         fn told(&mut self, told: Told) -> Vec<Asked> {
@@ -289,6 +338,34 @@ mod tests {
         let packets = &sent[&own];
         assert!(packets.windows(2).all(|pair| pair[1].seq == pair[0].seq + 1));
         assert!(packets.windows(2).all(|pair| pair[1].timestamp == pair[0].timestamp.wrapping_add(960)));
+    }
+
+    #[test]
+    fn each_own_mix_has_its_part_of_the_budget_or_is_not_made() {
+        let mut room = Room::with(Budget::new(Millicores(cost::mix(2).0)));
+        let mids: Vec<Mid> = ["ann", "bob", "eve"]
+            .iter()
+            .enumerate()
+            .map(|(n, who)| {
+                let published = room.joins(&n.to_string(), who);
+                let [Asked::Publish(own)] = published.as_slice() else { panic!("{published:?}") };
+                own.mid
+            })
+            .collect();
+        // The mix of all is held by the worker; here it was given back.
+        let shared = room.budget.reserve(&Thread::default(), cost::mix(0)).unwrap();
+        mids.iter().for_each(|mid| drop(room.told(Told::Watched(*mid, true))));
+        let mut voices = [("0", Encoder::new().unwrap(), 400.0)];
+        let sent = room.speak(&mut voices, 30);
+        assert_eq!(room.budget.used(), cost::mix(2));
+        assert_eq!(sent.keys().copied().filter(|mid| mids.contains(mid)).count(), 2, "the third is refused");
+        assert_eq!(room.budget.refused(), 1, "and not tried again at once");
+        room.told(Told::Watched(mids[0], false));
+        room.now += RETRY;
+        let sent = room.speak(&mut voices, 30);
+        assert!(sent.contains_key(&mids[1]) && sent.contains_key(&mids[2]));
+        drop((room.job, shared));
+        assert_eq!(room.budget.used(), Millicores(0));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 pub mod audio;
 pub mod bridge;
 pub mod budget;
+pub mod cost;
 pub mod job;
 pub mod metrics;
 pub mod mix;

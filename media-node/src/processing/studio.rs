@@ -8,7 +8,8 @@ pub use error::StudioError;
 pub use recordings::{Ended, RecordingId, RecordingKind};
 
 use super::{
-    budget::{Budget, Millicores, OverBudget, Reservation},
+    budget::{Budget, Millicores, Reservation},
+    cost,
     job::{Ending, Job},
     mix::MixJob,
     recording::room::RecordingLimits,
@@ -35,11 +36,6 @@ use std::{
     time::Instant,
 };
 use tokio::sync::oneshot;
-
-/// What mixing a room costs: ten voices are decoded at most, and as many mixes encoded as there are speakers who want one.
-const MIX_COST: Millicores = Millicores(150);
-/// What a thumbnail costs, for the moment that it takes.
-const THUMBNAIL_COST: Millicores = Millicores(20);
 
 /// How processing is set up.
 #[derive(Clone, Debug)]
@@ -83,7 +79,6 @@ pub struct Studio {
     workers: Vec<WorkerHandle>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     numbers: AtomicU64,
-    refused: AtomicU64,
     recordings: Mutex<HashMap<RecordingId, Recording>>,
     mixes: tokio::sync::Mutex<HashMap<RoomId, Arc<ResidentState>>>,
     bridges: Mutex<HashMap<Lacking, Arc<ResidentState>>>,
@@ -105,23 +100,18 @@ impl Studio {
             workers,
             threads: Mutex::new(threads),
             numbers: AtomicU64::new(1),
-            refused: AtomicU64::new(0),
             recordings: Mutex::default(),
             mixes: tokio::sync::Mutex::default(),
             bridges: Mutex::default(),
         })
     }
 
-    fn reserve(&self, cost: Millicores) -> Result<Reservation, OverBudget> {
-        self.budget.reserve(cost).inspect_err(|_| {
-            self.refused.fetch_add(1, Ordering::Relaxed);
-        })
-    }
-
-    /// The worker with the least to do.
-    fn worker(&self) -> Result<&WorkerHandle, StudioError> {
+    /// The worker with the least to do, and a part of its time.
+    fn reserve(&self, cost: Millicores) -> Result<Place, StudioError> {
         let reserved = |worker: &&WorkerHandle| worker.counts.reserved.load(Ordering::Relaxed);
-        self.workers.iter().min_by_key(reserved).ok_or(StudioError::Off)
+        let worker = self.workers.iter().min_by_key(reserved).ok_or(StudioError::Off)?.clone();
+        let reservation = self.budget.reserve(&worker.counts.reserved, cost)?;
+        Ok(Place { worker, reservation })
     }
 
     /// Begins a job and lets its resident into the room.
@@ -129,12 +119,11 @@ impl Studio {
         &self,
         room: &RoomId,
         new: NewJob,
-        make: impl FnOnce(Instant) -> io::Result<Box<dyn Job>> + Send + 'static,
+        make: impl FnOnce(Instant, &Reservation) -> io::Result<Box<dyn Job>> + Send + 'static,
     ) -> Result<(WorkerHandle, ResidentId, Arc<ResidentState>), StudioError> {
-        let worker = self.worker()?.clone();
+        let NewJob { name, interest, codecs, place: Place { worker, reservation } } = new;
         let id = ResidentId(self.numbers.fetch_add(1, Ordering::Relaxed));
         let state = Arc::new(ResidentState::default());
-        let NewJob { name, interest, codecs, reservation } = new;
         let name: ParticipantId = name.parse().map_err(|_| StudioError::Off)?;
         // The job is there before the first delivery comes.
         worker.begin(Assignment {
@@ -161,30 +150,31 @@ impl Studio {
         if mixes.contains_key(room) {
             return Ok(());
         }
-        let reservation = self.reserve(MIX_COST)?;
+        let place = self.reserve(cost::mix(0))?;
         let new = NewJob {
             name: "~mixer",
             interest: Interest::Everything { max_height: None },
             codecs: &[Codec::Opus],
-            reservation,
+            place,
         };
-        let (_, _, state) = self.begin(room, new, |now| Ok(Box::new(MixJob::new(now)))).await?;
+        let (_, _, state) =
+            self.begin(room, new, |now, reservation| Ok(Box::new(MixJob::new(now, reservation)?))).await?;
         mixes.insert(room.clone(), state);
         Ok(())
     }
 
     /// A picture of a video track, as a JPEG file.
     pub async fn thumbnail(&self, room: &RoomId, track: TrackId, height: u32) -> Result<Vec<u8>, StudioError> {
-        let reservation = self.reserve(THUMBNAIL_COST)?;
+        let place = self.reserve(cost::THUMBNAIL)?;
         let new = NewJob {
             name: "~photographer",
             interest: Interest::One(track, height),
             codecs: &[Codec::Vp8, Codec::H264],
-            reservation,
+            place,
         };
         let (sender, picture) = oneshot::channel();
         let report = Box::new(move |file| drop(sender.send(file)));
-        self.begin(room, new, move |now| Ok(Box::new(ThumbnailJob::new(now, height, report)))).await?;
+        self.begin(room, new, move |now, _| Ok(Box::new(ThumbnailJob::new(now, height, report)))).await?;
         picture.await.map_err(|_| StudioError::NoPicture)
     }
 
@@ -201,7 +191,7 @@ impl Studio {
             lost: sum(|counts| &counts.lost),
             late: sum(|counts| &counts.late),
             faults: sum(|counts| &counts.faults),
-            refused: self.refused.load(Ordering::Relaxed),
+            refused: self.budget.refused(),
         }
     }
 
@@ -221,5 +211,11 @@ struct NewJob {
     name: &'static str,
     interest: Interest,
     codecs: &'static [Codec],
+    place: Place,
+}
+
+/// Where a job is to run.
+struct Place {
+    worker: WorkerHandle,
     reservation: Reservation,
 }

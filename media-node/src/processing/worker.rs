@@ -2,7 +2,7 @@
 //! are bounded, so that what they can't keep up with is lost here and nowhere else.
 
 use super::{
-    budget::Reservation,
+    budget::{Reservation, Thread},
     job::{Desk, Ending, Job, Progress, TICK},
 };
 use crate::sfu::{
@@ -30,8 +30,9 @@ const MAX_LATE: Duration = Duration::from_millis(200);
 /// Niceness of the threads (`nice(1)`): the lowest.
 const NICE: i32 = 19;
 
-/// A job that is to begin, made on the thread that it will run on: encoders stay where they were made.
-pub type Make = Box<dyn FnOnce(Instant) -> std::io::Result<Box<dyn Job>> + Send>;
+/// A job that is to begin, made on the thread that it will run on: encoders stay where they were made. What it has reserved is kept for it;
+/// it may reserve more.
+pub type Make = Box<dyn FnOnce(Instant, &Reservation) -> std::io::Result<Box<dyn Job>> + Send>;
 
 /// A job with what it needs.
 pub struct Assignment {
@@ -65,8 +66,8 @@ pub struct WorkerCounts {
     pub faults: AtomicU64,
     /// Jobs that run.
     pub jobs: AtomicU64,
-    /// What its jobs, and those that wait to begin, have reserved, in thousandths of a core.
-    pub reserved: AtomicU64,
+    /// What its jobs, and those that wait to begin, have reserved.
+    pub reserved: Thread,
     /// Packets that the queue had no room for.
     pub dropped: AtomicU64,
 }
@@ -93,12 +94,7 @@ pub struct WorkerBusy;
 impl WorkerHandle {
     /// Begins a job.
     pub fn begin(&self, assignment: Assignment) -> Result<(), WorkerBusy> {
-        let cost = u64::from(assignment.reservation.cost().0);
-        self.counts.reserved.fetch_add(cost, Ordering::Relaxed);
-        self.orders.try_send(Order::Begin(Box::new(assignment))).map_err(|_| {
-            self.counts.reserved.fetch_sub(cost, Ordering::Relaxed);
-            WorkerBusy
-        })
+        self.orders.try_send(Order::Begin(Box::new(assignment))).map_err(|_| WorkerBusy)
     }
 
     /// Ends a job.
@@ -131,7 +127,8 @@ struct Running {
     state: Arc<ResidentState>,
     residence: Residence,
     dropped: u64,
-    reservation: Reservation,
+    /// Held as long as it runs.
+    _reservation: Reservation,
 }
 
 struct Worker {
@@ -197,20 +194,17 @@ impl Worker {
 
     fn begin(&mut self, assignment: Assignment) {
         let Assignment { id, state, residence, reservation, make } = assignment;
-        let cost = u64::from(reservation.cost().0);
-        match catch_unwind(AssertUnwindSafe(|| make(Instant::now()))) {
+        match catch_unwind(AssertUnwindSafe(|| make(Instant::now(), &reservation))) {
             Ok(Ok(job)) => {
-                self.jobs.insert(id, Running { job, state, residence, dropped: 0, reservation });
+                self.jobs.insert(id, Running { job, state, residence, dropped: 0, _reservation: reservation });
                 self.counts.jobs.fetch_add(1, Ordering::Relaxed);
             }
             Ok(Err(error)) => {
                 tracing::error!(job = id.0, %error, "a job of processing can't begin");
-                self.counts.reserved.fetch_sub(cost, Ordering::Relaxed);
                 residence.ask(id, Asked::Leave);
             }
             Err(_) => {
                 self.counts.faults.fetch_add(1, Ordering::Relaxed);
-                self.counts.reserved.fetch_sub(cost, Ordering::Relaxed);
                 residence.ask(id, Asked::Leave);
             }
         }
@@ -264,7 +258,6 @@ impl Worker {
     fn remove(&mut self, id: ResidentId) {
         if let Some(running) = self.jobs.remove(&id) {
             self.counts.jobs.fetch_sub(1, Ordering::Relaxed);
-            self.counts.reserved.fetch_sub(running.reservation.cost().0.into(), Ordering::Relaxed);
             running.residence.ask(id, Asked::Leave);
         }
     }

@@ -74,6 +74,13 @@ pub fn asked(now: Instant, router: &mut Router, out: &mut (impl Outbox + HasResi
         Asked::Unpublish(mid) => router.resident_unpublishes(now, key, mid, out),
         Asked::Packet(packet) => router.packet(now, key, &packet.packet(now), out),
         Asked::Keyframe(mid) => router.keyframe_wanted(now, key, mid, out),
+        Asked::Height(mid, height) => {
+            let residents = out.residents();
+            let track = residents.by_key.get(&key).and_then(|resident| resident.offered_on(mid)).cloned();
+            if let Some(track) = track {
+                router.resident_limits(now, key, (mid, &track, height), out);
+            }
+        }
         Asked::Leave => {
             out.residents().remove(key);
             router.resident_leaves(now, key, out);

@@ -228,6 +228,8 @@ pub enum Asked {
     Packet(FromResident),
     /// A key frame is needed on a line.
     Keyframe(Mid),
+    /// Pictures on a line need not be taller than so many pixels.
+    Height(Mid, u32),
     /// It leaves.
     Leave,
 }
@@ -343,6 +345,11 @@ impl Resident {
         let begun = self.watched.iter().filter(|mid| !before.contains(mid)).map(|mid| Told::Watched(*mid, true));
         let news: Vec<Told> = ended.chain(begun).collect();
         news.into_iter().for_each(|told| self.tell(told));
+    }
+
+    /// The track that it gets on a line.
+    pub fn offered_on(&self, mid: Mid) -> Option<&Offered> {
+        self.lines.iter().find(|(line, _)| *line == mid).map(|(_, offered)| offered)
     }
 
     /// The name it has in the room.

@@ -10,6 +10,8 @@ use super::{
 use crate::{
     processing::{
         audio::{limiter::Limiter, mixer::Sum, opus, source::VoiceSource},
+        budget::{Millicores, Reservation},
+        cost,
         job::{Desk, Ending, Job, Progress, TICK},
         recording::job::Report,
         video::{
@@ -39,6 +41,11 @@ pub const WIDTH: u32 = 1_280;
 pub const HEIGHT: u32 = 720;
 /// Tallest picture that is asked of a publisher: half of the grid, which is what four get.
 pub const TRACK_HEIGHT: u32 = 360;
+
+/// How tall the pictures are that are asked for where there are so many: as tall as their places.
+pub fn track_height(pictures: usize) -> u32 {
+    grid::layout(pictures, WIDTH, HEIGHT).first().map_or(TRACK_HEIGHT, |cell| cell.height.min(TRACK_HEIGHT))
+}
 /// Turns of 20 ms from one picture to the next: 12.5 a second.
 const TURNS: u64 = 4;
 /// Bit rate of the pictures.
@@ -47,7 +54,9 @@ const KBPS: u32 = 1_500;
 const KEYFRAME_MS: u64 = 4_000;
 /// A worker that is so late makes a picture a second until it has caught up; the sound goes on.
 const TOO_LATE: Duration = Duration::from_millis(60);
-/// Turns from one picture to the next then.
+/// How often it is tried to show pictures for which there was no budget.
+const RETRY: Duration = Duration::from_secs(10);
+/// Turns from one picture to the next when it is late.
 const LATE_TURNS: u64 = 50;
 /// How often a key frame is asked for.
 const ASK: Duration = Duration::from_millis(500);
@@ -106,6 +115,14 @@ pub struct CompositeJob {
     /// By the order in which they came, which is that of their places.
     videos: BTreeMap<u64, (Mid, Video)>,
     came: u64,
+    /// For the pictures; what an empty grid costs is reserved beside it.
+    reserved: Reservation,
+    /// What was asked of publishers last.
+    height: u32,
+    /// Pictures that are shown.
+    shown: usize,
+    /// When there was no budget for a picture more.
+    left_out_at: Option<Instant>,
     limiter: Limiter,
     sound: Option<opus::Encoder>,
     pictures: Encoder,
@@ -122,6 +139,7 @@ impl CompositeJob {
         mut storage: Box<dyn Storage>,
         limits: RecordingLimits,
         unix_ms: u64,
+        reserved: &Reservation,
         report: Report,
     ) -> io::Result<Self> {
         let name = "composite.webm".to_owned();
@@ -154,6 +172,10 @@ impl CompositeJob {
             voices: BTreeMap::new(),
             videos: BTreeMap::new(),
             came: 0,
+            reserved: reserved.another(Millicores(0)).map_err(io::Error::other)?,
+            height: TRACK_HEIGHT,
+            shown: 0,
+            left_out_at: None,
             limiter: Limiter::default(),
             sound: opus::Encoder::new().ok(),
             pictures: Encoder::new(VideoCodec::Vp8, KBPS, 13),
@@ -161,6 +183,30 @@ impl CompositeJob {
             keyframe_at: None,
             ended: None,
         })
+    }
+
+    /// Shows as many pictures as the budget has something left for, the first that came, and asks for such as fit their places.
+    fn make_room(&mut self, now: Instant, desk: &mut Desk) {
+        let empty = cost::composite(0).0;
+        let wanted = self.videos.len().min(MAX_CELLS);
+        let affordable = (0..=wanted).rev().find(|count| {
+            let cost = Millicores(cost::composite(*count).0.saturating_sub(empty));
+            self.reserved.resize(cost).is_ok()
+        });
+        self.shown = affordable.unwrap_or(0);
+        if self.shown < wanted && self.left_out_at.is_none() {
+            tracing::info!(
+                recording = self.manifest.recording,
+                shown = self.shown,
+                wanted,
+                "no budget for all pictures"
+            );
+        }
+        self.left_out_at = (self.shown < wanted).then_some(now);
+        let height = track_height(self.shown);
+        if std::mem::replace(&mut self.height, height) != height {
+            self.videos.values().for_each(|(mid, _)| desk.ask(Asked::Height(*mid, height)));
+        }
     }
 
     /// Milliseconds since the beginning.
@@ -181,7 +227,7 @@ impl CompositeJob {
 
     fn write_picture(&mut self) -> io::Result<()> {
         let shown: Vec<Option<&Picture>> =
-            self.videos.values().take(MAX_CELLS).map(|(_, video)| video.picture.as_ref()).collect();
+            self.videos.values().take(self.shown).map(|(_, video)| video.picture.as_ref()).collect();
         let Ok(canvas) = grid::compose(&shown, WIDTH, HEIGHT) else { return Ok(()) };
         let at = self.at();
         let keyframe = self.keyframe_at.is_none_or(|last| at.saturating_sub(last) >= KEYFRAME_MS);
@@ -235,17 +281,24 @@ impl Job for CompositeJob {
                 Kind::Video => {
                     self.came += 1;
                     self.videos.insert(self.came, (mid, Video::new()));
+                    self.left_out_at = None;
+                    self.make_room(now, desk);
+                    // As the others, whose height may not have changed.
+                    if self.height != TRACK_HEIGHT {
+                        desk.ask(Asked::Height(mid, self.height));
+                    }
                 }
             },
             Told::Gone(mid) => {
                 self.voices.remove(&mid);
                 self.videos.retain(|_, (line, _)| *line != mid);
+                self.make_room(now, desk);
             }
             Told::Packet(packet) => {
-                let mid = packet.mid;
+                let (mid, shown) = (packet.mid, self.shown);
                 if let Some(voice) = self.voices.get_mut(&mid) {
                     voice.push(now, packet.seq, packet.timestamp, packet.payload);
-                } else if let Some((_, video)) = self.videos.values_mut().take(MAX_CELLS).find(|(line, _)| *line == mid)
+                } else if let Some((_, video)) = self.videos.values_mut().take(shown).find(|(line, _)| *line == mid)
                     && video.packet(now, packet)
                 {
                     desk.ask(Asked::Keyframe(mid));
@@ -255,9 +308,12 @@ impl Job for CompositeJob {
         }
     }
 
-    fn tick(&mut self, now: Instant, late: Duration, _desk: &mut Desk) -> Progress {
+    fn tick(&mut self, now: Instant, late: Duration, desk: &mut Desk) -> Progress {
         if self.ended.is_some() {
             return Progress::Done;
+        }
+        if self.left_out_at.is_some_and(|at| now.saturating_duration_since(at) >= RETRY) {
+            self.make_room(now, desk);
         }
         let mut written = self.write_sound(now);
         let turns = if late < TOO_LATE { TURNS } else { LATE_TURNS };

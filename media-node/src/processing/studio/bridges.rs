@@ -5,7 +5,7 @@ use super::{
         bridge::{self, BridgeJob},
         video::VideoCodec,
     },
-    Interest, Job, Millicores, NewJob, Studio, StudioError,
+    Interest, Job, NewJob, Reservation, Studio, StudioError, cost,
 };
 use crate::sfu::{
     codec::Codec,
@@ -18,8 +18,6 @@ use std::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// What a bridge costs: a video of up to 720 lines is decoded and encoded.
-const BRIDGE_COST: Millicores = Millicores(300);
 /// How often it is looked for receivers who lack a codec.
 const BRIDGES: Duration = Duration::from_secs(1);
 /// So long a bridge that was refused isn't tried again.
@@ -54,17 +52,25 @@ impl Studio {
 
     async fn begin_bridge(&self, wanted: &Lacking) -> Result<(), StudioError> {
         let Some(to) = VideoCodec::of(wanted.knows) else { return Ok(()) };
-        let reservation = self.reserve(BRIDGE_COST)?;
+        // As large as there is time for.
+        let mut found = Err(StudioError::Off);
+        for height in bridge::HEIGHTS {
+            found = self.reserve(cost::bridge(to, height)).map(|place| (height, place));
+            if found.is_ok() {
+                break;
+            }
+        }
+        let (max_height, place) = found?;
         let new = NewJob {
             name: "~bridge",
-            interest: Interest::One(wanted.track.clone(), bridge::MAX_HEIGHT),
+            interest: Interest::One(wanted.track.clone(), max_height),
             codecs: &[Codec::Vp8, Codec::H264],
-            reservation,
+            place,
         };
         let track = resident::bridged(&wanted.track, wanted.knows);
-        let make = move |now| Ok(Box::new(BridgeJob::new(now, to, track)) as Box<dyn Job>);
+        let make = move |now, _: &Reservation| Ok(Box::new(BridgeJob::new(now, to, track, max_height)) as Box<dyn Job>);
         let (_, _, state) = self.begin(&wanted.room, new, make).await?;
-        tracing::info!(room = %wanted.room, track = %wanted.track, codec = ?wanted.knows, "bridge began");
+        tracing::info!(room = %wanted.room, track = %wanted.track, codec = ?wanted.knows, max_height, "bridge began");
         self.bridges.lock().insert(wanted.clone(), state);
         Ok(())
     }

@@ -8,7 +8,7 @@ use super::{
         room::{EndReason, RecordingLimits, RoomRecording},
         storage::Folder,
     },
-    Ending, Interest, Job, Millicores, NewJob, ResidentId, Studio, StudioError, WorkerHandle,
+    Ending, Interest, Job, NewJob, Reservation, ResidentId, Studio, StudioError, WorkerHandle, cost,
 };
 use crate::sfu::{
     codec::Codec,
@@ -23,10 +23,6 @@ use std::{
 };
 use tokio::sync::watch;
 
-/// What writing a room's tracks down costs, whatever the room: packets are put together and written, nothing is decoded.
-const RECORDING_COST: Millicores = Millicores(50);
-/// What a composed recording costs: a room's pictures are decoded, and one of 1280 by 720 encoded 12.5 times a second.
-const COMPOSITE_COST: Millicores = Millicores(600);
 /// What can be written down.
 const WRITTEN: &[Codec] = &[Codec::Opus, Codec::Vp8, Codec::Vp9, Codec::H264, Codec::Av1];
 /// What can be mixed and drawn.
@@ -83,7 +79,6 @@ impl Studio {
         limits: RecordingLimits,
     ) -> Result<PathBuf, StudioError> {
         let parent = self.config.recordings.clone().ok_or(StudioError::NoFolder)?;
-        self.worker()?;
         let limits = RecordingLimits {
             duration: limits.duration.min(self.config.limits.duration),
             bytes: limits.bytes.min(self.config.limits.bytes),
@@ -91,10 +86,10 @@ impl Studio {
         let (sender, ended) = watch::channel(None);
         self.make_room(recording)?;
         let (cost, max_height, codecs) = match kind {
-            RecordingKind::Tracks => (RECORDING_COST, 0, WRITTEN),
-            RecordingKind::Composite => (COMPOSITE_COST, composite::TRACK_HEIGHT, DECODED),
+            RecordingKind::Tracks => (cost::RECORDING, 0, WRITTEN),
+            RecordingKind::Composite => (cost::composite(0), composite::TRACK_HEIGHT, DECODED),
         };
-        let reservation = self.reserve(cost)?;
+        let place = self.reserve(cost)?;
         let name = recording.0.clone();
         let folder = tokio::task::spawn_blocking(move || Folder::create(&parent, &name));
         let folder = match folder.await.map_err(io::Error::other)? {
@@ -117,10 +112,10 @@ impl Studio {
             name: "~recorder",
             interest: Interest::Everything { max_height: Some(max_height) },
             codecs,
-            reservation,
+            place,
         };
         let (name, room_name) = (recording.0.clone(), room.to_string());
-        let make = move |now| -> io::Result<Box<dyn Job>> {
+        let make = move |now, reservation: &Reservation| -> io::Result<Box<dyn Job>> {
             let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_millis());
             let (storage, unix) = (Box::new(folder), u64::try_from(unix).unwrap_or(u64::MAX));
             Ok(match kind {
@@ -129,7 +124,7 @@ impl Studio {
                     Box::new(RecordingJob::new(recording, report))
                 }
                 RecordingKind::Composite => {
-                    Box::new(CompositeJob::new(&name, &room_name, storage, limits, unix, report)?)
+                    Box::new(CompositeJob::new(&name, &room_name, storage, limits, unix, reservation, report)?)
                 }
             })
         };

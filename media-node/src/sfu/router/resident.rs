@@ -159,6 +159,17 @@ impl Router {
             client_receives: true,
             layers: Vec::new(),
         });
+        self.resident_limits(now, key, (mid, track, max_height), out);
+    }
+
+    /// A resident wants a track's pictures no taller than this, on a line that it has.
+    pub fn resident_limits(
+        &mut self,
+        now: Instant,
+        key: SessionKey,
+        (mid, track, max_height): (Mid, &Offered, u32),
+        out: &mut impl Outbox,
+    ) {
         let track = Some(track.track.clone());
         self.want(now, key, &[Subscribe { mid, track, max_height, priority: Priority::default() }], out);
     }

@@ -2,6 +2,7 @@ use super::*;
 use crate::{
     processing::{
         audio::opus::tests::{correlation, tone},
+        budget::{Budget, Thread},
         recording::{room::tests::disk, webm},
         video::{EncodedFrame, packets, picture::tests::pattern},
     },
@@ -11,6 +12,12 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 
 const LIMITS: RecordingLimits = RecordingLimits { duration: Duration::from_secs(60), bytes: 50_000_000 };
+
+/// What a recording has that may show so many pictures.
+fn reserved(pictures: usize) -> Reservation {
+    let left = cost::composite(pictures).0 - cost::composite(0).0;
+    Budget::new(Millicores(left)).reserve(&Thread::default(), Millicores(0)).unwrap()
+}
 
 fn line(mid: &str, kind: Kind) -> Told {
     let offered =
@@ -29,7 +36,7 @@ fn voices_and_pictures_of_a_room_are_in_one_file() {
     let ended: Arc<Mutex<Option<(EndReason, Manifest)>>> = Arc::default();
     let told = ended.clone();
     let report = Box::new(move |reason, manifest| *told.lock() = Some((reason, manifest)));
-    let mut job = CompositeJob::new("rec", "room", Box::new(storage), LIMITS, 5, report).unwrap();
+    let mut job = CompositeJob::new("rec", "room", Box::new(storage), LIMITS, 5, &reserved(2), report).unwrap();
     let (start, mut desk) = (Instant::now(), Desk::default());
     for (mid, kind) in [("a", Kind::Audio), ("b", Kind::Audio), ("v", Kind::Video), ("h", Kind::Video)] {
         job.told(start, line(mid, kind), &mut desk);
@@ -95,7 +102,8 @@ fn voices_and_pictures_of_a_room_are_in_one_file() {
 #[test]
 fn a_late_worker_leaves_pictures_out_and_goes_on_with_the_sound() {
     let (storage, files) = disk(usize::MAX);
-    let mut job = CompositeJob::new("rec", "room", Box::new(storage), LIMITS, 5, Box::new(|_, _| {})).unwrap();
+    let mut job =
+        CompositeJob::new("rec", "room", Box::new(storage), LIMITS, 5, &reserved(0), Box::new(|_, _| {})).unwrap();
     let (start, mut desk) = (Instant::now(), Desk::default());
     for turn in 0..20 {
         job.tick(start + TICK * turn, Duration::from_millis(100), &mut desk);
@@ -104,4 +112,45 @@ fn a_late_worker_leaves_pictures_out_and_goes_on_with_the_sound() {
     let frames = webm::tests::frames(&files.lock()["composite.webm"]);
     assert_eq!(frames.iter().filter(|frame| frame.0 == SOUND).count(), 20);
     assert_eq!(frames.len(), 21, "the first picture only");
+}
+
+#[test]
+fn as_many_pictures_are_shown_as_the_budget_allows_and_they_are_asked_for_as_tall_as_their_places() {
+    let (storage, _) = disk(usize::MAX);
+    let budget = Budget::new(Millicores(cost::composite(9).0 - cost::composite(0).0));
+    let reserved = budget.reserve(&Thread::default(), Millicores(0)).unwrap();
+    let mut job =
+        CompositeJob::new("rec", "room", Box::new(storage), LIMITS, 5, &reserved, Box::new(|_, _| {})).unwrap();
+    let (start, mut desk) = (Instant::now(), Desk::default());
+    let mut heights = BTreeMap::new();
+    let mut settle = |job: &CompositeJob, desk: &mut Desk| {
+        for asked in desk.take() {
+            if let Asked::Height(mid, height) = asked {
+                heights.insert(mid, height);
+            }
+        }
+        let cost = cost::composite(job.shown).0 - cost::composite(0).0;
+        assert_eq!(budget.used(), Millicores(cost), "{} pictures", job.shown);
+        (job.shown, heights.values().copied().collect::<std::collections::BTreeSet<_>>())
+    };
+    let mut shown = Vec::new();
+    for n in 0..12 {
+        job.told(start, line(&format!("v{n}"), Kind::Video), &mut desk);
+        shown.push(settle(&job, &mut desk).0);
+    }
+    assert_eq!(shown[..5], [1, 2, 3, 4, 5]);
+    assert_eq!(shown[8..], [9; 4], "no more than there is budget for");
+    assert_eq!(settle(&job, &mut desk).1.into_iter().collect::<Vec<_>>(), [240]);
+    for n in 0..10 {
+        job.told(start, Told::Gone(Mid::parse(&format!("v{n}")).unwrap()), &mut desk);
+        settle(&job, &mut desk);
+    }
+    assert_eq!(job.shown, 2);
+    // Room for others is looked for now and then.
+    let other = budget.reserve(&Thread::default(), Millicores(budget.total().0 - budget.used().0)).unwrap();
+    job.told(start, line("w", Kind::Video), &mut desk);
+    assert_eq!(job.shown, 2);
+    drop(other);
+    job.tick(start + RETRY, Duration::ZERO, &mut desk);
+    assert_eq!(job.shown, 3);
 }
