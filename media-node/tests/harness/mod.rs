@@ -154,7 +154,10 @@ impl Client {
                 let ssrc = packet.header.ssrc;
                 let mid = self.rtc.direct_api().stream_rx(&ssrc).unwrap().mid().to_string();
                 let first = packet.payload.last().copied().unwrap_or_default();
-                if packet.header.ext_vals.audio_level.is_some() {
+                // What the node mixes has no level.
+                let (pt, codecs) = (packet.header.payload_type, self.rtc.codec_config());
+                let is_opus = codecs.find(|one| one.pt() == pt && one.spec().codec == Codec::Opus).is_some();
+                if is_opus || packet.header.ext_vals.audio_level.is_some() {
                     let sound = self.sound.entry(mid.clone()).or_default();
                     sound.push((*packet.header.payload_type, packet.payload.to_vec()));
                 }
