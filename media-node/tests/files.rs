@@ -28,7 +28,7 @@ use chroom_media_node::{
         resident::{ForResident, Offered, Told},
     },
 };
-use judge::{Stream, pictures};
+use judge::{Stream, pictures, pictures_by_libvpx};
 use std::{
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -103,6 +103,20 @@ fn vp9() {
     let live = [&common[..], &["-deadline", "realtime", "-lag-in-frames", "0"]].concat();
     let ahead = [&common[..], &["-deadline", "good", "-lag-in-frames", "12", "-auto-alt-ref", "1"]].concat();
     real(Codec::Vp9, "vp9", &live, &ahead, |frames| streams::vp9(frames, (320, 180)));
+}
+
+#[test]
+fn vp9_layers_are_one_picture_of_the_largest_size() {
+    let folder = tempfile::tempdir().unwrap();
+    // Each picture has all layers; and as it is passed on where upper layers need lower ones in key pictures only.
+    let streams: [&[u8]; 2] = [include_bytes!("files/layers-each.bin"), include_bytes!("files/layers-key.bin")];
+    for (n, stream) in streams.into_iter().enumerate() {
+        let file = recorded(&folder.path().join(n.to_string()), Codec::Vp9, &streams::layered(stream), &[]);
+        // The encoder names references that are too large to be used, and doesn't use them: ffmpeg warns of that.
+        let expected = Stream { codec: "vp9".into(), size: Some((320, 180)), frames: 20 };
+        assert_eq!(judge::streams_but(&file.0, "error"), [expected]);
+        assert_eq!(pictures(&file.0), pictures_by_libvpx(&file.0));
+    }
 }
 
 #[test]

@@ -420,7 +420,7 @@ fn a_recording_ends_with_its_room_and_a_budget_is_kept() {
     let id = "rec".parse().unwrap();
     call.runtime.block_on(call.studio.record(&call.room, &id, RecordingKind::Tracks, limits)).unwrap();
     let over = call.runtime.block_on(call.studio.mix(&call.room)).unwrap_err();
-    assert!(over.to_string().contains("30 thousandths of a core are left"), "{over}");
+    assert!(over.to_string().contains("20 thousandths of a core are left"), "{over}");
     until("sound", &mut speakers, &mut listener, |listener| listener.heard.len() > 30);
     let sessions = call.runtime.block_on(call.sfu.stats(None)).unwrap();
     assert_eq!((sessions.0.sessions, sessions.1.len()), (2, 2), "a resident is no session to the outside");

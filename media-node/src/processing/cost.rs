@@ -5,7 +5,7 @@
 use super::{budget::Millicores, recording::composite, video::VideoCodec};
 
 /// Recording a room's tracks, whatever the room: packets are put together and written, nothing is decoded.
-pub const RECORDING: Millicores = Millicores(20);
+pub const RECORDING: Millicores = Millicores(30);
 /// A thumbnail, for the moment that it takes.
 pub const THUMBNAIL: Millicores = Millicores(40);
 /// A mix without the own voice, for one who speaks.

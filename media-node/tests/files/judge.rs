@@ -23,10 +23,15 @@ pub struct Stream {
 
 /// Decodes a whole file, in which nothing may be wrong; what its streams are.
 pub fn streams(path: &Path) -> Vec<Stream> {
+    streams_but(path, "warning")
+}
+
+/// The same where what is less than this level may be said.
+pub fn streams_but(path: &Path, level: &str) -> Vec<Stream> {
     let path = path.to_str().unwrap();
-    run("ffmpeg", &["-v", "warning", "-xerror", "-i", path, "-f", "null", "-"]);
+    run("ffmpeg", &["-v", level, "-xerror", "-i", path, "-f", "null", "-"]);
     let shown = "stream=codec_name,width,height,nb_read_frames";
-    let told = run("ffprobe", &["-v", "warning", "-count_frames", "-show_entries", shown, "-of", "json", path]);
+    let told = run("ffprobe", &["-v", level, "-count_frames", "-show_entries", shown, "-of", "json", path]);
     let told: Value = serde_json::from_str(&told).unwrap();
     let streams = told["streams"].as_array().unwrap().iter().map(|stream| Stream {
         codec: stream["codec_name"].as_str().unwrap().to_owned(),
@@ -44,7 +49,16 @@ pub fn seconds(path: &Path) -> f64 {
 
 /// A hash of each decoded picture.
 pub fn pictures(path: &Path) -> Vec<String> {
-    let listed = run("ffmpeg", &["-v", "error", "-i", path.to_str().unwrap(), "-an", "-f", "framemd5", "-"]);
+    hashes(&["-i", path.to_str().unwrap()])
+}
+
+/// The same, by libvpx instead of ffmpeg's own decoder.
+pub fn pictures_by_libvpx(path: &Path) -> Vec<String> {
+    hashes(&["-c:v", "libvpx-vp9", "-i", path.to_str().unwrap()])
+}
+
+fn hashes(input: &[&str]) -> Vec<String> {
+    let listed = run("ffmpeg", &[&["-v", "error"], input, &["-an", "-f", "framemd5", "-"]].concat());
     let lines = listed.lines().filter(|line| !line.starts_with('#'));
     lines.map(|line| line.rsplit(',').next().unwrap().trim().to_owned()).collect()
 }

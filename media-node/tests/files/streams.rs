@@ -60,6 +60,34 @@ pub fn vp9(frames: &[Vec<u8>], (width, height): (u16, u16)) -> Vec<Packet> {
     packets
 }
 
+/// A VP9 stream of three spatial layers (80, 160 and 320 pixels wide), as libvpx made it: for each layer's frame its length (32 bits), its layer (8),
+/// the number of its picture (32), and the frame. Two of its 20 pictures are key pictures.
+pub fn layered(file: &[u8]) -> Vec<Packet> {
+    let mut frames = Vec::new();
+    let mut rest = file;
+    while let Some((length, tail)) = rest.split_first_chunk::<4>() {
+        let (header, tail) = tail.split_at(5);
+        let (frame, tail) = tail.split_at(u32::from_le_bytes(*length) as usize);
+        frames.push((header[0], u32::from_le_bytes(header[1..].try_into().unwrap()), frame));
+        rest = tail;
+    }
+    let mut packets = Vec::new();
+    for (n, (layer, picture, frame)) in frames.iter().enumerate() {
+        let is_last = frames.get(n + 1).is_none_or(|next| next.1 != *picture);
+        let parts = frame.chunks(400).count();
+        for (at, part) in frame.chunks(400).enumerate() {
+            let (begins, ends) = (at == 0, at + 1 == parts);
+            // Not flexible, with layers.
+            let flags = [true, picture % 10 != 0, true, false, begins, ends, false, false];
+            let flags = flags.iter().fold(0, |byte, flag| byte << 1 | u8::from(*flag));
+            let [high, low] = (*picture as u16 | 0x8000).to_be_bytes();
+            let payload = [&[flags, high, low, layer << 1 | u8::from(*layer > 0), *picture as u8], part].concat();
+            packets.push((timestamp(*picture as usize), is_last && ends, payload));
+        }
+    }
+    packets
+}
+
 fn leb128(bytes: &[u8]) -> (usize, usize) {
     let length = bytes.iter().position(|byte| byte & 0x80 == 0).unwrap() + 1;
     (bytes[..length].iter().rev().fold(0, |value, byte| value << 7 | usize::from(byte & 0x7F)), length)

@@ -1,6 +1,11 @@
 //! Frames out of packets. After a packet that is lost for good, frames are left out until the next key frame.
 
-use super::{EncodedFrame, FrameCodec, MAX_FRAME, av1::TemporalUnit, h264, vp8, vp9::Superframe};
+use super::{
+    EncodedFrame, FrameCodec, MAX_FRAME,
+    av1::TemporalUnit,
+    h264, vp8,
+    vp9::{References, Superframe},
+};
 use crate::processing::{
     reorder::Reorder,
     video::{av1, vp9},
@@ -43,10 +48,10 @@ impl Growing {
     }
 
     /// The frame, and whether it needs no other; `None`: a part is missing.
-    fn finish(self) -> Option<(Vec<u8>, bool)> {
+    fn finish(self, references: &mut References) -> Option<(Vec<u8>, bool)> {
         let (data, is_keyframe): (_, fn(&[u8]) -> bool) = match self {
             Growing::Vp8(frame) => (frame, vp8::is_keyframe),
-            Growing::Vp9(superframe) => (superframe.finish(), vp9::is_keyframe),
+            Growing::Vp9(superframe) => (superframe.finish(references), vp9::is_keyframe),
             Growing::H264(frame) => (frame, h264::is_keyframe),
             Growing::Av1(unit) => (unit.finish()?, av1::is_keyframe),
         };
@@ -66,6 +71,8 @@ pub struct Assembler {
     codec: FrameCodec,
     parts: Reorder<Part>,
     building: Option<Building>,
+    /// Of VP9.
+    references: References,
     /// Nothing can be decoded before a key frame.
     needs_keyframe: bool,
     /// Frames that were left out.
@@ -75,7 +82,14 @@ pub struct Assembler {
 impl Assembler {
     /// For a stream of which nothing came yet.
     pub fn new(codec: impl Into<FrameCodec>) -> Self {
-        Self { codec: codec.into(), parts: Reorder::default(), building: None, needs_keyframe: true, lost: 0 }
+        Self {
+            codec: codec.into(),
+            parts: Reorder::default(),
+            building: None,
+            references: References::default(),
+            needs_keyframe: true,
+            lost: 0,
+        }
     }
 
     /// The stream's codec.
@@ -133,7 +147,9 @@ impl Assembler {
 
     fn finish(&mut self) -> Option<EncodedFrame> {
         let Building { timestamp, frame } = self.building.take()?;
-        let whole = frame.and_then(Growing::finish).filter(|(_, keyframe)| *keyframe || !self.needs_keyframe);
+        let whole = frame
+            .and_then(|frame| frame.finish(&mut self.references))
+            .filter(|(_, keyframe)| *keyframe || !self.needs_keyframe);
         self.needs_keyframe = whole.is_none();
         self.lost += u64::from(whole.is_none());
         let (data, keyframe) = whole?;

@@ -1,6 +1,10 @@
 //! VP9 frames in RTP (RFC 9628) and in files: a picture's frames, one for each spatial layer, become one superframe.
 
-use crate::sfu::codec::{bits::BitReader, vp9};
+mod header;
+
+use crate::sfu::codec::vp9;
+use header::Header;
+pub use header::References;
 
 /// Most frames of a superframe.
 const MAX_FRAMES: usize = 8;
@@ -31,12 +35,22 @@ impl Superframe {
         self.data.len()
     }
 
-    /// Its bytes. Several frames get an index behind them (VP9 bitstream specification, annex B): decoders that know a picture by its
-    /// index alone would show the smallest layer otherwise.
-    pub fn finish(self) -> Vec<u8> {
-        let Self { mut data, begins } = self;
-        let ends = begins.iter().skip(1).copied().chain([data.len()]);
-        let sizes: Vec<usize> = begins.iter().zip(ends).map(|(begin, end)| end.saturating_sub(*begin)).collect();
+    /// Its bytes. Several frames get an index behind them (VP9 bitstream specification, annex B), and all but the last are marked as
+    /// not to be shown: encoders mark every layer as shown, which only decoders that know layers understand. `known` are the sizes
+    /// of the frames that it may refer to.
+    pub fn finish(self, known: &mut References) -> Vec<u8> {
+        let Self { data: whole, begins } = self;
+        let ends = begins.iter().skip(1).copied().chain([whole.len()]);
+        let (mut data, mut sizes) = (Vec::with_capacity(whole.len() + 40), Vec::with_capacity(begins.len()));
+        for (n, (begin, end)) in begins.iter().zip(ends).enumerate() {
+            let frame = whole.get(*begin..end).unwrap_or_default();
+            let header = Header::read(frame, known);
+            known.follow(header.as_ref());
+            let hidden = header.filter(|_| n + 1 < begins.len()).and_then(|header| header.hidden(frame));
+            let before = data.len();
+            data.extend_from_slice(hidden.as_deref().unwrap_or(frame));
+            sizes.push(data.len() - before);
+        }
         if let (2.., Some(largest)) = (sizes.len(), sizes.iter().max()) {
             let bytes = (1..=4).find(|bytes| largest >> (8 * bytes) == 0).unwrap_or(4);
             let head = INDEX | u8::try_from((bytes - 1) << 3 | (sizes.len() - 1)).unwrap_or(0);
@@ -77,85 +91,13 @@ fn indexed(data: &[u8]) -> Option<Vec<&[u8]>> {
 
 /// Whether a superframe needs no other: its first frame is a key frame.
 pub fn is_keyframe(data: &[u8]) -> bool {
-    frames(data).first().and_then(|frame| Header::read(frame)).is_some_and(|header| header.keyframe)
+    let first = frames(data).first().and_then(|frame| Header::read(frame, &References::default()));
+    first.is_some_and(|header| header.keyframe)
 }
 
 /// Width and height in pixels of the picture: those of its last frame that tells.
 pub fn dimensions(data: &[u8]) -> Option<(u16, u16)> {
-    frames(data).into_iter().rev().find_map(|frame| Header::read(frame)?.size)
-}
-
-/// The beginning of an uncompressed header (VP9 bitstream specification, section 6.2).
-struct Header {
-    keyframe: bool,
-    /// `None`: the same as an earlier frame's.
-    size: Option<(u16, u16)>,
-}
-
-impl Header {
-    fn read(frame: &[u8]) -> Option<Self> {
-        let mut bits = BitReader::new(frame);
-        if bits.bits(2)? != 2 {
-            return None;
-        }
-        let profile = u32::from(bits.bit()?) | u32::from(bits.bit()?) << 1;
-        if profile == 3 {
-            bits.skip(1)?;
-        }
-        let shows_existing = bits.bit()?;
-        if shows_existing {
-            return Some(Self { keyframe: false, size: None });
-        }
-        let (keyframe, shown, resilient) = (!bits.bit()?, bits.bit()?, bits.bit()?);
-        if keyframe {
-            synchronised(&mut bits)?;
-            colours(&mut bits, profile)?;
-            return Some(Self { keyframe, size: Some(size(&mut bits)?) });
-        }
-        let intra_only = !shown && bits.bit()?;
-        if !resilient {
-            bits.skip(2)?;
-        }
-        if intra_only {
-            synchronised(&mut bits)?;
-            if profile > 0 {
-                colours(&mut bits, profile)?;
-            }
-            bits.skip(8)?;
-            return Some(Self { keyframe, size: Some(size(&mut bits)?) });
-        }
-        // Which frames are replaced, then three references.
-        bits.skip(8 + 3 * 4)?;
-        for _ in 0..3 {
-            if bits.bit()? {
-                return Some(Self { keyframe, size: None });
-            }
-        }
-        Some(Self { keyframe, size: Some(size(&mut bits)?) })
-    }
-}
-
-fn synchronised(bits: &mut BitReader<'_>) -> Option<()> {
-    (bits.bits(24)? == 0x49_83_42).then_some(())
-}
-
-fn colours(bits: &mut BitReader<'_>, profile: u32) -> Option<()> {
-    if profile >= 2 {
-        bits.skip(1)?;
-    }
-    let odd = profile & 1 == 1;
-    const RGB: u32 = 7;
-    match bits.bits(3)? {
-        RGB if odd => bits.skip(1),
-        RGB => Some(()),
-        _ if odd => bits.skip(4),
-        _ => bits.skip(1),
-    }
-}
-
-fn size(bits: &mut BitReader<'_>) -> Option<(u16, u16)> {
-    let mut side = || u16::try_from(bits.bits(16)? + 1).ok();
-    Some((side()?, side()?))
+    frames(data).into_iter().rev().find_map(|frame| Header::read(frame, &References::default())?.size)
 }
 
 #[cfg(test)]
@@ -198,7 +140,7 @@ pub(crate) mod tests {
 
     fn put_together(payloads: &[Vec<u8>]) -> Option<Vec<u8>> {
         let mut superframe = Superframe::default();
-        payloads.iter().all(|payload| superframe.append(payload)).then(|| superframe.finish())
+        payloads.iter().all(|payload| superframe.append(payload)).then(|| superframe.finish(&mut References::default()))
     }
 
     #[test]
@@ -218,7 +160,9 @@ pub(crate) mod tests {
         let layers = [keyframe(320, 180, 200), delta(Some((640, 360)), 700), delta(Some((1_280, 720)), 70_000)];
         let sent: Vec<_> = layers.iter().zip(0..).flat_map(|(frame, layer)| payloads(frame, 1, layer, 1_100)).collect();
         let whole = put_together(&sent).unwrap();
-        assert_eq!(frames(&whole), layers.each_ref());
+        assert_eq!(frames(&whole)[1..], layers[1..], "what can't be read to its end stays as it is");
+        // But for `show_frame`.
+        assert_eq!(frames(&whole)[0], [&[0x80], &layers[0][1..]].concat());
         assert!(is_keyframe(&whole));
         assert_eq!(dimensions(&whole), Some((1_280, 720)));
         assert_eq!(put_together(&sent[1..]).map(|whole| is_keyframe(&whole)), Some(false), "the lowest is missing");
