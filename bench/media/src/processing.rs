@@ -32,7 +32,9 @@ use rustix::time::{ClockId, clock_gettime};
 use scene::Scene;
 use serde::Serialize;
 use std::{
+    collections::BTreeMap,
     fmt::Write,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -107,10 +109,13 @@ fn thread_time() -> Duration {
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
+/// A packet: timestamp, marker, payload.
+type Packet = (u32, bool, Arc<[u8]>);
+
 /// A video, packetised: for each picture its packets.
 struct Video {
     codec: VideoCodec,
-    pictures: Vec<Vec<(u32, bool, std::sync::Arc<[u8]>)>>,
+    pictures: Vec<Vec<Packet>>,
 }
 
 impl Video {
@@ -140,7 +145,7 @@ struct Bench {
     desk: Desk,
     start: Instant,
     turns: Vec<Vec<Told>>,
-    numbers: std::collections::BTreeMap<Mid, u64>,
+    numbers: BTreeMap<Mid, u64>,
 }
 
 fn mid(name: &str) -> Result<Mid> {
@@ -161,7 +166,7 @@ impl Bench {
         Ok(mid)
     }
 
-    fn packet(&mut self, turn: usize, mid: Mid, codec: Codec, packet: (u32, bool, std::sync::Arc<[u8]>)) {
+    fn packet(&mut self, turn: usize, mid: Mid, codec: Codec, packet: Packet) {
         let seq = self.numbers.entry(mid).or_default();
         *seq += 1;
         let (timestamp, marker, payload) = packet;

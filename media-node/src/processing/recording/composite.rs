@@ -1,5 +1,7 @@
 //! A room in one file: all voices in one, all pictures in a grid. The grid's pictures are decoded, drawn and encoded again.
 
+mod video;
+
 use super::{
     format::TrackFormat,
     manifest::{self, FileEntry, Manifest},
@@ -16,8 +18,6 @@ use crate::{
         recording::job::Report,
         video::{
             CLOCK, VideoCodec,
-            assembly::Assembler,
-            decoder::Decoder,
             encoder::Encoder,
             grid::{self, MAX_CELLS},
             picture::Picture,
@@ -26,7 +26,7 @@ use crate::{
     sfu::{
         id::Mid,
         packet::Kind,
-        resident::{Asked, ForResident, Told},
+        resident::{Asked, Told},
     },
 };
 use std::{
@@ -34,6 +34,7 @@ use std::{
     io,
     time::{Duration, Instant},
 };
+use video::Video;
 
 /// Width of the file's pictures.
 pub const WIDTH: u32 = 1_280;
@@ -58,51 +59,9 @@ const TOO_LATE: Duration = Duration::from_millis(60);
 const RETRY: Duration = Duration::from_secs(10);
 /// Turns from one picture to the next when it is late.
 const LATE_TURNS: u64 = 50;
-/// How often a key frame is asked for.
-const ASK: Duration = Duration::from_millis(500);
 /// Numbers of the file's tracks.
 const SOUND: u64 = 1;
 const PICTURES: u64 = 2;
-
-struct Video {
-    reader: Option<(Assembler, Decoder)>,
-    quarter_turns: u8,
-    picture: Option<Picture>,
-    asked: Option<Instant>,
-}
-
-impl Video {
-    fn new() -> Self {
-        Self { reader: None, quarter_turns: 0, picture: None, asked: None }
-    }
-
-    /// Takes a packet in. Whether a key frame is needed.
-    fn packet(&mut self, now: Instant, packet: ForResident) -> bool {
-        let ForResident { codec, seq, timestamp, marker, quarter_turns, payload, .. } = packet;
-        self.quarter_turns = quarter_turns.unwrap_or(self.quarter_turns);
-        let Some(codec) = VideoCodec::of(codec) else { return false };
-        if self.reader.as_ref().is_none_or(|(assembler, _)| assembler.codec() != codec.into()) {
-            self.reader = Decoder::new(codec).ok().map(|decoder| (Assembler::new(codec), decoder));
-        }
-        let Some((assembler, decoder)) = &mut self.reader else { return false };
-        for frame in assembler.push(now, seq, timestamp, marker, payload) {
-            match decoder.decode(&frame) {
-                Ok(Some(picture)) => self.picture = Some(picture.turned(self.quarter_turns)),
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::debug!(%error, "a frame can't be decoded");
-                    assembler.spoil();
-                }
-            }
-        }
-        let needs = assembler.needs_keyframe();
-        let rested = self.asked.is_none_or(|asked| now.saturating_duration_since(asked) >= ASK);
-        if needs && rested {
-            self.asked = Some(now);
-        }
-        needs && rested
-    }
-}
 
 /// The job.
 pub struct CompositeJob {

@@ -134,8 +134,9 @@ impl Assembler {
         }
         // What fills the place of a packet that the receiver doesn't get has no payload.
         if !part.payload.is_empty() {
-            let (timestamp, frame) = (part.timestamp, Growing::new(self.codec));
-            let building = self.building.get_or_insert_with(|| Building { timestamp, frame: Some(frame) });
+            let (timestamp, codec) = (part.timestamp, self.codec);
+            let building =
+                self.building.get_or_insert_with(|| Building { timestamp, frame: Some(Growing::new(codec)) });
             if building.frame.as_mut().is_some_and(|frame| !frame.append(&part.payload)) {
                 building.frame = None;
             }

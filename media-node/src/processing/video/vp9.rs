@@ -108,8 +108,7 @@ pub(crate) mod tests {
     /// The beginning of a key frame of this size, and `length` bytes in all.
     pub(crate) fn keyframe(width: u16, height: u16, length: usize) -> Vec<u8> {
         // Marker, profile 0, key frame, shown; sync code; colour space and range; sizes; 4 bits of what follows.
-        let header =
-            0b10_00_0_0_1_0u128 << 60 | 0x49_83_42 << 36 | u128::from(width - 1) << 16 | u128::from(height - 1);
+        let header = 0b1000_0010u128 << 60 | 0x49_83_42 << 36 | u128::from(width - 1) << 16 | u128::from(height - 1);
         let mut frame: Vec<u8> = (header << 4).to_be_bytes().into_iter().skip_while(|byte| *byte == 0).collect();
         frame.resize(length, 0x55);
         frame
@@ -118,7 +117,7 @@ pub(crate) mod tests {
     /// The beginning of a frame that needs others, of this size if it tells.
     pub(crate) fn delta(size: Option<(u16, u16)>, length: usize) -> Vec<u8> {
         // Marker, profile 0, no key frame, shown, not resilient; context; replaced; references; sizes.
-        let mut header = 0b10_00_0_1_1_0u128 << 22;
+        let mut header = 0b1000_0110u128 << 22;
         header = match size {
             None => header << 1 | 1,
             Some((width, height)) => header << 35 | u128::from(width - 1) << 16 | u128::from(height - 1),

@@ -4,9 +4,12 @@ use crate::{
         audio::opus::tests::{correlation, tone},
         budget::{Budget, Thread},
         recording::{room::tests::disk, webm},
-        video::{EncodedFrame, packets, picture::tests::pattern},
+        video::{EncodedFrame, decoder::Decoder, packets, picture::tests::pattern},
     },
-    sfu::{codec::Codec, resident::Offered},
+    sfu::{
+        codec::Codec,
+        resident::{ForResident, Offered},
+    },
 };
 use parking_lot::Mutex;
 use std::sync::Arc;
