@@ -271,3 +271,42 @@ impl Counted<'_> {
         Some(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_hidden_is_the_same_but_not_shown(
+            head in prop_oneof![Just(0x86u8), Just(0x87), Just(0x82), Just(0x83)],
+            mut frame in proptest::collection::vec(any::<u8>(), 100..160),
+            sizes in proptest::array::uniform8(proptest::option::of((1u16..4_000, 1u16..4_000))),
+        ) {
+            let known = References(sizes);
+            frame[0] = head;
+            if head & 0x04 == 0 {
+                frame[1..4].copy_from_slice(&[0x49, 0x83, 0x42]);
+            }
+            let Some(header) = Header::read(&frame, &known) else { return Ok(()) };
+            let Some(hidden) = header.hidden(&frame) else {
+                prop_assert_eq!(header.bits, 0);
+                return Ok(());
+            };
+            let again = Header::read(&hidden, &known).unwrap();
+            let more = if header.keyframe { header.bits } else { header.bits + 1 };
+            prop_assert_eq!(again, Header { shown_at: None, bits: more, ..header });
+            prop_assert!(again.hidden(&hidden).is_none());
+            let behind = |bits: u32| if header.keyframe { 1 } else { bits.div_ceil(8) as usize };
+            prop_assert_eq!(&frame[behind(header.bits)..], &hidden[behind(more)..]);
+        }
+
+        #[test]
+        fn any_bytes_are_read(frame in proptest::collection::vec(any::<u8>(), 0..60)) {
+            if let Some(header) = Header::read(&frame, &References::default()) {
+                header.hidden(&frame);
+            }
+        }
+    }
+}
