@@ -16,6 +16,8 @@ use std::{net::SocketAddr, time::Instant};
 /// Packets that wait for clients before they leave, as long as more come in: what takes about two milliseconds to send. The more of them,
 /// the larger the batches; the first of them wait for the last.
 const UNSENT: usize = 1_000;
+/// Datagrams that are taken in before anything leaves, as long as more are there: a frame's packets follow each other, and leave together.
+const FRAME: usize = 16;
 /// Batches that are read before timers get their turn.
 const BATCHES_PER_TURN: usize = 8;
 /// Frames of TCP connections that are taken in before timers get their turn.
@@ -39,6 +41,7 @@ pub(super) enum Way {
 impl<E: Engine> Shard<E> {
     /// Reads what the socket has. Whether there may be more.
     pub(super) fn receive(&mut self) -> bool {
+        let mut unsent = 0;
         for _ in 0..BATCHES_PER_TURN {
             match self.ways.udp.receive() {
                 Ok(Some(received)) => {
@@ -47,8 +50,9 @@ impl<E: Engine> Shard<E> {
                         self.ways.udp.traffic.received += 1;
                         self.ways.udp.traffic.received_bytes += datagram.len() as u64;
                         self.datagram(now, source, datagram, Way::Udp);
-                        // A frame's packets follow each other: what is for one client leaves together.
-                        if self.connections.forwarded >= UNSENT {
+                        unsent += 1;
+                        if unsent >= FRAME && self.connections.forwarded >= UNSENT {
+                            unsent = 0;
                             self.drain_dirty(now);
                             self.ways.flush();
                             self.wake_cascade();
