@@ -6,6 +6,7 @@
 
 mod candidate;
 mod descriptor;
+mod format;
 mod offer;
 mod opus;
 mod peer;
