@@ -1,6 +1,7 @@
 //! One peer connection of the `webrtc` crate: what is published, the m-lines to receive on, and data channels.
 
 use crate::{
+    feedback::{KeyframeRequests, asks_for_keyframe},
     intake::Intake,
     ledger::{Ledger, now_us},
     signalling::{Publish, Subscribe},
@@ -11,7 +12,6 @@ use rtc::{
     data_channel::RTCDataChannelInit,
     media_stream::MediaStreamTrack,
     peer_connection::configuration::media_engine::{MIME_TYPE_OPUS, MIME_TYPE_VP8},
-    rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication,
     rtp,
     rtp_transceiver::{
         RTCRtpTransceiverDirection, RTCRtpTransceiverInit,
@@ -167,7 +167,8 @@ impl Connection {
         let (incoming_sender, incoming) = mpsc::channel(QUEUE);
         let mut media = MediaEngine::default();
         media.register_default_codecs()?;
-        let registry = register_default_interceptors(Registry::new(), &mut media)?;
+        let registry = register_default_interceptors(Registry::new(), &mut media)?
+            .with(KeyframeRequests::SLOT, KeyframeRequests::default());
         let peer: Arc<dyn PeerConnection> = Arc::new(
             PeerConnectionBuilder::new()
                 .with_configuration(RTCConfigurationBuilder::new().build())
@@ -359,7 +360,7 @@ async fn outgoing(
     tokio::spawn(async move {
         while let Some(event) = feedback.poll().await {
             let TrackLocalEvent::OnRtcpPacket(packets) = event else { continue };
-            let asked = packets.iter().any(|p| p.as_any().downcast_ref::<PictureLossIndication>().is_some());
+            let asked = packets.iter().any(|packet| asks_for_keyframe(packet.as_ref()));
             // Asking again is the other side's business, so a full queue loses nothing.
             if asked
                 && matches!(incoming.try_send(Incoming::KeyframeRequested), Err(mpsc::error::TrySendError::Closed(_)))

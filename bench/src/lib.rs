@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing))]
 
 pub mod connection;
+pub mod feedback;
 pub mod intake;
 pub mod ledger;
 pub mod participant;
