@@ -124,6 +124,8 @@ pub fn allocate(
 struct Judged {
     /// Its mark from 0 to 1.
     mark: f64,
+    /// The part of it that a caller notices: all but what is free.
+    service: f64,
     /// Packets lost towards receivers, in parts per 10,000.
     loss: u16,
     /// Egress with what is on its way, in kb/s.
@@ -161,8 +163,10 @@ fn judge(
     let report = &load.report;
     let quality = node.score.map_or(UNSCORED, |score| f64::from(score.0.min(10_000)) / 10_000.0);
     let health = 1.0 - (f64::from(report.loss.min(10_000)) / 10_000.0 * 10.0).min(1.0);
+    let service = 0.4 * nearness(away) + 0.25 * quality + 0.1 * health;
     Ok(Judged {
-        mark: 0.4 * nearness(away) + 0.25 * headroom + 0.25 * quality + 0.1 * health,
+        mark: service + 0.25 * headroom,
+        service,
         loss: report.loss,
         carried_kbps: f64::from(report.egress_kbps) + f64::from(reserved) * f64::from(SESSION_KBPS),
     })

@@ -1,12 +1,12 @@
 //! Which media node takes a participant of a room that has nodes already: one of those, or a further one.
 //!
 //! A pure function of what is known, as [`allocate`](super::allocate) is, which chooses among further nodes. The room gets a further node
-//! where its own take no more, or where the participant is clearly nearer to another one.
+//! where its own take no more, or where the participant is clearly nearer to another one that isn't worse all in all.
 
 use super::{
     Considered, Explanation, Offer, Reservations, Search, Verdict, allocate,
     distance::{self, Distance},
-    headroom, in_service, nearness,
+    headroom, in_service, judge, nearness,
 };
 use crate::index::NodeView;
 use chroom_primitives::{H3Cell, NodeId, UnixMs};
@@ -74,13 +74,22 @@ pub fn seat(
         considered.insert(*node, entry(*node, far, verdict));
     }
     let nearest = nearest(places.iter().filter(|one| one.is_there && one.is_open));
+    let service = |view: &NodeView, far| judge(search, view, far, reservations, now).ok().map(|judged| judged.service);
+    // Without it, whoever comes second would get the nearer node that was too bad for the first at the same place.
+    let own_service = nearest.and_then(|one| {
+        let view = nodes.iter().find(|view| view.id() == one.node)?;
+        service(view, away(view.registration.cell))
+    });
     let mut further: Vec<NodeView> = Vec::new();
     for view in nodes.iter().filter(|view| !own.contains(&view.id())) {
         let far = away(view.registration.cell);
         let reason = match (nearest, far) {
             _ if own.len() >= max_nodes => Some(format!("the room has {} nodes already", own.len())),
             (None, _) => None,
-            (Some(Own { rtt_ms: Some(own), .. }), Some(far)) if far.rtt_ms() + NEARER_MS <= *own => None,
+            (Some(Own { node, rtt_ms: Some(own), .. }), Some(near)) if near.rtt_ms() + NEARER_MS <= *own => {
+                let better = service(view, far).zip(own_service).is_none_or(|(its, own)| its > own);
+                (!better).then(|| format!("nearer than {node}, but worse all in all"))
+            }
             (Some(one), _) => Some(format!("the room has {}, which is not {NEARER_MS} ms further", one.node)),
         };
         match reason {

@@ -3,7 +3,7 @@ use crate::{
     allocation::{Budget, Constraints},
     simulated::media_node,
 };
-use chroom_primitives::NodeStatus;
+use chroom_primitives::{NodeStatus, Score};
 use h3o::{LatLng, Resolution};
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::StdRng};
@@ -61,6 +61,22 @@ fn a_call_over_oceans_has_a_node_on_each_side() {
     assert_eq!((seated.node, seated.is_further), (Some(node(3)), false));
     assert_eq!(decide(&from(PARIS), &[3, 1], &nodes).node, Some(node(1)));
     assert_eq!(decide(&from(TOKYO), &[1, 3], &nodes).node, Some(node(4)));
+}
+
+#[test]
+fn who_comes_second_stays_with_the_first_though_a_worse_node_is_nearer() {
+    let mut nodes = nodes(&[BERLIN, NEW_YORK]);
+    let load = nodes[1].load.as_mut().unwrap();
+    load.report.loss = 1_000;
+    nodes[1].score = Some(Score(4_600));
+    nodes[0].score = Some(Score(9_900));
+    let here = from((45.0, -60.0));
+    let alone = decide(&here, &[1], &nodes);
+    assert_eq!((alone.node, alone.is_further), (Some(node(1)), false), "{}", alone.explanation.summary());
+    assert!(reason(&alone, 2).contains("worse all in all"), "{}", reason(&alone, 2));
+    nodes[1].load.as_mut().unwrap().report.loss = 0;
+    nodes[1].score = Some(Score(9_900));
+    assert_eq!(decide(&here, &[1], &nodes).node, Some(node(2)), "it is well again");
 }
 
 #[test]
