@@ -10,45 +10,61 @@ const LONGEST_MS = 1_500;
 const CALM_MS = 5_000;
 const AFTER_MS = 7_000;
 
+/** Loses a tenth of what it sends, by a fault that the suite asks for: pictures stand still there without any move. */
+const LOSSY = "media-3";
+
 /** The media node of the call goes out of service for maintenance: the call goes on elsewhere, without anybody seeing it. */
 export async function drain(suite: Context, t: TestContext): Promise<void> {
   const { network, adaPage, gracePage } = suite;
-  const before = await Promise.all([adaPage.call(), gracePage.call()]);
-  const node = network.ready.mediaNodes.find(({ nodeId }) => nodeId === before[0].node);
-  assert.ok(node);
-  const folder = join(network.data, node.name);
-  const signer = [
-    "--owner",
-    join(folder, "wallet.json"),
-    "--owner-passphrase-file",
-    join(folder, "passphrase"),
-  ];
+  const signer = (name: string): string[] => {
+    const folder = join(network.data, name);
+    return [
+      "--owner",
+      join(folder, "wallet.json"),
+      "--owner-passphrase-file",
+      join(folder, "passphrase"),
+    ];
+  };
+  const command = (what: "drain" | "resume", name: string): Promise<unknown> =>
+    network.cli("node", what, network.media(name).nodeId, ...signer(name));
+  /** Names of the media nodes that Ada and Grace are on. */
+  const where = async (): Promise<(string | undefined)[]> => {
+    const calls = await Promise.all([adaPage.call(), gracePage.call()]);
+    return calls.map((call) =>
+      call.state === "connected"
+        ? network.ready.mediaNodes.find(({ nodeId }) => nodeId === call.node)?.name
+        : undefined,
+    );
+  };
+  const leave = (name: string): Promise<(string | undefined)[]> =>
+    until(`both left ${name}`, 60_000, async () => {
+      const names = await where();
+      return names.every((one) => one !== undefined && one !== name) ? names : undefined;
+    });
   const standstills = (): Promise<number[]> =>
     Promise.all([adaPage.standstill("grace"), gracePage.standstill("ada")]);
 
+  await command("drain", LOSSY);
+  await leave(LOSSY);
+  const [from] = await where();
+  assert.ok(from);
+  await new Promise((resolve) => setTimeout(resolve, CALM_MS));
   await standstills();
   await new Promise((resolve) => setTimeout(resolve, CALM_MS));
   const calm = await standstills();
-  await network.cli("node", "drain", node.nodeId, ...signer);
-  const moved = await until("both moved to another media node", 60_000, async () => {
-    const calls = await Promise.all([adaPage.call(), gracePage.call()]);
-    const all = calls.every(
-      (call, index) => call.moves > (before[index]?.moves ?? 0) && call.state === "connected",
-    );
-    return all ? calls : undefined;
-  });
-  for (const call of moved) assert.notEqual(call.node, node.nodeId);
+  await command("drain", from);
+  const [to] = await leave(from);
   await new Promise((resolve) => setTimeout(resolve, AFTER_MS));
   const longest = await standstills();
-  await network.cli("node", "resume", node.nodeId, ...signer);
-  for (const ms of longest) assert.ok(ms < LONGEST_MS, `the picture stood still for ${ms} ms`);
+  await command("resume", from);
+  await command("resume", LOSSY);
+  const said = `from ${from} to ${to}: pictures stood still for ${longest.join(" and ")} ms at most (${calm.join(" and ")} ms in ${CALM_MS / 1_000} s before)`;
+  for (const ms of longest) assert.ok(ms < LONGEST_MS, said);
   await until("both still see each other", 30_000, async () => {
     const frames = await Promise.all([adaPage.frames("grace"), gracePage.frames("ada")]);
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     const later = await Promise.all([adaPage.frames("grace"), gracePage.frames("ada")]);
     return later.every((count, index) => count > (frames[index] ?? 0) + 5);
   });
-  t.diagnostic(
-    `${node.name} drained under the call: pictures stood still for ${longest.join(" and ")} ms at most (${calm.join(" and ")} ms in ${CALM_MS / 1_000} s before)`,
-  );
+  t.diagnostic(said);
 }
