@@ -6,9 +6,12 @@
 //! order while the sum fits, equals in turn. So nobody's upper quality costs another the lowest one, and no video is better off than one of
 //! the same demand before it. Where the link gets narrower, frame rate is given up before size.
 //!
-//! More needs more room than the present does, so that the choice doesn't swing.
+//! More needs more room than the present does, so that the choice doesn't swing; how much more is [`headroom`](super::headroom)'s to say.
 
-use super::priority::Priority;
+use super::{
+    headroom::{Change, Line},
+    priority::Priority,
+};
 use std::cmp::Reverse;
 
 /// One quality that a publisher sends: a layer of simulcast, or layers inside a stream.
@@ -100,8 +103,8 @@ type Class = (Priority, Prominence);
 /// What there is for a receiver's videos.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Budget {
-    /// What its line carries in kb/s; `None`: no estimate yet, so no limit.
-    pub line_kbps: Option<u32>,
+    /// What its line carries; `None`: no estimate yet, so no limit.
+    pub line: Option<Line>,
     /// Share of what is wanted that the node has the time to send, in percent. It pauses nothing.
     pub share: u8,
 }
@@ -126,10 +129,14 @@ pub struct Choice {
     pub desired_kbps: u32,
     /// What all may take in kb/s, by the budget.
     pub ceiling_kbps: Option<u32>,
+    /// What flowed before, in kb/s.
+    pub flowed_kbps: u32,
+    /// What becomes different.
+    pub change: Change,
 }
 
-/// Share of the budget that layers may fill in percent; what is forwarded already may fill all of it.
-const FILL_PERCENT: u64 = 85;
+/// The same where the node's time is the limit, in percent.
+const RELIEVED_FILL: u64 = 85;
 
 /// Chooses qualities for all of a receiver's videos.
 pub fn choose(wants: &[Want], budget: Budget) -> Choice {
@@ -138,8 +145,12 @@ pub fn choose(wants: &[Want], budget: Budget) -> Choice {
     let desired_kbps = tops.fold(0, u32::saturating_add);
     let relieved = (budget.share < 100)
         .then(|| u32::try_from(u64::from(desired_kbps) * u64::from(budget.share) / 100).unwrap_or(u32::MAX));
-    let ceiling_kbps = [budget.line_kbps, relieved].into_iter().flatten().min();
-    let room = Room { floor: whole(budget.line_kbps), raised: whole(ceiling_kbps) };
+    let line = budget.line;
+    let room = |line_kbps: Option<u64>, relieved: Option<u64>| {
+        let floor = line_kbps.unwrap_or(u64::MAX);
+        Room { floor, raised: floor.min(relieved.unwrap_or(u64::MAX)) }
+    };
+    let ceiling_kbps = [line.map(|line| line.kbps), relieved].into_iter().flatten().min();
 
     let mut order: Vec<usize> = (0..wants.len()).collect();
     order.sort_by_key(|index| wants.get(*index).map(Want::rank));
@@ -150,21 +161,33 @@ pub fn choose(wants: &[Want], budget: Budget) -> Choice {
         .zip(&ladders)
         .map(|(want, ladder)| ladder.iter().copied().filter(|layer| Some(*layer) <= want.current).collect())
         .collect();
-    let kept = Filling::new(wants, &present).fill(&order, room).used;
-    let more = |whole: u64| (whole * FILL_PERCENT / 100).max(kept.min(whole));
-    let filling =
-        Filling::new(wants, &ladders).fill(&order, Room { floor: more(room.floor), raised: more(room.raised) });
+    let held = room(line.map(|line| line.held_kbps.into()), relieved.map(u64::from));
+    let kept = Filling::new(wants, &present).fill(&order, held).used;
+    let more = room(
+        line.map(|line| u64::from(line.kbps) * u64::from(line.fill) / 100),
+        relieved.map(|kbps| u64::from(kbps) * RELIEVED_FILL / 100),
+    );
+    let filling = Filling::new(wants, &ladders).fill(
+        &order,
+        Room { floor: more.floor.max(kept.min(held.floor)), raised: more.raised.max(kept.min(held.raised)) },
+    );
 
     let given = filling.videos.iter().map(|video| match (video.step, video.ladder) {
         (_, []) => Given::Absent,
         (None, _) => Given::Paused,
         (Some(step), ladder) => ladder.get(step).map_or(Given::Absent, |layer| Given::Layer(*layer)),
     });
-    Choice { given: given.collect(), desired_kbps, ceiling_kbps }
-}
-
-fn whole(kbps: Option<u32>) -> u64 {
-    kbps.map_or(u64::MAX / 200, u64::from)
+    let given: Vec<Given> = given.collect();
+    let mut change = Change::default();
+    let mut flowed_kbps = 0u32;
+    for ((want, ladder), given) in wants.iter().zip(&ladders).zip(&given) {
+        let Some(current) = want.current else { continue };
+        flowed_kbps = flowed_kbps.saturating_add(want.kbps(current));
+        let layer = if let Given::Layer(layer) = given { Some(*layer) } else { None };
+        change.raised |= layer > Some(current);
+        change.lowered |= layer < Some(current) && ladder.contains(&current);
+    }
+    Choice { given, desired_kbps, ceiling_kbps, flowed_kbps, change }
 }
 
 /// Sums in kb/s that may not be exceeded: by the lowest qualities, and by what is more than those.

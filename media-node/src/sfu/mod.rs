@@ -17,6 +17,7 @@ pub mod egress;
 pub mod engine;
 pub mod event;
 pub mod fault;
+pub mod headroom;
 pub mod id;
 pub mod keyframe;
 pub mod layer;

@@ -14,7 +14,7 @@ const FIRST: [f64; 2] = [3.0, 6.0];
 const STEP: f64 = 2.0;
 /// A probe succeeded, and a further one is worth while, when it found this share of its rate (libwebrtc).
 const SUCCESS: f64 = 0.7;
-/// What is looked for beyond what is wanted: layers are raised only while they fill 85 % of the estimate.
+/// What is looked for beyond what is wanted: layers are raised only while there is more room than they take.
 const HEADROOM: f64 = 1.25;
 /// Time between periodic probes while less is sent than may be, or the receiver wants more than the estimate. libwebrtc has 5 s; two leave
 /// time for three steps within the 5 s in which a better line is to be used.

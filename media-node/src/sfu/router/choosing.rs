@@ -4,11 +4,11 @@ use super::*;
 
 impl Router {
     /// Capacity towards a client.
-    pub fn estimate(&mut self, key: SessionKey, kbps: u32) {
+    pub fn estimate(&mut self, now: Instant, key: SessionKey, kbps: u32) {
         let Some(session) = self.sessions.get_mut(key.0) else { return };
-        let before = session.estimate.unwrap_or(0);
+        let before = session.headroom.estimate().unwrap_or(0);
         session.stale_choice |= kbps.abs_diff(before) > before / 20;
-        session.estimate = Some(kbps);
+        session.headroom.on_estimate(now, kbps);
     }
 
     /// Receivers may have so much of the video that they want, in percent; each keeps the lowest layers that its line carries.
@@ -66,8 +66,12 @@ impl Router {
         }
         let Some(session) = sessions.get_mut(key.0) else { return };
         session.stale_choice = false;
-        let line_kbps = session.estimate.map(|estimate| estimate.saturating_sub(audio_kbps));
-        let choice = layer::choose(&wants, layer::Budget { line_kbps, share });
+        let line = session.headroom.line(now, audio_kbps);
+        let choice = layer::choose(&wants, layer::Budget { line, share });
+        if share == 100 {
+            session.headroom.on_choice(now, choice.change, choice.flowed_kbps.saturating_add(audio_kbps));
+        }
+        tracing::trace!(session = %session.id, ?line, ?choice, "layers chosen");
         let desired = choice.desired_kbps.saturating_add(audio_kbps);
         if desired.abs_diff(session.desired) > session.desired / 10 {
             session.desired = desired;

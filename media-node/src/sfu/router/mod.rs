@@ -23,6 +23,7 @@ use super::{
     demand::Demand,
     engine::{Line, LineKind, PathReport},
     event::{CloseReason, Event, Occurrence},
+    headroom::Headroom,
     id::{Mid, ParticipantId, Rid, RoomId, SessionId, TrackId},
     keyframe, layer, limits,
     meter::Bucket,
@@ -303,7 +304,7 @@ struct Session {
     message_bytes: Bucket,
     channels: Channels,
     backlog: Backlog,
-    estimate: Option<u32>,
+    headroom: Headroom,
     desired: u32,
     stale_choice: bool,
     /// The paused videos that the client was told of.
@@ -427,7 +428,7 @@ impl Router {
                     ),
                     rtt: session.path.rtt,
                     jitter: session.path.jitter,
-                    estimate_kbps: session.estimate.unwrap_or(0),
+                    estimate_kbps: session.headroom.estimate().unwrap_or(0),
                 })
             })
             .collect()

@@ -25,7 +25,7 @@ impl Router {
             ready: true,
             uplink: Bucket::new(u32::MAX, u32::MAX, now),
             // Nothing is between it and the router.
-            estimate: Some(u32::MAX),
+            headroom: Headroom::unlimited(now),
             ..session(now, room_key, opening)
         };
         let key = SessionKey(self.sessions.insert(session));

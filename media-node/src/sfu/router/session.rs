@@ -124,7 +124,7 @@ pub(super) fn session(now: Instant, room: usize, opening: Opening) -> Session {
         message_bytes: Bucket::new(limits::MESSAGE_BYTES_PER_SECOND, limits::MESSAGE_BYTES_BURST, now),
         channels: Channels::default(),
         backlog: Backlog::default(),
-        estimate: None,
+        headroom: Headroom::default(),
         desired: 0,
         stale_choice: false,
         told_paused: Vec::new(),

@@ -185,6 +185,11 @@ impl Fixture {
         self.router.packet(self.now, from, &packet, &mut self.out);
     }
 
+    /// What the line towards a session carries.
+    fn estimate(&mut self, to: SessionKey, kbps: u32) {
+        self.router.estimate(self.now, to, kbps);
+    }
+
     fn pass(&mut self, ms: u64) -> Vec<(SessionKey, CloseReason)> {
         self.now += Duration::from_millis(ms);
         self.router.tick(self.now, &mut self.out)
@@ -498,13 +503,13 @@ fn the_estimate_lowers_the_layer_and_its_return_raises_it() {
     let receiver = f.join(2, vec![line("0", Kind::Video, false, &[])], &[], &[subscribe("0", "video", 0)]);
     let mut seq = 0;
     let mut run = |f: &mut Fixture, ms: u64| watch_layers(f, (sender, receiver), &mut seq, ms);
-    f.router.estimate(receiver, 1_500);
+    f.estimate(receiver, 1_500);
     assert_eq!(run(&mut f, 2_500), rid("f"));
-    f.router.estimate(receiver, 250);
+    f.estimate(receiver, 250);
     assert_eq!(run(&mut f, 1_000), rid("h"));
-    f.router.estimate(receiver, 100);
+    f.estimate(receiver, 100);
     assert_eq!(run(&mut f, 1_000), rid("q"));
-    f.router.estimate(receiver, 1_500);
+    f.estimate(receiver, 1_500);
     assert_eq!(run(&mut f, 2_500), rid("f"));
 }
 
@@ -540,14 +545,14 @@ fn a_layer_far_above_the_estimate_is_stopped_before_the_smaller_one_begins() {
         }
         f.received(receiver)
     };
-    f.router.estimate(receiver, 1_500);
+    f.estimate(receiver, 1_500);
     let before = run(&mut f, 2_500, [true, true]);
     assert_eq!(before.last().and_then(|(_, layer)| *layer), rid("f"));
-    f.router.estimate(receiver, 400);
+    f.estimate(receiver, 400);
     let above = run(&mut f, 1_000, [false, false]);
     assert_eq!(above.last().and_then(|(_, layer)| *layer), rid("f"), "a little too much is better than nothing");
     f.out.requests.clear();
-    f.router.estimate(receiver, 300);
+    f.estimate(receiver, 300);
     run(&mut f, 300, [false, false]);
     assert!(run(&mut f, 1_000, [false, false]).is_empty());
     assert!(f.out.requests.contains(&(sender, rid("q"))), "{:?}", f.out.requests);
@@ -653,7 +658,7 @@ proptest! {
                 Step::Pass(ms) => drop(f.pass(ms.into())),
                 Step::Estimate(n, kbps) => {
                     if let Some(key) = keys.get(&n) {
-                        f.router.estimate(*key, kbps);
+                        f.estimate(*key, kbps);
                     }
                 }
             }

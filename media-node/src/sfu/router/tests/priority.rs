@@ -38,7 +38,7 @@ fn on_a_narrow_line_the_pinned_video_plays_and_the_other_waits() {
     assert!(one.len() > 20 && two.len() > 20, "nothing is known of the line");
 
     // With 40 kb/s for the sound.
-    f.router.estimate(receiver, 180);
+    f.estimate(receiver, 180);
     (0..3).for_each(|_| _ = run(&mut f));
     let told = |f: &mut Fixture| {
         let told = |event| match event {
@@ -60,7 +60,7 @@ fn on_a_narrow_line_the_pinned_video_plays_and_the_other_waits() {
     assert_eq!(one.last().map(|last| last + 1), again.first().copied(), "its numbers go on");
 
     assert_eq!(told(&mut f), [["one"], ["two"]]);
-    f.router.estimate(receiver, 1_000);
+    f.estimate(receiver, 1_000);
     run(&mut f);
     assert_eq!(told(&mut f), [Vec::<String>::new()], "nothing is paused any more");
     let both = run(&mut f);

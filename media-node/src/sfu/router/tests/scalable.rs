@@ -159,7 +159,7 @@ fn frame_rate_is_given_up_in_a_layer_of_simulcast_before_its_size() {
         }
     };
     let mut at = |f: &mut Fixture, kbps: u32| {
-        f.router.estimate(receiver, kbps);
+        f.estimate(receiver, kbps);
         run(f, 60);
         f.packets(receiver);
         f.received(receiver);
@@ -184,7 +184,7 @@ fn a_narrow_line_costs_frame_rate_before_anything_else() {
     let receiver = receiver(&mut f, 2, "video", 0);
     let mut encoder = Encoder::new(l1t3(), 0);
     let mut rate = |f: &mut Fixture, kbps: u32| {
-        f.router.estimate(receiver, kbps);
+        f.estimate(receiver, kbps);
         run(f, sender, &mut encoder, 40);
         f.packets(receiver);
         run(f, sender, &mut encoder, 20);

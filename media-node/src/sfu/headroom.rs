@@ -1,0 +1,184 @@
+//! How much of a line's estimate a receiver's layers may fill: learned from what came of raising them.
+//!
+//! An estimate wavers. A layer that is raised only while there is much room for it comes late, or never on a line that it fits tightly; one
+//! that is raised with no room to spare is taken back at the next dip. So little is spared at first. A raise that the line takes back soon
+//! proves that it was too little: the next needs more, and none of it is forgotten before a long calm. A short dip takes nothing back.
+
+use std::time::{Duration, Instant};
+
+/// Spared of the estimate at first, and at least, in percent.
+const LEAST_SPARE: u8 = 5;
+/// Spared at most.
+const MOST_SPARE: u8 = 35;
+/// More is spared by this after a raise that was taken back.
+const LESSON: u8 = 10;
+/// A raise that is taken back within this time was one too many.
+const TRIAL: Duration = Duration::from_secs(10);
+/// Whoever's line took nothing back for so long spares less by [`LEAST_SPARE`].
+const CALM: Duration = Duration::from_secs(30);
+/// A line that carries less than this share of what was on it, in percent, got narrow. That was no mistake in raising.
+const NARROW: u64 = 70;
+/// What flows stays this long though the estimate is below it, unless the estimate falls by more than [`DIP`].
+const HOLD: Duration = Duration::from_millis(1_500);
+/// In percent of the estimate before.
+const DIP: u64 = 15;
+
+/// What a line carries, as far as layers are concerned.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Line {
+    /// The estimate, in kb/s.
+    pub kbps: u32,
+    /// What flows already may take this much, in kb/s; no less than the estimate.
+    pub held_kbps: u32,
+    /// More than what flows may fill this share of the estimate, in percent.
+    pub fill: u8,
+}
+
+/// What a choice of layers changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Change {
+    /// A video got a better layer than it had.
+    pub raised: bool,
+    /// One that could have gone on as it was got less, or was paused.
+    pub lowered: bool,
+}
+
+/// One receiver's experience with its line.
+#[derive(Clone, Copy, Debug)]
+pub struct Headroom {
+    spare: u8,
+    /// The last estimate, and the greatest of late with its time.
+    estimate: Option<u32>,
+    peak: (u32, Option<Instant>),
+    raised: Option<Instant>,
+    /// When something was taken back or `spare` became less.
+    calm: Option<Instant>,
+}
+
+impl Default for Headroom {
+    fn default() -> Self {
+        Self { spare: LEAST_SPARE, estimate: None, peak: (0, None), raised: None, calm: None }
+    }
+}
+
+impl Headroom {
+    /// That of a receiver without a line.
+    pub fn unlimited(now: Instant) -> Self {
+        let mut headroom = Self::default();
+        headroom.on_estimate(now, u32::MAX);
+        headroom
+    }
+
+    /// The last estimate in kb/s, if there was any.
+    pub fn estimate(&self) -> Option<u32> {
+        self.estimate
+    }
+
+    /// A new estimate, in kb/s.
+    pub fn on_estimate(&mut self, now: Instant, kbps: u32) {
+        self.estimate = Some(kbps);
+        if kbps >= self.peak(now).unwrap_or(0) {
+            self.peak = (kbps, Some(now));
+        }
+    }
+
+    fn peak(&self, now: Instant) -> Option<u32> {
+        let (kbps, at) = self.peak;
+        at.filter(|at| now.saturating_duration_since(*at) < HOLD).map(|_| kbps)
+    }
+
+    /// What the line carries, less `taken_kbps` that something else takes of it; `None` without an estimate.
+    pub fn line(&self, now: Instant, taken_kbps: u32) -> Option<Line> {
+        let kbps = self.estimate?;
+        let peak = self.peak(now).unwrap_or(kbps).max(kbps);
+        let dipped = u64::from(kbps) * 100 < u64::from(peak) * (100 - DIP);
+        let left = |kbps: u32| kbps.saturating_sub(taken_kbps);
+        let held_kbps = if dipped { kbps } else { peak };
+        Some(Line { kbps: left(kbps), held_kbps: left(held_kbps), fill: 100 - self.spare })
+    }
+
+    /// Layers were chosen for a line that `used_kbps` flowed on.
+    pub fn on_choice(&mut self, now: Instant, change: Change, used_kbps: u32) {
+        let narrow = u64::from(self.estimate.unwrap_or(0)) * 100 < u64::from(used_kbps) * NARROW;
+        let soon = self.raised.is_some_and(|at| now.saturating_duration_since(at) < TRIAL);
+        if change.lowered {
+            if soon && !narrow {
+                self.spare = (self.spare + LESSON).min(MOST_SPARE);
+            }
+            self.raised = None;
+            self.calm = Some(now);
+        } else if self.calm.is_none_or(|at| now.saturating_duration_since(at) >= CALM) {
+            self.spare = self.spare.saturating_sub(LEAST_SPARE).max(LEAST_SPARE);
+            self.calm = Some(now);
+        }
+        if change.raised {
+            self.raised = Some(now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RAISED: Change = Change { raised: true, lowered: false };
+    const LOWERED: Change = Change { raised: false, lowered: true };
+    const SAME: Change = Change { raised: false, lowered: false };
+
+    fn fill(headroom: &Headroom, now: Instant) -> u8 {
+        headroom.line(now, 0).unwrap().fill
+    }
+
+    #[test]
+    fn raises_that_the_line_takes_back_make_it_spare_more_until_a_long_calm() {
+        let start = Instant::now();
+        let mut headroom = Headroom::default();
+        headroom.on_estimate(start, 2_400);
+        assert_eq!(fill(&headroom, start), 95);
+        for (lesson, fills) in [85, 75, 65, 65].into_iter().enumerate() {
+            let raised = start + TRIAL * 2 * lesson as u32;
+            headroom.on_choice(raised, RAISED, 500);
+            headroom.on_choice(raised + TRIAL / 2, LOWERED, 2_500);
+            assert_eq!(fill(&headroom, raised), fills);
+        }
+        let lowered = start + TRIAL * 6 + TRIAL / 2;
+        headroom.on_choice(lowered + CALM - Duration::from_millis(1), SAME, 500);
+        assert_eq!(fill(&headroom, lowered), 65);
+        for (calm, fills) in [70, 75, 80, 85, 90, 95, 95].into_iter().enumerate() {
+            headroom.on_choice(lowered + CALM * (calm as u32 + 1), SAME, 500);
+            assert_eq!(fill(&headroom, lowered), fills);
+        }
+    }
+
+    #[test]
+    fn a_line_that_gets_narrow_or_after_a_long_time_teaches_nothing() {
+        let start = Instant::now();
+        let mut headroom = Headroom::default();
+        headroom.on_estimate(start, 500);
+        headroom.on_choice(start, RAISED, 500);
+        headroom.on_choice(start + Duration::from_secs(1), LOWERED, 2_400);
+        assert_eq!(fill(&headroom, start), 95);
+        headroom.on_estimate(start, 2_300);
+        headroom.on_choice(start, RAISED, 500);
+        headroom.on_choice(start + TRIAL, LOWERED, 2_400);
+        assert_eq!(fill(&headroom, start), 95);
+    }
+
+    #[test]
+    fn a_short_dip_takes_nothing_back_and_a_deep_or_long_one_does() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let held = |headroom: &Headroom, ms| headroom.line(at(ms), 40).map(|line| (line.kbps, line.held_kbps));
+        let mut headroom = Headroom::default();
+        assert_eq!(headroom.line(start, 0), None);
+        headroom.on_estimate(start, 3_000);
+        assert_eq!(held(&headroom, 0), Some((2_960, 2_960)));
+        headroom.on_estimate(at(500), 2_600);
+        assert_eq!(held(&headroom, 600), Some((2_560, 2_960)));
+        assert_eq!(held(&headroom, 1_600), Some((2_560, 2_560)));
+        headroom.on_estimate(at(1_700), 2_700);
+        assert_eq!(held(&headroom, 1_700), Some((2_660, 2_660)));
+        headroom.on_estimate(at(1_800), 600);
+        assert_eq!(held(&headroom, 1_800), Some((560, 560)));
+    }
+}
