@@ -189,7 +189,7 @@ impl<T> Pacer<T> {
             self.probe = Some(Probe { asked: true, ..probe });
             return Some(Release::Padding(probe.padding(), probe.cluster.id));
         }
-        if self.level <= 0.0 {
+        if self.level <= 0.0 && self.latest().is_none_or(|latest| now < latest) {
             return None;
         }
         let waiting = self.take_paced()?;
@@ -221,9 +221,15 @@ impl<T> Pacer<T> {
         if self.level > 0.0 {
             return Some(self.filled);
         }
+        let latest = self.latest().unwrap_or(self.filled);
         // Not at the first byte of budget but with a burst's worth, so that one wake-up sends a batch.
         let missing = (self.burst() - self.level).max(0.0) as u64;
-        Some(self.filled + self.rate(self.filled).time_for(missing).max(Duration::from_micros(250)))
+        Some((self.filled + self.rate(self.filled).time_for(missing).max(Duration::from_micros(250))).min(latest))
+    }
+
+    /// When the oldest packet leaves, whatever the budget: the drain slows down as it pays off what sound took in advance.
+    fn latest(&self) -> Option<Instant> {
+        self.oldest().map(|since| since + LONGEST_WAIT + SHORTEST_DRAIN)
     }
 
     /// The bucket's rate.

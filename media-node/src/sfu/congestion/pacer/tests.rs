@@ -139,7 +139,7 @@ proptest! {
                 while pacer.poll(now).is_some() {
                     seen += 1;
                 }
-                prop_assert!(pacer.waited(now) <= LONGEST_WAIT + Duration::from_millis(50), "{:?}", pacer.waited(now));
+                prop_assert!(pacer.waited(now) <= LONGEST_WAIT + SHORTEST_DRAIN, "{:?}", pacer.waited(now));
             }
         }
         for _ in 0..2_000 {
