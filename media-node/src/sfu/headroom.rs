@@ -9,19 +9,23 @@ use std::time::{Duration, Instant};
 /// Spared of the estimate at first, and at least, in percent.
 const LEAST_SPARE: u8 = 5;
 /// Spared at most.
-const MOST_SPARE: u8 = 35;
+const MOST_SPARE: u8 = 25;
 /// More is spared by this after a raise that was taken back.
-const LESSON: u8 = 10;
+const LESSON: u8 = 5;
 /// A raise that is taken back within this time was one too many.
 const TRIAL: Duration = Duration::from_secs(10);
 /// Whoever's line took nothing back for so long spares less by [`LEAST_SPARE`].
-const CALM: Duration = Duration::from_secs(30);
+const CALM: Duration = Duration::from_secs(20);
 /// A line that carries less than this share of what was on it, in percent, got narrow. That was no mistake in raising.
 const NARROW: u64 = 70;
 /// What flows stays this long though the estimate is below it, unless the estimate falls by more than [`DIP`].
 const HOLD: Duration = Duration::from_millis(1_500);
-/// In percent of the estimate before.
-const DIP: u64 = 15;
+/// In percent of the greatest estimate of late. One step down of the controller is 15 %.
+const DIP: u64 = 20;
+
+/// After a line got narrow, layers above the lowest are chosen by half of the estimate for this long: what it still sees of the time before
+/// makes it too great, and a layer that is given up again at once has filled the queue with its key frame.
+const CAUTION: Duration = Duration::from_secs(1);
 
 /// What a line carries, as far as layers are concerned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,6 +34,8 @@ pub struct Line {
     pub kbps: u32,
     /// What flows already may take this much, in kb/s; no less than the estimate.
     pub held_kbps: u32,
+    /// What all may take where some have more than their lowest layer, in kb/s.
+    pub raised_kbps: u32,
     /// More than what flows may fill this share of the estimate, in percent.
     pub fill: u8,
 }
@@ -51,13 +57,25 @@ pub struct Headroom {
     estimate: Option<u32>,
     peak: (u32, Option<Instant>),
     raised: Option<Instant>,
+    /// What flowed when layers were chosen last, in kb/s.
+    flowed: u32,
+    /// When the line got narrow.
+    narrowed: Option<Instant>,
     /// When something was taken back or `spare` became less.
     calm: Option<Instant>,
 }
 
 impl Default for Headroom {
     fn default() -> Self {
-        Self { spare: LEAST_SPARE, estimate: None, peak: (0, None), raised: None, calm: None }
+        Self {
+            spare: LEAST_SPARE,
+            estimate: None,
+            peak: (0, None),
+            raised: None,
+            flowed: 0,
+            narrowed: None,
+            calm: None,
+        }
     }
 }
 
@@ -74,12 +92,21 @@ impl Headroom {
         self.estimate
     }
 
-    /// A new estimate, in kb/s.
-    pub fn on_estimate(&mut self, now: Instant, kbps: u32) {
+    /// A new estimate, in kb/s. Says whether the line got narrow with it.
+    pub fn on_estimate(&mut self, now: Instant, kbps: u32) -> bool {
         self.estimate = Some(kbps);
         if kbps >= self.peak(now).unwrap_or(0) {
             self.peak = (kbps, Some(now));
         }
+        let narrowed = self.narrowed.is_none() && self.is_narrow(self.flowed);
+        if narrowed {
+            self.narrowed = Some(now);
+        }
+        narrowed
+    }
+
+    fn is_narrow(&self, flowed_kbps: u32) -> bool {
+        self.estimate.is_some_and(|kbps| u64::from(kbps) * 100 < u64::from(flowed_kbps) * NARROW)
     }
 
     fn peak(&self, now: Instant) -> Option<u32> {
@@ -94,12 +121,29 @@ impl Headroom {
         let dipped = u64::from(kbps) * 100 < u64::from(peak) * (100 - DIP);
         let left = |kbps: u32| kbps.saturating_sub(taken_kbps);
         let held_kbps = if dipped { kbps } else { peak };
-        Some(Line { kbps: left(kbps), held_kbps: left(held_kbps), fill: 100 - self.spare })
+        let cautious = self.narrowed.is_some_and(|at| now.saturating_duration_since(at) < CAUTION);
+        let raised_kbps = if cautious { kbps / 2 } else { u32::MAX };
+        Some(Line {
+            kbps: left(kbps),
+            held_kbps: left(held_kbps),
+            raised_kbps: left(raised_kbps),
+            fill: 100 - self.spare,
+        })
+    }
+
+    /// What should be looked for so that `desired_kbps` fit, given that a sender looks for a quarter more than it is told.
+    pub fn sought_kbps(&self, desired_kbps: u32) -> u32 {
+        let needed = u64::from(desired_kbps) * 100 / u64::from(100 - self.spare);
+        u32::try_from(needed * 85 / 100).unwrap_or(u32::MAX).max(desired_kbps)
     }
 
     /// Layers were chosen for a line that `used_kbps` flowed on.
     pub fn on_choice(&mut self, now: Instant, change: Change, used_kbps: u32) {
-        let narrow = u64::from(self.estimate.unwrap_or(0)) * 100 < u64::from(used_kbps) * NARROW;
+        let narrow = self.is_narrow(used_kbps);
+        self.flowed = used_kbps;
+        if self.narrowed.is_some_and(|at| now.saturating_duration_since(at) >= CAUTION) {
+            self.narrowed = None;
+        }
         let soon = self.raised.is_some_and(|at| now.saturating_duration_since(at) < TRIAL);
         if change.lowered {
             if soon && !narrow {
@@ -135,16 +179,16 @@ mod tests {
         let mut headroom = Headroom::default();
         headroom.on_estimate(start, 2_400);
         assert_eq!(fill(&headroom, start), 95);
-        for (lesson, fills) in [85, 75, 65, 65].into_iter().enumerate() {
+        for (lesson, fills) in [90, 85, 80, 75, 75].into_iter().enumerate() {
             let raised = start + TRIAL * 2 * lesson as u32;
             headroom.on_choice(raised, RAISED, 500);
             headroom.on_choice(raised + TRIAL / 2, LOWERED, 2_500);
             assert_eq!(fill(&headroom, raised), fills);
         }
-        let lowered = start + TRIAL * 6 + TRIAL / 2;
+        let lowered = start + TRIAL * 8 + TRIAL / 2;
         headroom.on_choice(lowered + CALM - Duration::from_millis(1), SAME, 500);
-        assert_eq!(fill(&headroom, lowered), 65);
-        for (calm, fills) in [70, 75, 80, 85, 90, 95, 95].into_iter().enumerate() {
+        assert_eq!(fill(&headroom, lowered), 75);
+        for (calm, fills) in [80, 85, 90, 95, 95].into_iter().enumerate() {
             headroom.on_choice(lowered + CALM * (calm as u32 + 1), SAME, 500);
             assert_eq!(fill(&headroom, lowered), fills);
         }
@@ -165,6 +209,25 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_got_narrow_is_trusted_with_half_for_a_second() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let raised = |headroom: &Headroom, ms| headroom.line(at(ms), 0).map(|line| line.raised_kbps);
+        let mut headroom = Headroom::default();
+        headroom.on_estimate(start, 3_000);
+        headroom.on_choice(start, SAME, 2_300);
+        headroom.on_estimate(at(100), 1_700);
+        assert_eq!(raised(&headroom, 100), Some(u32::MAX), "it can do with less, but isn't another line");
+        headroom.on_estimate(at(200), 1_100);
+        assert_eq!(raised(&headroom, 200), Some(550));
+        headroom.on_choice(at(200), LOWERED, 2_300);
+        headroom.on_estimate(at(400), 500);
+        headroom.on_choice(at(400), SAME, 150);
+        assert_eq!(raised(&headroom, 1_100), Some(250));
+        assert_eq!(raised(&headroom, 1_200), Some(u32::MAX));
+    }
+
+    #[test]
     fn a_short_dip_takes_nothing_back_and_a_deep_or_long_one_does() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
@@ -173,9 +236,9 @@ mod tests {
         assert_eq!(headroom.line(start, 0), None);
         headroom.on_estimate(start, 3_000);
         assert_eq!(held(&headroom, 0), Some((2_960, 2_960)));
-        headroom.on_estimate(at(500), 2_600);
-        assert_eq!(held(&headroom, 600), Some((2_560, 2_960)));
-        assert_eq!(held(&headroom, 1_600), Some((2_560, 2_560)));
+        headroom.on_estimate(at(500), 2_500);
+        assert_eq!(held(&headroom, 600), Some((2_460, 2_960)));
+        assert_eq!(held(&headroom, 1_600), Some((2_460, 2_460)));
         headroom.on_estimate(at(1_700), 2_700);
         assert_eq!(held(&headroom, 1_700), Some((2_660, 2_660)));
         headroom.on_estimate(at(1_800), 600);

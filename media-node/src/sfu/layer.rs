@@ -146,9 +146,10 @@ pub fn choose(wants: &[Want], budget: Budget) -> Choice {
     let relieved = (budget.share < 100)
         .then(|| u32::try_from(u64::from(desired_kbps) * u64::from(budget.share) / 100).unwrap_or(u32::MAX));
     let line = budget.line;
+    let raised_kbps = line.map_or(u64::MAX, |line| line.raised_kbps.into());
     let room = |line_kbps: Option<u64>, relieved: Option<u64>| {
         let floor = line_kbps.unwrap_or(u64::MAX);
-        Room { floor, raised: floor.min(relieved.unwrap_or(u64::MAX)) }
+        Room { floor, raised: floor.min(raised_kbps).min(relieved.unwrap_or(u64::MAX)) }
     };
     let ceiling_kbps = [line.map(|line| line.kbps), relieved].into_iter().flatten().min();
 

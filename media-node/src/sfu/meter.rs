@@ -3,12 +3,18 @@
 use std::time::{Duration, Instant};
 
 const SLOT: Duration = Duration::from_millis(250);
+/// The present one, and the whole ones that are averaged: so many that a key frame among them adds a twentieth, not a fifth.
+const SLOTS: usize = 8;
+/// What begins after so long a pause is measured anew: its rate isn't what came before it.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Bit rate over the last whole quarter seconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Meter {
-    slots: [u64; 4],
+    slots: [u64; SLOTS],
     at: usize,
+    /// Whole slots that count.
+    whole: usize,
     begun: Instant,
     last: Option<Instant>,
 }
@@ -16,7 +22,7 @@ pub struct Meter {
 impl Meter {
     /// A meter that begins now.
     pub fn new(now: Instant) -> Self {
-        Self { slots: [0; 4], at: 0, begun: now, last: None }
+        Self { slots: [0; SLOTS], at: 0, whole: 0, begun: now, last: None }
     }
 
     fn advance(&mut self, now: Instant) {
@@ -25,17 +31,21 @@ impl Meter {
             return;
         }
         let steps = (passed.as_millis() / SLOT.as_millis()) as usize;
-        for _ in 0..steps.min(self.slots.len()) {
-            self.at = (self.at + 1) % self.slots.len();
+        for _ in 0..steps.min(SLOTS) {
+            self.at = (self.at + 1) % SLOTS;
             if let Some(slot) = self.slots.get_mut(self.at) {
                 *slot = 0;
             }
         }
+        self.whole = self.whole.saturating_add(steps).min(SLOTS - 1);
         self.begun += SLOT * u32::try_from(steps).unwrap_or(u32::MAX);
     }
 
     /// Counts bytes.
     pub fn add(&mut self, now: Instant, bytes: usize) {
+        if self.last.is_none_or(|last| now.saturating_duration_since(last) >= PAUSE) {
+            *self = Self::new(now);
+        }
         self.advance(now);
         self.last = Some(now);
         if let Some(slot) = self.slots.get_mut(self.at) {
@@ -43,12 +53,13 @@ impl Meter {
         }
     }
 
-    /// The rate in kb/s: of the three whole slots before the present one.
+    /// The rate in kb/s: of the whole slots before the present one.
     pub fn kbps(&mut self, now: Instant) -> u32 {
         self.advance(now);
         let present = self.slots.get(self.at).copied().unwrap_or_default();
-        let whole: u64 = self.slots.iter().sum::<u64>() - present;
-        u32::try_from(whole * 8 / (SLOT.as_millis() as u64 * 3)).unwrap_or(u32::MAX)
+        let counted: u64 = self.slots.iter().sum::<u64>() - present;
+        let ms = SLOT.as_millis() as u64 * self.whole.max(1) as u64;
+        u32::try_from(counted * 8 / ms).unwrap_or(u32::MAX)
     }
 
     /// When something was counted last.
@@ -99,6 +110,21 @@ mod tests {
         let end = start + Duration::from_millis(1_999);
         assert_eq!(meter.kbps(end), 100);
         assert_eq!(meter.kbps(end + Duration::from_secs(2)), 0);
+    }
+
+    #[test]
+    fn a_key_frame_is_no_other_rate_and_what_begins_is_not_measured_with_the_silence_before() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut meter = Meter::new(start);
+        for frame in 0..90u64 {
+            meter.add(at(frame * 33), if frame == 60 { 4_000 } else { 1_000 });
+        }
+        assert!((242..=262).contains(&meter.kbps(at(2_990))), "{}", meter.kbps(at(2_990)));
+        for frame in 0..20u64 {
+            meter.add(at(5_000 + frame * 33), 2_000);
+        }
+        assert!((450..=520).contains(&meter.kbps(at(5_640))), "{}", meter.kbps(at(5_640)));
     }
 
     #[test]

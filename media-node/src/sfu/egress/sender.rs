@@ -230,8 +230,12 @@ impl Sender {
     /// Begins a probe if one is worth while.
     fn look(&mut self, now: Instant) {
         self.next_look = self.controller.timeout(now);
+        tracing::trace!(estimate = ?self.controller.estimate(), "the line");
         if self.wants && self.probing.is_none() {
-            self.probing = self.controller.next_probe(now).map(|cluster| Probing::new(now, cluster));
+            self.probing = self.controller.next_probe(now).map(|cluster| {
+                tracing::trace!(?cluster, "probing");
+                Probing::new(now, cluster)
+            });
         }
     }
 

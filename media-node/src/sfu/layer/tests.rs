@@ -23,7 +23,7 @@ fn temporal(max_height: u32) -> Want {
 
 /// A line that carries so much, or one that nothing is known of.
 fn line(line_kbps: impl Into<Option<u32>>) -> Budget {
-    let line = |kbps| Line { kbps, held_kbps: kbps, fill: 85 };
+    let line = |kbps| Line { kbps, held_kbps: kbps, raised_kbps: u32::MAX, fill: 85 };
     Budget { line: line_kbps.into().map(line), share: 100 }
 }
 
@@ -112,7 +112,8 @@ fn what_is_far_too_much_for_the_line_gives_way_to_what_it_carries() {
 
 #[test]
 fn what_flows_stays_through_a_dip_and_nothing_more_is_given_then() {
-    let dip = |held_kbps| Budget { line: Some(Line { kbps: 1_400, held_kbps, fill: 95 }), share: 100 };
+    let line = Line { kbps: 1_400, held_kbps: 1_400, raised_kbps: u32::MAX, fill: 95 };
+    let dip = |held_kbps| Budget { line: Some(Line { held_kbps, ..line }), share: 100 };
     let [top, middle] = [simulcast(0, Some(2)), simulcast(0, Some(1))];
     assert_eq!(layers(std::slice::from_ref(&top), dip(1_600)), [Some(2)]);
     assert_eq!(layers(std::slice::from_ref(&top), dip(1_400)), [Some(1)]);
@@ -123,6 +124,16 @@ fn what_flows_stays_through_a_dip_and_nothing_more_is_given_then() {
     assert_eq!(change(&simulcast(0, Some(0)), 1_400), Change { raised: true, lowered: false });
     let gone = Want { layers: top.layers[..2].to_vec(), ..top };
     assert_eq!(change(&gone, 1_400), Change::default(), "its publisher took it back, not the line");
+}
+
+#[test]
+fn a_line_that_got_narrow_keeps_the_lowest_layers_and_raises_by_what_is_certain() {
+    let line = Line { kbps: 1_000, held_kbps: 1_000, raised_kbps: 450, fill: 95 };
+    let budget = Budget { line: Some(line), share: 100 };
+    assert_eq!(layers(&[simulcast(0, Some(2))], budget), [Some(0)]);
+    assert_eq!(layers(&vec![simulcast(0, Some(2)); 6], budget), [Some(0); 6]);
+    let sure = Budget { line: Some(Line { raised_kbps: 600, ..line }), share: 100 };
+    assert_eq!(layers(&[simulcast(0, Some(2))], sure), [Some(1)]);
 }
 
 #[test]

@@ -4,11 +4,14 @@ use super::*;
 
 impl Router {
     /// Capacity towards a client.
-    pub fn estimate(&mut self, now: Instant, key: SessionKey, kbps: u32) {
+    pub fn estimate(&mut self, now: Instant, key: SessionKey, kbps: u32, out: &mut impl Outbox) {
         let Some(session) = self.sessions.get_mut(key.0) else { return };
         let before = session.headroom.estimate().unwrap_or(0);
         session.stale_choice |= kbps.abs_diff(before) > before / 20;
-        session.headroom.on_estimate(now, kbps);
+        // What comes until the next tick would lengthen a queue that is too long already.
+        if session.headroom.on_estimate(now, kbps) && session.ready {
+            self.choose(now, key, out);
+        }
     }
 
     /// Receivers may have so much of the video that they want, in percent; each keeps the lowest layers that its line carries.
@@ -72,7 +75,7 @@ impl Router {
             session.headroom.on_choice(now, choice.change, choice.flowed_kbps.saturating_add(audio_kbps));
         }
         tracing::trace!(session = %session.id, ?line, ?choice, "layers chosen");
-        let desired = choice.desired_kbps.saturating_add(audio_kbps);
+        let desired = session.headroom.sought_kbps(choice.desired_kbps).saturating_add(audio_kbps);
         if desired.abs_diff(session.desired) > session.desired / 10 {
             session.desired = desired;
             out.want_bitrate(key, desired);
@@ -107,12 +110,17 @@ impl Router {
                         if floods(&rungs, current, choice.ceiling_kbps) {
                             // What it would still send is what the smaller layer's key frame had to wait behind, or be lost.
                             down.current = None;
+                            down.flooded = Some(now);
                         } else {
                             // Until the smaller layer's key frame comes, the present one can give up frame rate at once.
                             down.selector.want(Target { temporal: 0, ..down.selector.wanted() });
                         }
                     }
-                    ask.push((track_key, rung.layer));
+                    if down.flooded.is_some_and(|at| now.saturating_duration_since(at) < GIVE_WAY) {
+                        session.stale_choice = true;
+                    } else {
+                        ask.push((track_key, rung.layer));
+                    }
                 }
             }
         }

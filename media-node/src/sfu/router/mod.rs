@@ -253,6 +253,8 @@ struct Down {
     target: Option<usize>,
     /// Whether the line doesn't carry it.
     paused: bool,
+    /// When a layer was stopped that filled the line.
+    flooded: Option<Instant>,
     /// The packet with which the present layer began.
     began: Option<u64>,
     /// The quality inside that layer.
@@ -321,6 +323,9 @@ struct Session {
 /// How long media waits, after the handshake's end here, for a sign that it has ended at the client: what came sooner would be lost there.
 /// Clients that only receive may give none, and the handshake's last datagram is rarely lost.
 const READY_WAIT: Duration = Duration::from_millis(250);
+/// A key frame is asked for so long after a layer that filled the line was stopped: it would find the queue full, and what of it is lost then
+/// takes a round trip of the receiver's to repair.
+const GIVE_WAY: Duration = Duration::from_millis(60);
 /// How often layers are chosen anew without cause.
 const CHOICE_INTERVAL: Duration = Duration::from_millis(500);
 /// How often publishers are told their limit.

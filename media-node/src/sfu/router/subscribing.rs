@@ -40,6 +40,7 @@ impl Router {
                         current: None,
                         target: None,
                         paused: false,
+                        flooded: None,
                         began: None,
                         quality: Target::ALL,
                         selector: Selector::default(),

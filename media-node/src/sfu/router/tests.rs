@@ -187,7 +187,7 @@ impl Fixture {
 
     /// What the line towards a session carries.
     fn estimate(&mut self, to: SessionKey, kbps: u32) {
-        self.router.estimate(self.now, to, kbps);
+        self.router.estimate(self.now, to, kbps, &mut self.out);
     }
 
     fn pass(&mut self, ms: u64) -> Vec<(SessionKey, CloseReason)> {
@@ -506,7 +506,8 @@ fn the_estimate_lowers_the_layer_and_its_return_raises_it() {
     f.estimate(receiver, 1_500);
     assert_eq!(run(&mut f, 2_500), rid("f"));
     f.estimate(receiver, 250);
-    assert_eq!(run(&mut f, 1_000), rid("h"));
+    assert_eq!(run(&mut f, 500), rid("q"), "a line that got narrow isn't trusted at once");
+    assert_eq!(run(&mut f, 1_500), rid("h"));
     f.estimate(receiver, 100);
     assert_eq!(run(&mut f, 1_000), rid("q"));
     f.estimate(receiver, 1_500);
