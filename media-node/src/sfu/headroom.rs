@@ -18,14 +18,28 @@ const TRIAL: Duration = Duration::from_secs(10);
 const CALM: Duration = Duration::from_secs(20);
 /// A line that carries less than this share of what was on it, in percent, got narrow. That was no mistake in raising.
 const NARROW: u64 = 70;
-/// What flows stays this long though the estimate is below it, unless the estimate falls by more than [`DIP`].
+/// What flows stays this long though the estimate is below it, unless the estimate falls by more than [`DIP`], or [`FIRST_DIP`].
 const HOLD: Duration = Duration::from_millis(1_500);
 /// In percent of the greatest estimate of late. One step down of the controller is 15 %.
 const DIP: u64 = 20;
+/// The same for as long after a raise: the key frame with which a layer begins is four pictures at once.
+const FIRST_DIP: u64 = 45;
 
 /// After a line got narrow, layers above the lowest are chosen by half of the estimate for this long: what it still sees of the time before
 /// makes it too great, and a layer that is given up again at once has filled the queue with its key frame.
 const CAUTION: Duration = Duration::from_secs(1);
+
+/// What passes without a queue is taken to pass for so long.
+const PASSES: Duration = Duration::from_millis(500);
+
+/// What the congestion controller says of a line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reading {
+    /// What media may take, in kb/s.
+    pub kbps: u32,
+    /// Nothing waits, and no loss speaks against what is sent.
+    pub clear: bool,
+}
 
 /// What a line carries, as far as layers are concerned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,6 +73,8 @@ pub struct Headroom {
     raised: Option<Instant>,
     /// What flowed when layers were chosen last, in kb/s.
     flowed: u32,
+    /// When that was last seen to pass without a queue.
+    passed: Option<Instant>,
     /// When the line got narrow.
     narrowed: Option<Instant>,
     /// When something was taken back or `spare` became less.
@@ -73,6 +89,7 @@ impl Default for Headroom {
             peak: (0, None),
             raised: None,
             flowed: 0,
+            passed: None,
             narrowed: None,
             calm: None,
         }
@@ -83,7 +100,7 @@ impl Headroom {
     /// That of a receiver without a line.
     pub fn unlimited(now: Instant) -> Self {
         let mut headroom = Self::default();
-        headroom.on_estimate(now, u32::MAX);
+        headroom.on_reading(now, Reading { kbps: u32::MAX, clear: true });
         headroom
     }
 
@@ -92,13 +109,14 @@ impl Headroom {
         self.estimate
     }
 
-    /// A new estimate, in kb/s. Says whether the line got narrow with it.
-    pub fn on_estimate(&mut self, now: Instant, kbps: u32) -> bool {
+    /// The controller's news. Says whether the line got narrow with it.
+    pub fn on_reading(&mut self, now: Instant, Reading { kbps, clear }: Reading) -> bool {
         self.estimate = Some(kbps);
+        self.passed = clear.then_some(now).or(self.passed.filter(|_| kbps >= self.flowed));
         if kbps >= self.peak(now).unwrap_or(0) {
             self.peak = (kbps, Some(now));
         }
-        let narrowed = self.narrowed.is_none() && self.is_narrow(self.flowed);
+        let narrowed = !clear && self.narrowed.is_none() && self.is_narrow(self.flowed);
         if narrowed {
             self.narrowed = Some(now);
         }
@@ -118,9 +136,12 @@ impl Headroom {
     pub fn line(&self, now: Instant, taken_kbps: u32) -> Option<Line> {
         let kbps = self.estimate?;
         let peak = self.peak(now).unwrap_or(kbps).max(kbps);
-        let dipped = u64::from(kbps) * 100 < u64::from(peak) * (100 - DIP);
+        let begins = self.raised.is_some_and(|at| now.saturating_duration_since(at) < HOLD);
+        let dip = if begins { FIRST_DIP } else { DIP };
+        let dipped = u64::from(kbps) * 100 < u64::from(peak) * (100 - dip);
         let left = |kbps: u32| kbps.saturating_sub(taken_kbps);
-        let held_kbps = if dipped { kbps } else { peak };
+        let passes = self.passed.is_some_and(|at| now.saturating_duration_since(at) < PASSES);
+        let held_kbps = if dipped { kbps } else { peak }.max(if passes { self.flowed } else { 0 });
         let cautious = self.narrowed.is_some_and(|at| now.saturating_duration_since(at) < CAUTION);
         let raised_kbps = if cautious { kbps / 2 } else { u32::MAX };
         Some(Line {
@@ -169,6 +190,10 @@ mod tests {
     const LOWERED: Change = Change { raised: false, lowered: true };
     const SAME: Change = Change { raised: false, lowered: false };
 
+    fn busy(kbps: u32) -> Reading {
+        Reading { kbps, clear: false }
+    }
+
     fn fill(headroom: &Headroom, now: Instant) -> u8 {
         headroom.line(now, 0).unwrap().fill
     }
@@ -177,7 +202,7 @@ mod tests {
     fn raises_that_the_line_takes_back_make_it_spare_more_until_a_long_calm() {
         let start = Instant::now();
         let mut headroom = Headroom::default();
-        headroom.on_estimate(start, 2_400);
+        headroom.on_reading(start, busy(2_400));
         assert_eq!(fill(&headroom, start), 95);
         for (lesson, fills) in [90, 85, 80, 75, 75].into_iter().enumerate() {
             let raised = start + TRIAL * 2 * lesson as u32;
@@ -198,14 +223,30 @@ mod tests {
     fn a_line_that_gets_narrow_or_after_a_long_time_teaches_nothing() {
         let start = Instant::now();
         let mut headroom = Headroom::default();
-        headroom.on_estimate(start, 500);
+        headroom.on_reading(start, busy(500));
         headroom.on_choice(start, RAISED, 500);
         headroom.on_choice(start + Duration::from_secs(1), LOWERED, 2_400);
         assert_eq!(fill(&headroom, start), 95);
-        headroom.on_estimate(start, 2_300);
+        headroom.on_reading(start, busy(2_300));
         headroom.on_choice(start, RAISED, 500);
         headroom.on_choice(start + TRIAL, LOWERED, 2_400);
         assert_eq!(fill(&headroom, start), 95);
+    }
+
+    #[test]
+    fn what_passes_without_a_queue_stays_whatever_the_estimate() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let held = |headroom: &Headroom, ms| headroom.line(at(ms), 40).map(|line| line.held_kbps);
+        let mut headroom = Headroom::default();
+        headroom.on_reading(start, busy(3_000));
+        headroom.on_choice(start, SAME, 2_300);
+        headroom.on_reading(at(2_000), Reading { kbps: 1_900, clear: true });
+        assert_eq!(held(&headroom, 2_100), Some(2_260));
+        assert_eq!(held(&headroom, 2_500), Some(1_860), "no news since");
+        headroom.on_reading(at(3_000), Reading { kbps: 1_950, clear: true });
+        headroom.on_reading(at(3_100), busy(1_700));
+        assert_eq!(held(&headroom, 3_100), Some(1_910), "now there is a queue, and the dip is what is held");
     }
 
     #[test]
@@ -214,14 +255,14 @@ mod tests {
         let at = |ms| start + Duration::from_millis(ms);
         let raised = |headroom: &Headroom, ms| headroom.line(at(ms), 0).map(|line| line.raised_kbps);
         let mut headroom = Headroom::default();
-        headroom.on_estimate(start, 3_000);
+        headroom.on_reading(start, busy(3_000));
         headroom.on_choice(start, SAME, 2_300);
-        headroom.on_estimate(at(100), 1_700);
+        headroom.on_reading(at(100), busy(1_700));
         assert_eq!(raised(&headroom, 100), Some(u32::MAX), "it can do with less, but isn't another line");
-        headroom.on_estimate(at(200), 1_100);
+        headroom.on_reading(at(200), busy(1_100));
         assert_eq!(raised(&headroom, 200), Some(550));
         headroom.on_choice(at(200), LOWERED, 2_300);
-        headroom.on_estimate(at(400), 500);
+        headroom.on_reading(at(400), busy(500));
         headroom.on_choice(at(400), SAME, 150);
         assert_eq!(raised(&headroom, 1_100), Some(250));
         assert_eq!(raised(&headroom, 1_200), Some(u32::MAX));
@@ -234,14 +275,20 @@ mod tests {
         let held = |headroom: &Headroom, ms| headroom.line(at(ms), 40).map(|line| (line.kbps, line.held_kbps));
         let mut headroom = Headroom::default();
         assert_eq!(headroom.line(start, 0), None);
-        headroom.on_estimate(start, 3_000);
+        headroom.on_reading(start, busy(3_000));
         assert_eq!(held(&headroom, 0), Some((2_960, 2_960)));
-        headroom.on_estimate(at(500), 2_500);
+        headroom.on_reading(at(500), busy(2_500));
         assert_eq!(held(&headroom, 600), Some((2_460, 2_960)));
         assert_eq!(held(&headroom, 1_600), Some((2_460, 2_460)));
-        headroom.on_estimate(at(1_700), 2_700);
+        headroom.on_reading(at(1_700), busy(2_700));
         assert_eq!(held(&headroom, 1_700), Some((2_660, 2_660)));
-        headroom.on_estimate(at(1_800), 600);
+        headroom.on_reading(at(1_800), busy(600));
         assert_eq!(held(&headroom, 1_800), Some((560, 560)));
+        headroom.on_reading(at(5_000), busy(3_000));
+        headroom.on_choice(at(5_000), RAISED, 540);
+        headroom.on_reading(at(5_500), busy(1_700));
+        assert_eq!(held(&headroom, 5_500), Some((1_660, 2_960)), "its first key frame");
+        headroom.on_reading(at(5_600), busy(1_600));
+        assert_eq!(held(&headroom, 5_600), Some((1_560, 1_560)));
     }
 }

@@ -153,6 +153,11 @@ impl DelayBased {
         self.queueing.waits()
     }
 
+    /// Whether nothing waits and the queue doesn't grow.
+    pub fn is_clear(&self) -> bool {
+        self.queueing.empty() && self.trend.usage() != Usage::Over
+    }
+
     /// What the queue does.
     pub fn usage(&self) -> Usage {
         self.trend.usage()

@@ -43,6 +43,8 @@ pub struct Estimate {
     pub usage: Usage,
     /// How long packets wait in it.
     pub queue: Duration,
+    /// Nothing waits, and no loss speaks against what is sent: the line carries it, whatever the target is.
+    pub clear: bool,
     /// Less is sent than may be, so that the target is a lower bound of what the line carries.
     pub limited: bool,
 }

@@ -12,6 +12,7 @@ use super::{
 use crate::sfu::{
     congestion::{Config, Controller, Feedback as Arrivals, Rate, Resends},
     engine::{Exit, PathReport},
+    headroom::Reading,
     id::Mid,
     packet::Forward,
 };
@@ -69,8 +70,8 @@ pub struct Sender {
     next_look: Instant,
     /// The client wants more than it gets, or may.
     wants: bool,
-    /// The estimate that was told last, in kb/s.
-    told: u32,
+    /// What of the line was told last.
+    told: Option<Reading>,
     /// M-lines of which the client needs a key frame.
     wanted: Vec<Mid>,
     rtt: Option<Duration>,
@@ -107,7 +108,7 @@ impl Sender {
             resends: Resends::new(),
             next_look: now,
             wants: false,
-            told: 0,
+            told: None,
             wanted: Vec::new(),
             rtt: None,
             expected: 0,
@@ -221,10 +222,11 @@ impl Sender {
         self.lines.iter().map(|line| (line.config.mid, line.config.ssrc, line.config.rtx))
     }
 
-    /// What the line is taken to carry, in kb/s, if that changed since it was told last.
-    pub fn take_estimate(&mut self) -> Option<u32> {
-        let estimate = self.controller.estimate().media.as_kbps();
-        (std::mem::replace(&mut self.told, estimate) != estimate).then_some(estimate)
+    /// What is known of the line, if that changed since it was told last.
+    pub fn take_estimate(&mut self) -> Option<Reading> {
+        let estimate = self.controller.estimate();
+        let reading = Reading { kbps: estimate.media.as_kbps(), clear: estimate.clear };
+        (self.told.replace(reading) != Some(reading)).then_some(reading)
     }
 
     /// Begins a probe if one is worth while.

@@ -17,6 +17,7 @@ pub use peer::{Str0m, Str0mConnection};
 
 use super::{
     codec::Format,
+    headroom::Reading,
     id::{Mid, Rid},
     packet::{Channel, Forward, Packet},
 };
@@ -71,8 +72,8 @@ pub enum Happening {
     Packet(Packet),
     /// The client asks for a key frame on this receiving m-line.
     KeyframeWanted(Mid),
-    /// Estimated capacity towards the client, in kb/s.
-    Estimate(u32),
+    /// What is known of the line towards the client.
+    Estimate(Reading),
     /// The client opened a data channel.
     ChannelOpen(Channel),
     /// The channel can take more data again.

@@ -138,7 +138,7 @@ fn a_line_that_got_narrow_keeps_the_lowest_layers_and_raises_by_what_is_certain(
 
 #[test]
 fn a_layer_that_fits_the_line_tightly_is_shown_and_does_not_swing() {
-    use crate::sfu::headroom::Headroom;
+    use crate::sfu::headroom::{Headroom, Reading};
     use std::time::{Duration, Instant};
     let start = Instant::now();
     // Ten minutes of a line of 3 Mb/s whose estimate falls to 85 % of it every 7 s and grows again, by a twentieth at most.
@@ -150,7 +150,7 @@ fn a_layer_that_fits_the_line_tightly_is_shown_and_does_not_swing() {
         for step in 0..6_000u64 {
             let now = start + Duration::from_millis(step * 100);
             let since = u32::try_from(step % 70).unwrap();
-            headroom.on_estimate(now, (2_550 + 8 * since).min(2_900));
+            headroom.on_reading(now, Reading { kbps: (2_550 + 8 * since).min(2_900), clear: false });
             let budget = Budget { line: headroom.line(now, 40), share: 100 };
             let choice = choose(std::slice::from_ref(&video), budget);
             headroom.on_choice(now, choice.change, choice.flowed_kbps + 40);

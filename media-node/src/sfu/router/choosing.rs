@@ -4,12 +4,12 @@ use super::*;
 
 impl Router {
     /// Capacity towards a client.
-    pub fn estimate(&mut self, now: Instant, key: SessionKey, kbps: u32, out: &mut impl Outbox) {
+    pub fn estimate(&mut self, now: Instant, key: SessionKey, reading: Reading, out: &mut impl Outbox) {
         let Some(session) = self.sessions.get_mut(key.0) else { return };
         let before = session.headroom.estimate().unwrap_or(0);
-        session.stale_choice |= kbps.abs_diff(before) > before / 20;
+        session.stale_choice |= reading.kbps.abs_diff(before) > before / 20;
         // What comes until the next tick would lengthen a queue that is too long already.
-        if session.headroom.on_estimate(now, kbps) && session.ready {
+        if session.headroom.on_reading(now, reading) && session.ready {
             self.choose(now, key, out);
         }
     }

@@ -23,7 +23,7 @@ use super::{
     demand::Demand,
     engine::{Line, LineKind, PathReport},
     event::{CloseReason, Event, Occurrence},
-    headroom::Headroom,
+    headroom::{Headroom, Reading},
     id::{Mid, ParticipantId, Rid, RoomId, SessionId, TrackId},
     keyframe, layer, limits,
     meter::Bucket,

@@ -187,7 +187,7 @@ impl Fixture {
 
     /// What the line towards a session carries.
     fn estimate(&mut self, to: SessionKey, kbps: u32) {
-        self.router.estimate(self.now, to, kbps, &mut self.out);
+        self.router.estimate(self.now, to, Reading { kbps, clear: false }, &mut self.out);
     }
 
     fn pass(&mut self, ms: u64) -> Vec<(SessionKey, CloseReason)> {

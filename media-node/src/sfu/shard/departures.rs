@@ -61,7 +61,7 @@ impl<E: Engine> Shard<E> {
             Happening::Regained => router.consent(now, key, true),
             Happening::Closed => self.close(now, key, CloseReason::ClientClosed),
             Happening::KeyframeWanted(mid) => router.keyframe_wanted(now, key, mid, out),
-            Happening::Estimate(kbps) => router.estimate(now, key, kbps, out),
+            Happening::Estimate(reading) => router.estimate(now, key, reading, out),
             Happening::ChannelOpen(channel) => router.channel_open(now, key, channel, out),
             Happening::ChannelReady(channel) => router.channel_ready(key, channel, out),
             Happening::Message(channel, data) => {

@@ -284,6 +284,7 @@ impl Controller {
             random_loss: self.loss.baseline(),
             usage: self.delay.usage(),
             queue: self.delay.waits(),
+            clear: self.heard.is_some() && self.silenced.is_none() && self.delay.is_clear() && self.loss.is_free(),
             limited: self.limited.is(),
         }
     }

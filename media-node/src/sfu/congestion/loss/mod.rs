@@ -111,6 +111,11 @@ impl Default for LossBased {
 }
 
 impl LossBased {
+    /// Whether loss bounds nothing.
+    pub fn is_free(&self) -> bool {
+        matches!(self.state, State::Free)
+    }
+
     /// The highest rate that loss allows; `None` for any.
     pub fn bound(&self, now: Instant) -> Option<Rate> {
         match self.state {

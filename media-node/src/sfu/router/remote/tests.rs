@@ -141,12 +141,12 @@ fn what_a_narrow_line_pauses_does_not_come_over_pipes_either() {
         interest
     };
     assert_eq!(interest(&mut f), [(5, 0b01), (6, 0b01)]);
-    f.router.estimate(f.now, receiver, 150, &mut f.out);
+    f.router.estimate(f.now, receiver, Reading { kbps: 150, clear: false }, &mut f.out);
     f.router.tick(f.now, &mut f.out);
     assert_eq!(interest(&mut f), [(5, 0)]);
     f.router.subscribe(f.now, receiver, &[ranked("1", "two", Priority::Low)], &mut f.out).unwrap();
     assert_eq!(interest(&mut f), [(5, 0b01), (6, 0)]);
-    f.router.estimate(f.now, receiver, 1_000, &mut f.out);
+    f.router.estimate(f.now, receiver, Reading { kbps: 1_000, clear: false }, &mut f.out);
     f.router.tick(f.now, &mut f.out);
     assert_eq!(interest(&mut f), [(6, 0b01)]);
 }
