@@ -169,6 +169,9 @@ pub struct Impair {
     /// Seconds of each of the three phases.
     #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u64).range(5..=600))]
     pub phase: u64,
+    /// Bit rate of the publisher's top layer, in kb/s.
+    #[arg(long, default_value_t = 2_200, value_parser = clap::value_parser!(u32).range(600..=20_000))]
+    pub top_kbps: u32,
     /// Conditions that are measured at the same time, in a room each.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub at_once: u8,

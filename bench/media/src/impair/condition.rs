@@ -36,6 +36,8 @@ pub struct Condition {
     pub line: Option<Line>,
     /// Length of each phase.
     pub phase: Duration,
+    /// Bit rate of the publisher's top layer, in kb/s.
+    pub top_kbps: u32,
 }
 
 impl Condition {
@@ -94,7 +96,7 @@ mod tests {
         let ms = Duration::from_millis;
         let loss = Loss::Bursts { worsens: 0.01, recovers: 0.2, share: 1.0 };
         let line = Line { loss, loss_percent: 5.0, rtt: ms(100), jitter: ms(20) };
-        let condition = Condition { line: Some(line), phase: ms(20_000) };
+        let condition = Condition { line: Some(line), phase: ms(20_000), top_kbps: 2_200 };
         let path = condition.path().unwrap();
         let rates = [0, 1, 2].map(|phase| path.down.kbps(condition.phase(phase).start));
         assert_eq!(rates, RATES.map(Some));
@@ -103,6 +105,6 @@ mod tests {
         assert_eq!(condition.phase(2).end, condition.length());
         assert_eq!(condition.settled(), ms(8_000)..ms(20_000));
         assert_eq!(condition.to_string(), "5 %, 100 ms + 20 ms, bursts of 5");
-        assert_eq!(Condition { line: None, phase: ms(1) }.path(), None);
+        assert_eq!(Condition { line: None, phase: ms(1), top_kbps: 2_200 }.path(), None);
     }
 }

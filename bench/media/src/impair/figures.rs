@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn a_run_is_told_in_figures() {
         let line = Line { loss: Loss::None, loss_percent: 0.0, rtt: MS(100), jitter: MS(0) };
-        let condition = Condition { line: Some(line), phase: MS(10_000) };
+        let condition = Condition { line: Some(line), phase: MS(10_000), top_kbps: 2_200 };
         let mut timeline = Timeline { first_media: Some(MS(500)), ..Timeline::default() };
         pictures(&mut timeline, 600, 1_100, 0);
         // Half a second of the top layer isn't yet its staying.
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn nothing_shown_is_one_long_gap() {
-        let condition = Condition { line: None, phase: MS(10_000) };
+        let condition = Condition { line: None, phase: MS(10_000), top_kbps: 2_200 };
         let figures = Figures::new(&condition, &Observed { timeline: Timeline::default(), traffic: None });
         assert_eq!((figures.converged_s, figures.recovered_s), (None, None));
         assert_eq!(figures.gaps_s, [6.0, 10.0, 10.0]);

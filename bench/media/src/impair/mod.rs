@@ -25,7 +25,9 @@ use std::{
 };
 
 /// The publisher's layers, the smallest first. Key frames are sent when asked for, as browsers do.
-pub const LAYERS: [Video; 3] = [layer(150, 180), layer(500, 360), layer(2_200, 720)];
+const fn layers(top_kbps: u32) -> [Video; 3] {
+    [layer(150, 180), layer(500, 360), layer(top_kbps, 720)]
+}
 /// The top one's number.
 pub const TOP: u8 = 2;
 /// Longest wait for a connection.
@@ -67,8 +69,8 @@ pub fn run(
 ) -> Result<Vec<Row>, LabError> {
     let mut up = Rising::new(generator);
     let mut rooms = Vec::new();
-    for (index, _) in conditions.iter().enumerate() {
-        let cast = cast(index as u32);
+    for (index, condition) in conditions.iter().enumerate() {
+        let cast = cast(index as u32, condition);
         let plan = sfu.enter(&mut staff, &cast.publisher)?;
         up.join(plan, true)?;
         (0..cast.track.content.sources()).try_for_each(|layer| generator.activate(cast.track.source + layer, true))?;
@@ -76,7 +78,7 @@ pub fn run(
     // Janus knows no feed before its publisher is up.
     up.settle()?;
     for (index, condition) in conditions.iter().enumerate() {
-        let cast = cast(index as u32);
+        let cast = cast(index as u32, condition);
         let watched = |plan: Option<Plan>, rtt| {
             let watch = Some(watch::Plan { source: cast.track.source, rtt });
             plan.map(|plan| Plan { watch, ..plan })
@@ -114,9 +116,9 @@ struct Cast {
 }
 
 /// Who is in a room.
-fn cast(index: u32) -> Cast {
+fn cast(index: u32, condition: &Condition) -> Cast {
     let (room, first) = (index + 1, 3 * index + 1);
-    let track = Track { source: first, owner: first, content: Content::Simulcast(LAYERS) };
+    let track = Track { source: first, owner: first, content: Content::Simulcast(layers(condition.top_kbps)) };
     let receiver = |number| Participant { number, room, publish: Vec::new(), subscribe: vec![track] };
     Cast {
         track,

@@ -42,7 +42,10 @@ fn conditions(options: &Options, task: &options::Impair) -> Vec<Condition> {
             jitter,
         })
     });
-    std::iter::once(None).chain(lines.map(Some)).map(|line| Condition { line, phase }).collect()
+    std::iter::once(None)
+        .chain(lines.map(Some))
+        .map(|line| Condition { line, phase, top_kbps: task.top_kbps })
+        .collect()
 }
 
 fn at_once(options: &Options, server: Server, conditions: &[Condition]) -> Result<Vec<Row>> {

@@ -98,7 +98,7 @@ mod tests {
 
     fn row(server: &str) -> Row {
         let line = Line { loss: Loss::None, loss_percent: 2.0, rtt: Duration::ZERO, jitter: Duration::ZERO };
-        let condition = Condition { line: Some(line), phase: Duration::from_secs(10) };
+        let condition = Condition { line: Some(line), phase: Duration::from_secs(10), top_kbps: 2_200 };
         let figures = Figures::new(&condition, &Observed { timeline: Timeline::default(), traffic: None });
         let other = Other::default();
         Row { condition, server: server.into(), up_s: Some(1.0), impaired: Some(figures), other, load: 0.0 }
