@@ -2,7 +2,9 @@
 //!
 //! An estimate wavers. A layer that is raised only while there is much room for it comes late, or never on a line that it fits tightly; one
 //! that is raised with no room to spare is taken back at the next dip. So little is spared at first. A raise that the line takes back soon
-//! proves that it was too little: the next needs more, and none of it is forgotten before a long calm. A short dip takes nothing back.
+//! proves that it was too little: the next needs more, and none of it is forgotten before a long calm. A short dip takes nothing back, and
+//! neither does any estimate while feedback shows that what flows leaves no queue. A line that gets narrow is believed at once, and for a
+//! moment taken to be narrower still.
 
 use std::time::{Duration, Instant};
 

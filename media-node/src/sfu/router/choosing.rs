@@ -71,9 +71,9 @@ impl Router {
         session.stale_choice = false;
         let line = session.headroom.line(now, audio_kbps);
         let choice = layer::choose(&wants, layer::Budget { line, share });
-        if share == 100 {
-            session.headroom.on_choice(now, choice.change, choice.flowed_kbps.saturating_add(audio_kbps));
-        }
+        // What the node has no time for says nothing of the line.
+        let change = if share < 100 { Change::default() } else { choice.change };
+        session.headroom.on_choice(now, change, choice.flowed_kbps.saturating_add(audio_kbps));
         tracing::trace!(session = %session.id, ?line, ?choice, "layers chosen");
         let desired = session.headroom.sought_kbps(choice.desired_kbps).saturating_add(audio_kbps);
         if desired.abs_diff(session.desired) > session.desired / 10 {

@@ -23,7 +23,7 @@ use super::{
     demand::Demand,
     engine::{Line, LineKind, PathReport},
     event::{CloseReason, Event, Occurrence},
-    headroom::{Headroom, Reading},
+    headroom::{Change, Headroom, Reading},
     id::{Mid, ParticipantId, Rid, RoomId, SessionId, TrackId},
     keyframe, layer, limits,
     meter::Bucket,
