@@ -206,6 +206,7 @@ impl<'a> Lab<'a> {
             sfu: time(self.sfu.pid()),
             generator: time(std::process::id()),
             core: machine::core_time(self.cores.sfu).unwrap_or_default(),
+            stolen: [self.cores.sfu, self.cores.generator].iter().filter_map(|core| machine::stolen(*core)).sum(),
             drops: machine::drops().into_iter().partition(|(port, _)| self.generator.ports().contains(port)),
         })
     }
@@ -235,6 +236,7 @@ impl<'a> Lab<'a> {
             delay_max_ms: new.delays.longest().as_secs_f64() * 1e3,
             sfu_cpu: share(after.sfu, before.sfu),
             core_busy: share(after.core, before.core),
+            stolen: share(after.stolen, before.stolen),
             generator_cpu: share(after.generator, before.generator),
             generator_turn_ms: after.longest_turn.as_secs_f64() * 1e3,
             rss_mib: self.rss_mib(),
@@ -257,6 +259,7 @@ struct Snapshot {
     sfu: Duration,
     generator: Duration,
     core: Duration,
+    stolen: Duration,
     /// At the generator's ports, and at others.
     drops: (HashMap<u16, u64>, HashMap<u16, u64>),
 }

@@ -28,13 +28,21 @@ pub fn entries(pid: u32, folder: &str) -> usize {
 
 /// How long a core did anything at all, kernel and interrupts included.
 pub fn core_time(core: usize) -> Option<Duration> {
-    let stat = fs::read_to_string("/proc/stat").ok()?;
-    let name = format!("cpu{core} ");
-    let times: Vec<u32> =
-        stat.lines().find_map(|line| line.strip_prefix(&name))?.split_whitespace().flat_map(str::parse).collect();
+    let times = core_times(core)?;
     // user nice system idle iowait irq softirq steal: what is stolen, something else did.
     let busy = times.iter().enumerate().filter(|(at, _)| ![3, 4].contains(at)).take(5).map(|(_, ticks)| ticks).sum();
     Some(TICK * busy)
+}
+
+/// How long a virtual core stood still because its host did something else.
+pub fn stolen(core: usize) -> Option<Duration> {
+    core_times(core)?.get(7).map(|ticks| TICK * *ticks)
+}
+
+fn core_times(core: usize) -> Option<Vec<u32>> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    let name = format!("cpu{core} ");
+    Some(stat.lines().find_map(|line| line.strip_prefix(&name))?.split_whitespace().flat_map(str::parse).collect())
 }
 
 /// Datagrams that the kernel dropped at UDP sockets of this machine, by port: their buffers were full.

@@ -29,6 +29,8 @@ pub struct Window {
     pub sfu_cpu: f64,
     /// Share of the time that the server's core did anything, interrupts and others' work included.
     pub core_busy: f64,
+    /// Time in which the machine's host let the server's or the generator's core stand still, as a share of the window.
+    pub stolen: f64,
     /// CPU time of the generator, as a share of one core.
     pub generator_cpu: f64,
     /// Longest turn of the generator's loop, in milliseconds.
@@ -53,10 +55,27 @@ pub struct Window {
     pub load: f64,
 }
 
+/// Standing still for more of a window than this keeps its packets waiting, whatever server it is: 25 ms of five seconds.
+const SPOILED: f64 = 0.005;
+
 impl Window {
     /// Whether it is within the limits: less than 1 % lost, the 99th percentile of the delay below 5 ms, nothing damaged.
     pub fn is_good(&self) -> bool {
         self.loss < 0.01 && self.delay_p99_ms < 5.0 && self.corrupt == 0 && self.due > 0.0
+    }
+
+    /// Whether the machine's host took so much time that what was missed says nothing of the server.
+    pub fn is_spoiled(&self) -> bool {
+        !self.is_good() && self.stolen > SPOILED
+    }
+
+    /// What it says of its size, in words.
+    pub fn verdict(&self) -> &'static str {
+        match (self.is_good(), self.is_spoiled()) {
+            (true, _) => "good",
+            (_, true) => "spoiled by the host",
+            _ => "too much",
+        }
     }
 
     /// Whether the generator was the one that couldn't keep up.
