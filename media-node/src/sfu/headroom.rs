@@ -5,6 +5,9 @@
 //! proves that it was too little: the next needs more, and none of it is forgotten before a long calm. A short dip takes nothing back, and
 //! neither does any estimate while feedback shows that what flows leaves no queue. A line that gets narrow is believed at once, and for a
 //! moment taken to be narrower still.
+//!
+//! A paused video that comes back for a few pictures is worse than a still one, and fills the queue of those that play. So what had to be
+//! paused again is tried later and later, or when the estimate is well above the one that proved wrong.
 
 use std::time::{Duration, Instant};
 
@@ -34,6 +37,14 @@ const CAUTION: Duration = Duration::from_secs(1);
 /// What passes without a queue is taken to pass for so long.
 const PASSES: Duration = Duration::from_millis(500);
 
+/// After a video came back and was paused again within [`TRIAL`], none comes back before this time, doubled with each such failure, unless the
+/// estimate is half as much again as it was for those.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Doubled so often at most: to 160 s.
+const MOST_DOUBLINGS: u32 = 4;
+/// Failures are forgotten when a video that came back has played for so long.
+const STEADY: Duration = Duration::from_secs(30);
+
 /// What the congestion controller says of a line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Reading {
@@ -52,6 +63,10 @@ pub struct Line {
     pub held_kbps: u32,
     /// What all may take where some have more than their lowest layer, in kb/s.
     pub raised_kbps: u32,
+    /// Paused videos may come back together while the lowest layers of all take no more than this, in kb/s.
+    pub together_kbps: u32,
+    /// Whether a single one may come back besides.
+    pub resumes: bool,
     /// More than what flows may fill this share of the estimate, in percent.
     pub fill: u8,
 }
@@ -61,6 +76,8 @@ pub struct Line {
 pub struct Change {
     /// A video got a better layer than it had.
     pub raised: bool,
+    /// One came back that the line hadn't carried.
+    pub resumed: bool,
     /// One that could have gone on as it was got less, or was paused.
     pub lowered: bool,
 }
@@ -73,6 +90,14 @@ pub struct Headroom {
     estimate: Option<u32>,
     peak: (u32, Option<Instant>),
     raised: Option<Instant>,
+    /// When a paused video came back last.
+    resumed: Option<Instant>,
+    /// How many times in turn that was too much, and when it was last.
+    relapses: u32,
+    relapsed: Option<Instant>,
+    /// The greatest estimate with which that happened, in kb/s, and the one when a video came back last.
+    refuted: u32,
+    believed: u32,
     /// What flowed when layers were chosen last, in kb/s.
     flowed: u32,
     /// When that was last seen to pass without a queue.
@@ -90,6 +115,11 @@ impl Default for Headroom {
             estimate: None,
             peak: (0, None),
             raised: None,
+            resumed: None,
+            relapses: 0,
+            relapsed: None,
+            refuted: 0,
+            believed: 0,
             flowed: 0,
             passed: None,
             narrowed: None,
@@ -138,18 +168,24 @@ impl Headroom {
     pub fn line(&self, now: Instant, taken_kbps: u32) -> Option<Line> {
         let kbps = self.estimate?;
         let peak = self.peak(now).unwrap_or(kbps).max(kbps);
-        let begins = self.raised.is_some_and(|at| now.saturating_duration_since(at) < HOLD);
+        let within = |event: Option<Instant>, time| event.is_some_and(|at| now.saturating_duration_since(at) < time);
+        let begins = within(self.raised, HOLD);
         let dip = if begins { FIRST_DIP } else { DIP };
         let dipped = u64::from(kbps) * 100 < u64::from(peak) * (100 - dip);
         let left = |kbps: u32| kbps.saturating_sub(taken_kbps);
-        let passes = self.passed.is_some_and(|at| now.saturating_duration_since(at) < PASSES);
+        let passes = within(self.passed, PASSES);
         let held_kbps = if dipped { kbps } else { peak }.max(if passes { self.flowed } else { 0 });
-        let cautious = self.narrowed.is_some_and(|at| now.saturating_duration_since(at) < CAUTION);
-        let raised_kbps = if cautious { kbps / 2 } else { u32::MAX };
+        let raised_kbps = if within(self.narrowed, CAUTION) { kbps / 2 } else { u32::MAX };
+        let patience = PATIENCE * (1 << self.relapses.saturating_sub(1).min(MOST_DOUBLINGS));
+        let doubted = within(self.relapsed, patience) && kbps < self.refuted.saturating_add(self.refuted / 2);
+        let resumes = !doubted && !within(self.resumed, HOLD);
+        let together_kbps = if self.relapses > 0 { 0 } else { left(kbps) / 2 };
         Some(Line {
             kbps: left(kbps),
             held_kbps: left(held_kbps),
             raised_kbps: left(raised_kbps),
+            together_kbps,
+            resumes,
             fill: 100 - self.spare,
         })
     }
@@ -167,12 +203,24 @@ impl Headroom {
         if self.narrowed.is_some_and(|at| now.saturating_duration_since(at) >= CAUTION) {
             self.narrowed = None;
         }
-        let soon = self.raised.is_some_and(|at| now.saturating_duration_since(at) < TRIAL);
+        let since = |event: Option<Instant>| event.map(|at| now.saturating_duration_since(at));
+        if since(self.resumed).is_some_and(|time| time >= STEADY) {
+            (self.relapses, self.refuted) = (0, 0);
+        }
         if change.lowered {
-            if soon && !narrow {
-                self.spare = (self.spare + LESSON).min(MOST_SPARE);
+            // What gives way to what the receiver wants more says nothing of the line.
+            if !change.raised && !change.resumed {
+                if since(self.raised).is_some_and(|time| time < TRIAL) && !narrow {
+                    self.spare = (self.spare + LESSON).min(MOST_SPARE);
+                }
+                if since(self.resumed).is_some_and(|time| time < TRIAL) {
+                    self.relapses = self.relapses.saturating_add(1);
+                    self.relapsed = Some(now);
+                    self.refuted = self.refuted.max(self.believed);
+                }
             }
             self.raised = None;
+            self.resumed = None;
             self.calm = Some(now);
         } else if self.calm.is_none_or(|at| now.saturating_duration_since(at) >= CALM) {
             self.spare = self.spare.saturating_sub(LEAST_SPARE).max(LEAST_SPARE);
@@ -181,6 +229,10 @@ impl Headroom {
         if change.raised {
             self.raised = Some(now);
         }
+        if change.resumed {
+            self.resumed = Some(now);
+            self.believed = self.estimate.unwrap_or(0);
+        }
     }
 }
 
@@ -188,9 +240,10 @@ impl Headroom {
 mod tests {
     use super::*;
 
-    const RAISED: Change = Change { raised: true, lowered: false };
-    const LOWERED: Change = Change { raised: false, lowered: true };
-    const SAME: Change = Change { raised: false, lowered: false };
+    const RAISED: Change = Change { raised: true, resumed: false, lowered: false };
+    const RESUMED: Change = Change { raised: false, resumed: true, lowered: false };
+    const LOWERED: Change = Change { raised: false, resumed: false, lowered: true };
+    const SAME: Change = Change { raised: false, resumed: false, lowered: false };
 
     fn busy(kbps: u32) -> Reading {
         Reading { kbps, clear: false }
@@ -268,6 +321,67 @@ mod tests {
         headroom.on_choice(at(400), SAME, 150);
         assert_eq!(raised(&headroom, 1_100), Some(250));
         assert_eq!(raised(&headroom, 1_200), Some(u32::MAX));
+    }
+
+    #[test]
+    fn a_video_that_had_to_be_paused_again_is_tried_later_each_time_until_one_stays() {
+        let start = Instant::now();
+        let resumes = |headroom: &Headroom, now| headroom.line(now, 0).unwrap().resumes;
+        let mut headroom = Headroom::default();
+        headroom.on_reading(start, busy(300));
+        assert!(resumes(&headroom, start));
+        let mut now = start;
+        for seconds in [10, 20, 40, 80, 160, 160] {
+            headroom.on_choice(now, RESUMED, 150);
+            assert!(!resumes(&headroom, now + HOLD - Duration::from_millis(1)), "one at a time");
+            assert!(resumes(&headroom, now + HOLD) || seconds > 10);
+            now += Duration::from_secs(2);
+            headroom.on_choice(now, LOWERED, 300);
+            let patience = Duration::from_secs(seconds);
+            assert!(!resumes(&headroom, now + patience - Duration::from_millis(1)), "{seconds}");
+            now += patience;
+            assert!(resumes(&headroom, now), "{seconds}");
+        }
+        assert_eq!(fill(&headroom, now), 95, "that says nothing of upper layers");
+        headroom.on_choice(now, RESUMED, 150);
+        now += STEADY;
+        headroom.on_choice(now, SAME, 300);
+        headroom.on_choice(now, LOWERED, 300);
+        assert!(resumes(&headroom, now), "it had played for long");
+        headroom.on_choice(now, RESUMED, 150);
+        headroom.on_choice(now + HOLD, LOWERED, 300);
+        assert!(!resumes(&headroom, now + PATIENCE));
+        assert!(resumes(&headroom, now + HOLD + PATIENCE));
+    }
+
+    #[test]
+    fn a_line_that_got_better_shows_what_was_paused_before_its_time() {
+        let start = Instant::now();
+        let mut headroom = Headroom::default();
+        headroom.on_reading(start, busy(300));
+        headroom.on_choice(start, RESUMED, 150);
+        let now = start + Duration::from_secs(2);
+        headroom.on_reading(now, busy(200));
+        headroom.on_choice(now, LOWERED, 300);
+        let line = |headroom: &Headroom| headroom.line(now + HOLD, 0).map(|line| (line.resumes, line.together_kbps));
+        headroom.on_reading(now, busy(449));
+        assert_eq!(line(&headroom), Some((false, 0)));
+        headroom.on_reading(now, busy(450));
+        assert_eq!(line(&headroom), Some((true, 0)), "one at a time");
+        headroom.on_choice(now, RESUMED, 150);
+        headroom.on_choice(now + STEADY, SAME, 300);
+        assert_eq!(line(&headroom), Some((true, 225)));
+    }
+
+    #[test]
+    fn what_gives_way_to_what_is_wanted_more_teaches_nothing() {
+        let start = Instant::now();
+        let mut headroom = Headroom::default();
+        headroom.on_reading(start, busy(300));
+        headroom.on_choice(start, RESUMED, 150);
+        let now = start + Duration::from_secs(3);
+        headroom.on_choice(now, Change { resumed: true, lowered: true, raised: false }, 150);
+        assert!(headroom.line(now + HOLD, 0).unwrap().resumes);
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //! order while the sum fits, equals in turn. So nobody's upper quality costs another the lowest one, and no video is better off than one of
 //! the same demand before it. Where the link gets narrower, frame rate is given up before size.
 //!
-//! More needs more room than the present does, so that the choice doesn't swing; how much more is [`headroom`](super::headroom)'s to say.
+//! More needs more room than the present does, so that the choice doesn't swing; how much more is [`headroom`](super::headroom)'s to say,
+//! as is when a paused video may come back.
 
 use super::{
     headroom::{Change, Line},
@@ -48,6 +49,8 @@ pub struct Want {
     pub max_height: u32,
     /// The quality that is forwarded or waited for.
     pub current: Option<usize>,
+    /// Whether the line didn't carry it until now.
+    pub paused: bool,
     /// The receiver's own order.
     pub priority: Priority,
     /// The node's.
@@ -168,7 +171,11 @@ pub fn choose(wants: &[Want], budget: Budget) -> Choice {
         line.map(|line| u64::from(line.kbps) * u64::from(line.fill) / 100),
         relieved.map(|kbps| u64::from(kbps) * RELIEVED_FILL / 100),
     );
-    let filling = Filling::new(wants, &ladders).fill(
+    let mut filling = Filling::new(wants, &ladders);
+    if let Some(line) = line {
+        filling.hold_back(&order, line, more.floor);
+    }
+    let filling = filling.fill(
         &order,
         Room { floor: more.floor.max(kept.min(held.floor)), raised: more.raised.max(kept.min(held.raised)) },
     );
@@ -182,9 +189,12 @@ pub fn choose(wants: &[Want], budget: Budget) -> Choice {
     let mut change = Change::default();
     let mut flowed_kbps = 0u32;
     for ((want, ladder), given) in wants.iter().zip(&ladders).zip(&given) {
-        let Some(current) = want.current else { continue };
-        flowed_kbps = flowed_kbps.saturating_add(want.kbps(current));
         let layer = if let Given::Layer(layer) = given { Some(*layer) } else { None };
+        let Some(current) = want.current else {
+            change.resumed |= want.paused && layer.is_some();
+            continue;
+        };
+        flowed_kbps = flowed_kbps.saturating_add(want.kbps(current));
         change.raised |= layer > Some(current);
         change.lowered |= layer < Some(current) && ladder.contains(&current);
     }
@@ -209,22 +219,27 @@ struct Video<'a> {
     ladder: &'a [usize],
     /// Its place on the ladder; `None`: paused.
     step: Option<usize>,
+    /// Whether it stays paused though the line may carry it.
+    waits: bool,
 }
 
 impl<'a> Filling<'a> {
     fn new(wants: &'a [Want], ladders: &'a [Vec<usize>]) -> Self {
-        let videos = wants.iter().zip(ladders).map(|(want, ladder)| Video { want, ladder, step: None });
+        let videos = wants.iter().zip(ladders).map(|(want, ladder)| Video { want, ladder, step: None, waits: false });
         Self { videos: videos.collect(), used: 0 }
     }
 
-    fn fill(mut self, order: &[usize], room: Room) -> Self {
-        // One picture is better than a still one, and than an estimate that nothing tests: the first plays though it takes a little too much,
-        // or far too much where nothing else fits either.
+    /// The video that plays whatever it takes. One picture is better than a still one, and than an estimate that nothing tests: the first plays
+    /// though it takes a little too much, or far too much where nothing else fits either.
+    fn leader(&self, order: &[usize], floor: u64) -> Option<usize> {
         let lowest = |index: &usize| self.videos.get(*index).and_then(Video::next_kbps).map(u64::from);
-        let first = order.iter().find_map(|index| Some((*index, lowest(index)?)));
-        let fits = || order.iter().filter_map(lowest).any(|kbps| kbps <= room.floor);
-        let leader =
-            first.filter(|(_, kbps)| kbps * 2 <= room.floor.saturating_mul(3) || !fits()).map(|(index, _)| index);
+        let (first, kbps) = order.iter().find_map(|index| Some((*index, lowest(index)?)))?;
+        let fits = || order.iter().filter_map(lowest).any(|kbps| kbps <= floor);
+        (kbps * 2 <= floor.saturating_mul(3) || !fits()).then_some(first)
+    }
+
+    fn fill(mut self, order: &[usize], room: Room) -> Self {
+        let leader = self.leader(order, room.floor);
         for index in order {
             self.raise(*index, if Some(*index) == leader { u64::MAX } else { room.floor });
         }
@@ -242,6 +257,39 @@ impl<'a> Filling<'a> {
             }
         }
         self
+    }
+
+    /// Lets paused videos wait that none of a lower class plays before: beyond what all may take together that come back, one comes at a time,
+    /// and none while there is reason to doubt that it can stay.
+    fn hold_back(&mut self, order: &[usize], line: Line, floor: u64) {
+        let playing = self.videos.iter().filter(|video| !video.want.paused && !video.ladder.is_empty());
+        let least = playing.map(|video| video.want.class()).min();
+        let candidate = |video: &Video| video.want.paused && least.is_none_or(|least| video.want.class() <= least);
+        let lowest = |index: &usize, candidates: bool| {
+            let video = self.videos.get(*index).filter(|video| candidate(video) == candidates)?;
+            video.next_kbps().map(|kbps| (*index, u64::from(kbps)))
+        };
+        let fitting = |sum: u64, kbps: u64| sum.checked_add(kbps).filter(|sum| *sum <= floor).unwrap_or(sum);
+        let mut sum = order.iter().filter_map(|index| lowest(index, false)).map(|(_, kbps)| kbps).fold(0, fitting);
+        let leader = self.leader(order, floor);
+        let mut trials = usize::from(line.resumes);
+        let mut waits = Vec::new();
+        for (index, kbps) in order.iter().filter_map(|index| lowest(index, true)) {
+            let more = sum.saturating_add(kbps);
+            if more <= line.together_kbps.into() || Some(index) == leader {
+                sum = more;
+            } else if trials > 0 && more <= floor {
+                trials -= 1;
+                sum = more;
+            } else {
+                waits.push(index);
+            }
+        }
+        for index in waits {
+            if let Some(video) = self.videos.get_mut(index) {
+                video.waits = true;
+            }
+        }
     }
 
     /// Takes a video one step up if the sum stays within the limit.
@@ -264,7 +312,8 @@ impl Video<'_> {
     }
 
     fn next_kbps(&self) -> Option<u32> {
-        self.ladder.get(self.next()).map(|layer| self.want.kbps(*layer))
+        let ladder = if self.waits { &[] } else { self.ladder };
+        ladder.get(self.next()).map(|layer| self.want.kbps(*layer))
     }
 
     fn kbps(&self) -> u32 {

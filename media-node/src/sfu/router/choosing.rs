@@ -62,6 +62,7 @@ impl Router {
                 layers: rungs.iter().map(|rung| rung.offered).collect(),
                 max_height: down.wanted.as_ref().map_or(0, |wish| wish.max_height),
                 current: down.current.and_then(|current| position(track, &rungs, current, &down.selector)),
+                paused: down.paused,
                 priority: down.wanted.as_ref().map_or_else(Priority::default, |wish| wish.priority),
                 prominence,
             });
