@@ -9,6 +9,9 @@ const FEWEST: u32 = 30;
 /// … or has been open for so long.
 const LONGEST: Duration = Duration::from_secs(2);
 
+/// What is taken to get through of what is sent at least.
+const LEAST_DELIVERED: f64 = 0.2;
+
 /// One window.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Observation {
@@ -23,9 +26,10 @@ pub struct Observation {
 }
 
 impl Observation {
-    /// The rate of what got through.
+    /// The rate of what got through. A window that a queue overflowed in may have lost everything: that says that far too much was sent, but not
+    /// that nothing passes.
     pub fn delivered(&self) -> Rate {
-        self.sent.scaled(1.0 - self.loss)
+        self.sent.scaled((1.0 - self.loss).max(LEAST_DELIVERED))
     }
 }
 
@@ -92,6 +96,13 @@ mod tests {
         let expected = Observation { began: start, sent: Rate::kbps(1_000), loss: 0.1, packets: 30 };
         assert_eq!((found.len(), found[0]), (3, expected));
         assert_eq!(expected.delivered(), Rate::kbps(900));
+    }
+
+    #[test]
+    fn a_window_that_lost_everything_does_not_say_that_nothing_passes() {
+        let seen = |loss| Observation { began: Instant::now(), sent: Rate::kbps(2_000), loss, packets: 50 };
+        assert_eq!(seen(0.75).delivered(), Rate::kbps(500));
+        assert_eq!(seen(1.0).delivered(), Rate::kbps(400));
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl Rate {
     }
 
     /// The same with fractions, for what is added up from many short times.
-    pub(super) fn fill(self, time: Duration) -> f64 {
+    pub(in crate::sfu) fn fill(self, time: Duration) -> f64 {
         self.as_f64() / 8.0 * time.as_secs_f64()
     }
 

@@ -4,6 +4,7 @@ use super::{
     header::Header,
     once::Once,
     outgoing::Outgoing,
+    protection::Sent,
     resend::{History, Kept},
     rtcp::{ReportBlock, SenderInfo},
 };
@@ -150,16 +151,37 @@ impl Line {
         })
     }
 
-    /// Keeps a packet that was sent, if the client may ask for it.
-    pub fn keep(&mut self, now: Instant, packet: Outgoing) {
-        if self.config.kind == Kind::Video && self.config.rtx.is_some() {
-            let (seq, timestamp) = (packet.seq, packet.timestamp);
-            let is_beginning = packet.keyframe;
-            self.history.keep(now, packet.kept);
-            if is_beginning {
-                self.history.begin(seq, timestamp);
-            }
+    /// Keeps a packet that was sent, if the client may ask for it. Says which one can be sent again unasked.
+    pub fn keep(&mut self, now: Instant, packet: Outgoing) -> Option<Sent> {
+        if self.config.kind != Kind::Video || self.config.rtx.is_none() {
+            return None;
         }
+        let (seq, timestamp, bytes) = (packet.seq, packet.timestamp, packet.payload.len());
+        let is_beginning = packet.keyframe;
+        self.history.keep(now, packet.kept);
+        if is_beginning {
+            self.history.begin(seq, timestamp);
+        }
+        Some(Sent { ssrc: self.config.ssrc, seq, bytes, key: self.history.is_key(timestamp) })
+    }
+
+    /// Whether a packet that is asked for can't be repaired any more, so that only a key frame helps.
+    pub fn is_gone(&mut self, now: Instant, seq: u16) -> bool {
+        self.config.rtx.is_some() && self.history.is_gone(now, seq)
+    }
+
+    /// The kept packet of this number.
+    pub fn sent(&self, seq: u16) -> Option<Sent> {
+        let kept = self.history.find(self.history.extended(seq)?)?;
+        let key = self.history.is_key(kept.timestamp);
+        Some(Sent { ssrc: self.config.ssrc, seq: kept.seq, bytes: kept.payload.len(), key })
+    }
+
+    /// A packet once more that nobody asked for.
+    pub fn copy(&mut self, seq: u64) -> Option<Written<'_>> {
+        let rtx = self.config.rtx?;
+        let kept = self.history.find(seq)?;
+        Self::resend(&self.config, &mut self.rtx_seq, rtx, kept)
     }
 
     /// The packet that a client asks for again, on the stream of resends, if the line is allowed its bytes.

@@ -9,6 +9,7 @@ mod line;
 mod once;
 mod outgoing;
 mod probing;
+mod protection;
 mod resend;
 pub mod rtcp;
 mod seal;

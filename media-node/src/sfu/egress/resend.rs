@@ -144,10 +144,8 @@ impl History {
         rtt: Option<Duration>,
         allow: impl FnOnce(u16) -> bool,
     ) -> Option<&Kept> {
-        let highest = self.highest?;
         let now = self.moment(now);
-        let behind = (highest as u16).wrapping_sub(seq);
-        let seq = highest.checked_sub(behind.into())?;
+        let seq = self.extended(seq)?;
         if self.beginning.is_some_and(|(first, _)| seq < first) {
             return None;
         }
@@ -169,6 +167,38 @@ impl History {
         place.resent = Some(now);
         self.budget -= bytes;
         Some(&place.kept)
+    }
+
+    /// The extended number of a packet no older than 2^16 others.
+    pub fn extended(&self, seq: u16) -> Option<u64> {
+        let highest = self.highest?;
+        highest.checked_sub((highest as u16).wrapping_sub(seq).into())
+    }
+
+    /// Whether this packet can't be sent again though its receiver can't go on without it: it is of the last key frame or after it, and not kept
+    /// any more, or too old.
+    pub fn is_gone(&mut self, now: Instant, seq: u16) -> bool {
+        let now = self.moment(now);
+        let Some(seq) = self.extended(seq) else { return false };
+        if self.beginning.is_none_or(|(first, _)| seq < first) {
+            return false;
+        }
+        let place = self.slot(seq).and_then(|slot| self.places.get(slot)?.as_ref());
+        place.is_none_or(|place| place.kept.seq != seq || place.sent.until(now) > AGE)
+    }
+
+    /// A packet to be sent again unasked, by its extended number, if it is still worth it.
+    pub fn find(&self, seq: u64) -> Option<&Kept> {
+        if self.beginning.is_some_and(|(first, _)| seq < first) {
+            return None;
+        }
+        let place = self.places.get(self.slot(seq)?)?.as_ref()?;
+        (place.kept.seq == seq).then_some(&place.kept)
+    }
+
+    /// Whether packets of this timestamp are of the last key frame.
+    pub fn is_key(&self, timestamp: u32) -> bool {
+        self.beginning.is_some_and(|(_, key)| key == timestamp)
     }
 
     /// The newest packet, to be sent again as padding that may be of use.
@@ -278,6 +308,40 @@ mod tests {
         let granted: Vec<u16> = (10..16).filter(|seq| history.ask(now, *seq, None, refused).is_some()).collect();
         assert_eq!(granted, [12, 13]);
         assert!(history.ask(now, 12, None, refused).is_none(), "once in a round trip");
+    }
+
+    #[test]
+    fn what_is_asked_for_too_late_is_gone_unless_a_key_frame_came_since() {
+        let start = Instant::now();
+        let mut history = History::default();
+        for seq in 10..20 {
+            history.keep(start, kept(seq));
+        }
+        let late = start + AGE + Duration::from_millis(1);
+        assert!(!history.is_gone(late, 15), "nothing is known of key frames");
+        history.begin(12, 0);
+        assert!(!history.is_gone(start + AGE, 15));
+        assert!(history.is_gone(late, 15));
+        assert!(!history.is_gone(late, 11));
+        history.begin(18, 3_000);
+        assert!(!history.is_gone(late, 15));
+        assert!(!history.is_gone(late, 20), "not sent yet");
+    }
+
+    #[test]
+    fn an_unasked_copy_is_of_what_is_still_of_use() {
+        let now = Instant::now();
+        let mut history = History::default();
+        for seq in 65_530..65_540 {
+            history.keep(now, Kept { timestamp: seq as u32 / 2, ..kept(seq) });
+        }
+        history.begin(65_534, 32_767);
+        assert_eq!(history.extended(65_535), Some(65_535));
+        assert_eq!(history.extended(2), Some(65_538));
+        assert_eq!(history.find(65_538).map(|kept| kept.seq), Some(65_538));
+        assert!(history.find(65_533).is_none(), "before the key frame");
+        assert!(history.find(65_540).is_none(), "not sent");
+        assert!(history.is_key(32_767) && !history.is_key(32_768));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::{
     line::{Line, LineConfig},
     outgoing::{self, Outgoing},
     probing::Probing,
+    protection::Protection,
     rtcp::{self, Feedback},
     seal::Seal,
     srtp::Srtp,
@@ -66,6 +67,7 @@ pub struct Sender {
     controller: Controller,
     probing: Option<Probing>,
     resends: Resends,
+    protection: Protection,
     /// The controller is to be looked at.
     next_look: Instant,
     /// The client wants more than it gets, or may.
@@ -106,6 +108,7 @@ impl Sender {
             controller: Controller::new(Config { start: FIRST_ESTIMATE, ..Config::default() }),
             probing: None,
             resends: Resends::new(),
+            protection: Protection::default(),
             next_look: now,
             wants: false,
             told: None,
@@ -274,6 +277,37 @@ impl Sender {
         }
     }
 
+    /// Sends again what is due of what the line loses too much of.
+    fn protect(&mut self, now: Instant) {
+        let ntp = self.ntp_at(now);
+        let Self {
+            srtp: Some(srtp),
+            lines,
+            header,
+            payload,
+            ready,
+            ends,
+            transport_seq,
+            controller,
+            probing,
+            protection,
+            ..
+        } = self
+        else {
+            return;
+        };
+        while let Some(sent) = protection.next(now) {
+            let Some(line) = lines.iter_mut().find(|line| line.config.ssrc == sent.ssrc) else { continue };
+            let ids = line.config.extensions;
+            let named = line.is_new().then_some(line.config.mid);
+            let Some(written) = line.copy(sent.seq) else { continue };
+            protection.on_sent(now, &controller.estimate(), sent.bytes);
+            let mut seal = Seal { srtp, header, payload, transport_seq, controller, probing, now, ntp };
+            seal.packet(&written, &ids, named, ready);
+            note(ready, ends);
+        }
+    }
+
     fn reported(&mut self, now: Instant, block: &rtcp::ReportBlock, middle: u32) {
         let Some(line) = self.lines.iter_mut().find(|line| line.config.ssrc == block.ssrc) else { return };
         if let Some((expected, lost)) = line.reported(block) {
@@ -302,21 +336,36 @@ impl Sender {
             controller,
             probing,
             resends,
+            protection,
             ..
         } = self
         else {
             return;
         };
-        let rate = controller.estimate().resends;
+        let estimate = controller.estimate();
         let Some(line) = lines.iter_mut().find(|line| line.config.ssrc == ssrc) else { return };
         let ids = line.config.extensions;
         let named = line.is_new().then_some(line.config.mid);
         let mut seal = Seal { srtp, header, payload, transport_seq, controller, probing, now, ntp };
+        let mut gone = false;
         for seq in rtcp::missing(pairs).take(MAX_ASKED) {
-            if let Some(written) = line.repeat(now, seq, rtt, |size| resends.take(now, rate, size)) {
-                seal.packet(&written, &ids, named, ready);
-                note(ready, ends);
+            gone |= line.is_gone(now, seq);
+            let Some(written) = line.repeat(now, seq, rtt, |size| resends.take(now, estimate.resends, size)) else {
+                continue;
+            };
+            let bytes = written.payload.len();
+            seal.packet(&written, &ids, named, ready);
+            note(ready, ends);
+            if Protection::is_needed(&estimate) {
+                protection.on_sent(now, &estimate, bytes);
+                if let Some(sent) = line.sent(seq) {
+                    protection.protect(now, &estimate, sent);
+                }
             }
+        }
+        if gone {
+            // The client would wait for it, and ask for a key frame only seconds later.
+            self.keyframe(ssrc);
         }
     }
 
@@ -345,6 +394,7 @@ impl Sender {
             self.look(now);
         }
         self.pad(now);
+        self.protect(now);
         if now < self.next_report {
             return;
         }
@@ -371,7 +421,8 @@ impl Sender {
     /// When [`Sender::tick`] has something to do.
     pub fn next_at(&self) -> Instant {
         let look = if self.wants { self.next_look.min(self.next_report) } else { self.next_report };
-        self.probing.map_or(look, |probing| look.min(probing.next_at()))
+        let probe = self.probing.map(|probing| probing.next_at());
+        [probe, self.protection.next_at()].into_iter().flatten().fold(look, Instant::min)
     }
 
     /// What media would take if the path carried it, in kb/s.
@@ -405,10 +456,22 @@ impl Sender {
         }
         self.ready.clear();
         let ntp = self.ntp_at(now);
-        let Self { srtp: Some(srtp), lines, queue, header, payload, transport_seq, controller, probing, .. } = self
+        let Self {
+            srtp: Some(srtp),
+            lines,
+            queue,
+            header,
+            payload,
+            transport_seq,
+            controller,
+            probing,
+            protection,
+            ..
+        } = self
         else {
             return;
         };
+        let protected = Some(controller.estimate()).filter(|_| !queue.is_empty()).filter(Protection::is_needed);
         let mut seal = Seal { srtp, header, payload, transport_seq, controller, probing, now, ntp };
         for packet in queue.drain(..) {
             // Negotiation may have changed the lines since it was taken.
@@ -418,7 +481,14 @@ impl Sender {
             let Some(written) = line.take(now, &packet) else { continue };
             seal.packet(&written, &ids, named, exit.begin(to));
             exit.end();
-            line.keep(now, packet);
+            let bytes = packet.payload.len();
+            let kept = line.keep(now, packet);
+            if let Some(estimate) = &protected {
+                protection.on_sent(now, estimate, bytes);
+                if let Some(sent) = kept {
+                    protection.protect(now, estimate, sent);
+                }
+            }
         }
     }
 
@@ -452,98 +522,4 @@ fn seal_report(srtp: &mut Srtp, report: &[u8], ready: &mut Vec<u8>, ends: &mut V
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sfu::{egress::keys::Keys, packet::Kind};
-    use str0m::{
-        config::KeyingMaterial,
-        crypto::{dtls::SrtpProfile, from_feature_flags},
-    };
-
-    fn keys() -> Keys {
-        let profile = SrtpProfile::AEAD_AES_128_GCM;
-        let material: Vec<u8> = (0..profile.keying_material_len()).map(|byte| byte as u8).collect();
-        Keys { profile, material: KeyingMaterial::new(&material), active: false }
-    }
-
-    fn sender(now: Instant) -> (Sender, KeySlot) {
-        let slot = KeySlot::default();
-        (Sender::new(Arc::new(from_feature_flags()), slot.clone(), now, UNIX_EPOCH), slot)
-    }
-
-    #[derive(Default)]
-    struct Drained(Vec<Vec<u8>>);
-
-    impl Exit for Drained {
-        fn begin(&mut self, _: SocketAddr) -> &mut Vec<u8> {
-            self.0.push(Vec::new());
-            self.0.last_mut().unwrap()
-        }
-
-        fn end(&mut self) {}
-    }
-
-    fn drained(sender: &mut Sender) -> Vec<Vec<u8>> {
-        let mut exit = Drained::default();
-        sender.drain(Instant::now(), Some("127.0.0.1:9".parse().unwrap()), &mut exit);
-        exit.0
-    }
-
-    fn video() -> LineConfig {
-        let extensions = crate::sfu::egress::ExtensionIds { transport_cc: Some(3), ..Default::default() };
-        let mid = Mid::parse("v").unwrap();
-        let resends = vec![(96, 97)];
-        LineConfig { mid, kind: Kind::Video, ssrc: 5, rtx: Some(6), resends, extensions, cname: "c".into() }
-    }
-
-    #[test]
-    fn who_only_sends_is_asked_for_key_frames_before_anything_was_sent_to_it() {
-        let (mut sender, slot) = sender(Instant::now());
-        slot.set(keys()).unwrap();
-        let provider = from_feature_flags();
-        // The engine asks for a key frame of stream 77.
-        let request = [0x81, 206, 0, 2, 0, 0, 0, 9, 0, 0, 0, 77];
-        let mut sealed = Vec::new();
-        Srtp::new(&provider, &keys()).unwrap().seal_rtcp(&request, &mut sealed).unwrap();
-        sender.take_over(&sealed);
-        let mut client = Srtp::new(&provider, &Keys { active: true, ..keys() }).unwrap();
-        let mut opened = Vec::new();
-        client.open_rtcp(&drained(&mut sender)[0], &mut opened).unwrap();
-        assert_eq!(opened, request);
-    }
-
-    #[test]
-    fn a_key_frame_is_wanted_once_and_only_of_a_stream_that_there_is() {
-        let now = Instant::now();
-        let (mut sender, slot) = sender(now);
-        slot.set(keys()).unwrap();
-        sender.learn(vec![video()]);
-        let request = |ssrc| [0x81, 206, 0, 2, 0, 0, 0, 9, 0, 0, 0, ssrc];
-        let compound = [request(5), request(6), request(5)].concat();
-        let mut client = Srtp::new(&from_feature_flags(), &Keys { active: true, ..keys() }).unwrap();
-        let mut sealed = Vec::new();
-        client.seal_rtcp(&compound, &mut sealed).unwrap();
-        assert_eq!(sender.receive(now, &sealed), Received::Settled);
-        assert_eq!(sender.take_keyframe(), Mid::parse("v"));
-        assert_eq!(sender.take_keyframe(), None);
-    }
-
-    #[test]
-    fn a_probe_that_nothing_fills_is_given_up() {
-        let now = Instant::now();
-        for keyed in [false, true] {
-            let (mut sender, slot) = sender(now);
-            if keyed {
-                slot.set(keys()).unwrap();
-                assert!(sender.is_keyed());
-            }
-            sender.learn(vec![video()]);
-            sender.want(5_000);
-            sender.look(now);
-            assert!(sender.probing.is_some(), "more is wanted than is known to pass");
-            sender.tick(now);
-            assert!(sender.probing.is_none());
-            assert!(sender.next_at() > now, "no turn after turn without time passing");
-        }
-    }
-}
+mod tests;
