@@ -57,9 +57,9 @@ pub struct Protection {
 }
 
 impl Protection {
-    /// Whether anything has to be accounted for.
-    pub fn is_needed(estimate: &Estimate) -> bool {
-        estimate.random_loss >= KEY_LOSS
+    /// Whether anything has to be accounted for where this share is lost at random.
+    pub fn is_needed(random_loss: f64) -> bool {
+        random_loss >= KEY_LOSS
     }
 
     /// Something left: `bytes` of payload.
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn small_key_frames_are_sent_twice_on_full_lines_too() {
         assert_eq!(copies(&estimate(0.05, 100, 100), true), 10);
-        assert!(!Protection::is_needed(&estimate(0.03, 300, 100)));
+        assert!(!Protection::is_needed(0.03) && Protection::is_needed(0.05));
         let mut protection = Protection::default();
         let (now, narrow) = (Instant::now(), estimate(0.05, 100, 100));
         for seq in 0..40 {

@@ -356,7 +356,7 @@ impl Sender {
             let bytes = written.payload.len();
             seal.packet(&written, &ids, named, ready);
             note(ready, ends);
-            if Protection::is_needed(&estimate) {
+            if Protection::is_needed(estimate.random_loss) {
                 protection.on_sent(now, &estimate, bytes);
                 if let Some(sent) = line.sent(seq) {
                     protection.protect(now, &estimate, sent);
@@ -471,7 +471,7 @@ impl Sender {
         else {
             return;
         };
-        let protected = Some(controller.estimate()).filter(|_| !queue.is_empty()).filter(Protection::is_needed);
+        let protected = Protection::is_needed(controller.random_loss()).then(|| controller.estimate());
         let mut seal = Seal { srtp, header, payload, transport_seq, controller, probing, now, ntp };
         for packet in queue.drain(..) {
             // Negotiation may have changed the lines since it was taken.

@@ -270,6 +270,11 @@ impl Controller {
         self.target
     }
 
+    /// The share that is lost whatever is sent ([`Estimate::random_loss`]).
+    pub fn random_loss(&self) -> f64 {
+        self.loss.baseline()
+    }
+
     /// What is known of the line.
     pub fn estimate(&self) -> Estimate {
         let lost = self.loss.average().max(self.loss.loss()).min(MOST_RESENDS);
