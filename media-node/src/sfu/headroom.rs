@@ -179,7 +179,8 @@ impl Headroom {
         let patience = PATIENCE * (1 << self.relapses.saturating_sub(1).min(MOST_DOUBLINGS));
         let doubted = within(self.relapsed, patience) && kbps < self.refuted.saturating_add(self.refuted / 2);
         let resumes = !doubted && !within(self.resumed, HOLD);
-        let together_kbps = if self.relapses > 0 { 0 } else { left(kbps) / 2 };
+        // Who just joined waits for the estimate, not for a line that proved to be narrow.
+        let together_kbps = if self.relapses > 0 { 0 } else { u32::MAX };
         Some(Line {
             kbps: left(kbps),
             held_kbps: left(held_kbps),
@@ -370,7 +371,7 @@ mod tests {
         assert_eq!(line(&headroom), Some((true, 0)), "one at a time");
         headroom.on_choice(now, RESUMED, 150);
         headroom.on_choice(now + STEADY, SAME, 300);
-        assert_eq!(line(&headroom), Some((true, 225)));
+        assert_eq!(line(&headroom), Some((true, u32::MAX)));
     }
 
     #[test]
