@@ -90,6 +90,8 @@ pub struct Headroom {
     estimate: Option<u32>,
     peak: (u32, Option<Instant>),
     raised: Option<Instant>,
+    /// When something was taken back for the line's sake.
+    lowered: Option<Instant>,
     /// When a paused video came back last.
     resumed: Option<Instant>,
     /// How many times in turn that was too much, and when it was last.
@@ -115,6 +117,7 @@ impl Default for Headroom {
             estimate: None,
             peak: (0, None),
             raised: None,
+            lowered: None,
             resumed: None,
             relapses: 0,
             relapsed: None,
@@ -179,8 +182,12 @@ impl Headroom {
         let patience = PATIENCE * (1 << self.relapses.saturating_sub(1).min(MOST_DOUBLINGS));
         let doubted = within(self.relapsed, patience) && kbps < self.refuted.saturating_add(self.refuted / 2);
         let resumes = !doubted && !within(self.resumed, HOLD);
-        // Who just joined waits for the estimate, not for a line that proved to be narrow.
-        let together_kbps = if self.relapses > 0 { 0 } else { u32::MAX };
+        let together_kbps = match (self.relapses, within(self.lowered, STEADY)) {
+            // Who just joined waits for the estimate, not for a line that proved to be narrow.
+            (0, false) => u32::MAX,
+            (0, true) => left(kbps) / 2,
+            _ => 0,
+        };
         Some(Line {
             kbps: left(kbps),
             held_kbps: left(held_kbps),
@@ -211,6 +218,7 @@ impl Headroom {
         if change.lowered {
             // What gives way to what the receiver wants more says nothing of the line.
             if !change.raised && !change.resumed {
+                self.lowered = Some(now);
                 if since(self.raised).is_some_and(|time| time < TRIAL) && !narrow {
                     self.spare = (self.spare + LESSON).min(MOST_SPARE);
                 }
@@ -371,7 +379,9 @@ mod tests {
         assert_eq!(line(&headroom), Some((true, 0)), "one at a time");
         headroom.on_choice(now, RESUMED, 150);
         headroom.on_choice(now + STEADY, SAME, 300);
-        assert_eq!(line(&headroom), Some((true, u32::MAX)));
+        assert_eq!(line(&headroom), Some((true, 225)), "something was taken back not long ago");
+        let line = headroom.line(now + STEADY, 0).map(|line| line.together_kbps);
+        assert_eq!(line, Some(u32::MAX));
     }
 
     #[test]
