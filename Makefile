@@ -14,7 +14,7 @@ BENCH ?=
 ECONOMICS ?=
 NETWORKS ?=
 
-.PHONY: help setup setup-test build web up clean-net test lint audit bench-chain bench-media weights economics zombienet fuzz metadata
+.PHONY: help setup setup-test build web up clean-net test lint audit bench-chain bench-media bench-netem weights economics zombienet fuzz metadata
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -51,6 +51,10 @@ bench-chain: setup ## load a real node with transfers, roots and claims on both 
 bench-media: setup ## load Chroom's SFU beside Debian's janus (if installed) with synthetic WebRTC clients; optimised build (BENCH="--server chroom" adds arguments)
 	@$(ENV) cargo build --release --locked --package chroom-bench-media
 	@$(CARGO_TARGET_DIR)/release/chroom-bench-media $(BENCH)
+
+bench-netem: setup ## measure media behind bad lines of the kernel's own (netem), in a guest where this kernel has none (BENCH="-- --loss 2" adds arguments)
+	@$(ENV) cargo build --release --locked --package chroom-bench-media
+	@scripts/netem.sh $(BENCH)
 
 weights: setup ## measure the runtime's weights on this machine and write them into the tree
 	@$(ENV) scripts/weights.sh

@@ -11,6 +11,7 @@ pub mod lab;
 pub mod machine;
 pub mod model;
 pub mod namespace;
+pub mod netem;
 pub mod options;
 pub mod path;
 pub mod processing;

@@ -5,7 +5,8 @@ use chroom_bench_media::{
     bare,
     client::address::Subnet,
     impair::{round, table},
-    machine, namespace,
+    machine,
+    namespace::{self, Network},
     options::{Command, Options},
     processing,
     report::{self, Setting},
@@ -44,7 +45,7 @@ fn bare_loop(options: &Options, task: &chroom_bench_media::options::Bare) -> Res
 }
 
 fn churn(options: &Options, task: &chroom_bench_media::options::Churn) -> Result<ExitCode> {
-    namespace::enter()?;
+    namespace::enter(Network::Shared)?;
     run::pin(options.generator_core)?;
     let outcome = run::churn(options, task)?;
     if options.json {
@@ -58,7 +59,7 @@ fn churn(options: &Options, task: &chroom_bench_media::options::Churn) -> Result
 }
 
 fn impair(options: &Options, task: &chroom_bench_media::options::Impair) -> Result<ExitCode> {
-    namespace::enter()?;
+    namespace::enter(if task.netem { Network::Routed } else { Network::Shared })?;
     run::pin(options.generator_core)?;
     let (mut rows, mut failed) = (Vec::new(), false);
     for server in &options.server {
@@ -100,7 +101,7 @@ fn costs(options: &Options, task: &chroom_bench_media::options::Processing) -> R
 }
 
 fn all(options: &Options) -> Result<ExitCode> {
-    namespace::enter()?;
+    namespace::enter(Network::Shared)?;
     run::pin(options.generator_core)?;
     let setting = Setting::new(options.load.shape());
     if !setting.optimised {

@@ -3,10 +3,13 @@
 //! Loopback's own addresses don't do: Janus's ICE library leaves loopback interfaces out, and binds its sockets to the interface of their address.
 //! Nothing of the load can leave the namespace, and nothing of the machine's traffic gets in.
 
+use crate::netem;
 use std::{ffi::OsStr, io, net::Ipv4Addr, os::unix::process::CommandExt, process::Command};
 
 /// The server's address.
 pub const SERVER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
+/// All of the clients' addresses.
+pub const CLIENTS: &str = "10.78.0.0/15";
 /// Set for the process that runs inside.
 const INSIDE: &str = "CHROOM_BENCH_MEDIA_NAMESPACE";
 /// A veth pair of which one end is used: every kernel with containers has it.
@@ -20,34 +23,50 @@ const COMMANDS: [&str; 6] = [
     "route add local 10.78.0.0/15 dev bench0",
 ];
 
+/// How clients reach the server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Network {
+    /// Both have their addresses on one interface.
+    Shared,
+    /// The server is in a namespace of its own, behind a router ([`netem`]).
+    Routed,
+}
+
 /// The namespace can't be had.
 #[derive(Debug, thiserror::Error)]
 pub enum NamespaceError {
     /// A program isn't there.
     #[error("{0} can't be run (packages util-linux and iproute2): {1}")]
     Program(&'static str, io::Error),
-    /// The interface can't be made.
-    #[error("ip {0}: {1}")]
-    Ip(&'static str, String),
+    /// An interface or a line can't be made.
+    #[error("{0}: {1}")]
+    Refused(String, String),
 }
 
 /// Goes on in a namespace of its own: the process is replaced by itself inside, unless it is there already. Root needs no more; others become
 /// root of a user namespace, which has to be allowed to them.
-pub fn enter() -> Result<(), NamespaceError> {
+pub fn enter(network: Network) -> Result<(), NamespaceError> {
     if std::env::var_os(INSIDE).is_none() {
-        return Err(NamespaceError::Program("unshare", inside(std::env::args_os().skip(1)).exec()));
+        return Err(NamespaceError::Program("unshare", inside(network, std::env::args_os().skip(1)).exec()));
     }
-    for command in COMMANDS {
-        let output = Command::new("ip").args(command.split(' ')).output();
-        let output = output.map_err(|error| NamespaceError::Program("ip", error))?;
-        if !output.status.success() {
-            return Err(NamespaceError::Ip(command, String::from_utf8_lossy(&output.stderr).trim().into()));
-        }
+    match network {
+        Network::Shared => COMMANDS.iter().try_for_each(|words| tool("ip", words).map(drop)),
+        Network::Routed => netem::lay(),
     }
-    Ok(())
 }
 
-fn inside(arguments: impl Iterator<Item = impl AsRef<OsStr>>) -> Command {
+/// Runs a program with arguments that have spaces between them; returns what it printed.
+pub(crate) fn tool(program: &'static str, words: &str) -> Result<String, NamespaceError> {
+    let output = Command::new(program).args(words.split(' ')).output();
+    let output = output.map_err(|error| NamespaceError::Program(program, error))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr).trim().into();
+        return Err(NamespaceError::Refused(format!("{program} {words}"), said));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn inside(network: Network, arguments: impl Iterator<Item = impl AsRef<OsStr>>) -> Command {
     // Not /proc/self/exe: that would be unshare.
     let program = std::env::current_exe().unwrap_or_else(|_| "chroom-bench-media".into());
     let mut command = Command::new("unshare");
@@ -57,6 +76,10 @@ fn inside(arguments: impl Iterator<Item = impl AsRef<OsStr>>) -> Command {
         .any(|line| line.strip_prefix("Uid:").is_some_and(|ids| ids.split_whitespace().nth(1) == Some("0")));
     if !is_root {
         command.args(["--user", "--map-root-user"]);
+    }
+    if network == Network::Routed {
+        // The names of its namespaces are files, which nobody else shall see.
+        command.arg("--mount");
     }
     command.args(["--net", "--"]).arg(program).args(arguments).env(INSIDE, "1");
     command
@@ -73,6 +96,8 @@ mod tests {
         assert_eq!(subnet.ip(ClientId(0)), Ipv4Addr::new(10, 78, 0, 0));
         assert_eq!(subnet.ip(ClientId(MAX_CLIENTS - 1)).to_bits() >> 17, subnet.ip(ClientId(0)).to_bits() >> 17);
         assert_eq!(subnet.client(SERVER.into()), None);
-        assert!(COMMANDS.iter().any(|command| command.contains(&SERVER.to_string())));
+        for part in [SERVER.to_string().as_str(), CLIENTS] {
+            assert!(COMMANDS.iter().any(|command| command.contains(part)), "{part}");
+        }
     }
 }

@@ -2,7 +2,9 @@
 
 use crate::{
     model::line::{Delay, Loss},
+    netem,
     scenario::{Scenario, Shape},
+    sfu::process::Seat,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::{path::PathBuf, time::Duration};
@@ -30,6 +32,8 @@ pub enum Server {
     chroom-bench-media churn --sessions 100000
   Receivers behind bad lines, Chroom beside Janus:
     chroom-bench-media impair --loss 0,2,10 --rtt 100
+  The same with the kernel's netem between network namespaces:
+    chroom-bench-media impair --netem --loss 0,2 --rtt 50
   What processing costs, beside what a node reserves for it:
     chroom-bench-media processing
   200 receivers for 20 seconds behind lines that lose 2 % and take 40 ms:
@@ -166,6 +170,9 @@ pub struct Impair {
     /// Up to as many milliseconds more each way.
     #[arg(long, default_value_t = 0)]
     pub jitter: u64,
+    /// Lines are the kernel's (netem and tbf between network namespaces) instead of the generator's model. Needs a kernel that has them.
+    #[arg(long, conflicts_with = "jitter")]
+    pub netem: bool,
     /// Seconds of each of the three phases.
     #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u64).range(5..=600))]
     pub phase: u64,
@@ -209,6 +216,12 @@ pub struct Bare {
 }
 
 impl Options {
+    /// Where the server runs.
+    pub fn seat(&self) -> Seat {
+        let is_routed = matches!(&self.command, Some(Command::Impair(task)) if task.netem);
+        Seat { core: self.core, namespace: is_routed.then_some(netem::SERVER) }
+    }
+
     /// How long a window is.
     pub fn window(&self) -> Duration {
         Duration::from_secs(self.window.max(1))
@@ -280,6 +293,10 @@ mod tests {
         assert_eq!(lossy.load.uplink().1.base, Duration::from_millis(40));
         let Some(Command::Impair(impair)) = parse("x impair --loss 0,2.5 --rtt 100").unwrap().command else { panic!() };
         assert_eq!((impair.loss, impair.rtt, impair.phase), (vec![0.0, 2.5], vec![100], 25));
+        let Some(Command::Impair(real)) = parse("x impair --netem --loss 0,2 --rtt 50").unwrap().command else {
+            panic!()
+        };
+        assert!(real.netem && !impair.netem && parse("x impair --netem --jitter 5").is_err());
         let Some(Command::Processing(task)) = parse("chroom-bench-media processing").unwrap().command else { panic!() };
         assert_eq!(task.seconds, 10);
         let bursts = parse("x --uplink-loss 0.05 --burst 5").unwrap().load.uplink().0;

@@ -194,7 +194,7 @@ impl Trial<'_> {
 pub fn churn(options: &Options, task: &options::Churn) -> Result<churn::Outcome> {
     let generator = Generator::start(&setup(options))?;
     let staff = Staff::new(&generator, options.load.downlink());
-    let sfu = Chroom::start(&sfu_program(options)?, options.core)?;
+    let sfu = Chroom::start(&sfu_program(options)?, options.seat())?;
     let task = churn::Task {
         sessions: task.sessions,
         rooms: task.rooms,
@@ -218,10 +218,10 @@ pub(crate) fn setup(options: &Options) -> Setup {
 /// Begins a server.
 pub(crate) fn start(options: &Options, server: Server, generator: &Generator) -> Result<Box<dyn Sfu>> {
     Ok(match server {
-        Server::Chroom => Box::new(Chroom::start(&sfu_program(options)?, options.core)?),
+        Server::Chroom => Box::new(Chroom::start(&sfu_program(options)?, options.seat())?),
         Server::Janus => {
             let configuration = Configuration { event_loops: options.janus_loops };
-            Box::new(Janus::start(options.core, generator.identity(), &configuration)?)
+            Box::new(Janus::start(options.seat(), generator.identity(), &configuration)?)
         }
     })
 }
@@ -263,7 +263,7 @@ pub fn bare(options: &Options, scenario: Scenario, round: u8, protection: &str, 
     let program = std::env::current_exe()?;
     let key_bits = if protection == Profile::Gcm128.name() { "128" } else { "256" };
     let receivers = receivers.clamp(1, BARE_RECEIVERS).to_string();
-    let mut command = pinned(options.core, &program.to_string_lossy());
+    let mut command = pinned(options.seat(), &program.to_string_lossy());
     command.args(options.load.words());
     command.args(["bare", "--ports", &ports.join(","), "--of", scenario.name()]);
     command.args(["--receivers", &receivers, "--key-bits", key_bits]);

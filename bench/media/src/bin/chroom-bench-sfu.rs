@@ -12,7 +12,7 @@ use chroom_media_node::sfu::{
 };
 use clap::Parser;
 use std::{
-    io::{BufRead, Write},
+    io::{BufRead, IsTerminal, Write},
     net::SocketAddr,
 };
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
@@ -39,7 +39,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into()).from_env_lossy();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let is_terminal = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(is_terminal).with_writer(std::io::stderr).init();
     let shards = usize::from(arguments.threads);
     let config = SfuConfig { listen: arguments.listen, tcp: false, advertise: None, shards, egress_loss: None };
     let sfu = Sfu::start(&config)?;

@@ -8,12 +8,15 @@ pub mod table;
 
 use crate::{
     client::{News, Plan, address::ClientId, publication::Content, watch},
-    generator::Generator,
+    generator::{Generator, Gone, Observed},
     lab::LabError,
     machine,
     model::video::Video,
+    namespace::NamespaceError,
+    netem::Lines,
+    path,
     sfu::{
-        Sfu,
+        Sfu, SfuError,
         participant::{Participant, Staff, Track},
     },
 };
@@ -42,6 +45,8 @@ const fn layer(kbps: u32, height: u16) -> Video {
 pub struct Row {
     /// The condition.
     pub condition: Condition,
+    /// Whether its line was the kernel's.
+    pub netem: bool,
     /// The server and its version.
     pub server: String,
     /// From its joining to ICE and DTLS being up, in seconds; `None`: it didn't come up.
@@ -54,20 +59,38 @@ pub struct Row {
     pub load: f64,
 }
 
+/// Why conditions can't be measured.
+#[derive(Debug, thiserror::Error)]
+pub enum ImpairError {
+    /// Server or clients.
+    #[error(transparent)]
+    Lab(#[from] LabError),
+    /// The server.
+    #[error(transparent)]
+    Sfu(#[from] SfuError),
+    /// The generator.
+    #[error(transparent)]
+    Gone(#[from] Gone),
+    /// The kernel's lines.
+    #[error("{0} (netem needs root and a kernel with sch_netem and sch_tbf; scripts/netem.sh has one)")]
+    Line(#[from] NamespaceError),
+}
+
 struct Room {
     condition: Condition,
     impaired: Option<ClientId>,
     other: ClientId,
 }
 
-/// Measures conditions on one server, a room each, all at the same time.
+/// Measures conditions on one server, a room each, all at the same time. The lines are the generator's model, or the kernel's if those are given.
 pub fn run(
     conditions: &[Condition],
     sfu: &mut dyn Sfu,
     generator: &Generator,
     mut staff: Staff,
-) -> Result<Vec<Row>, LabError> {
-    let mut up = Rising::new(generator);
+    lines: Option<Lines>,
+) -> Result<Vec<Row>, ImpairError> {
+    let mut up = Rising::new(generator, lines);
     let mut rooms = Vec::new();
     for (index, condition) in conditions.iter().enumerate() {
         let cast = cast(index as u32, condition);
@@ -88,21 +111,23 @@ pub fn run(
         let mut impaired = None;
         if let Some(path) = condition.path() {
             let plan = watched(connect(sfu, &mut staff, &cast.impaired)?, condition.rtt());
-            impaired = up.join(plan.map(|plan| Plan { path: Some(path), ..plan }), false)?;
+            impaired = up.join_behind(path, plan)?;
         }
         rooms.push(Room { condition: condition.clone(), impaired, other });
+        // The kernel's lines take a while to be laid, and those that are there have their schedule.
+        up.hear(Instant::now())?;
     }
     let length = conditions.iter().map(Condition::length).max().unwrap_or_default();
     let end = Instant::now() + length;
     // What comes meanwhile is only how long joining took.
-    while let Some(left) = end.checked_duration_since(Instant::now()) {
-        up.hear(left)?;
+    while Instant::now() < end {
+        up.hear(end)?;
     }
     rooms.iter().map(|room| up.row(room, sfu.version())).collect()
 }
 
 /// A receiver asks for the track in whichever way the server wants it.
-fn connect(sfu: &mut dyn Sfu, staff: &mut Staff, participant: &Participant) -> Result<Option<Plan>, LabError> {
+fn connect(sfu: &mut dyn Sfu, staff: &mut Staff, participant: &Participant) -> Result<Option<Plan>, SfuError> {
     let entered = sfu.enter(staff, participant)?;
     let attended = sfu.attend(staff, participant)?;
     Ok(entered.or(attended))
@@ -133,14 +158,26 @@ struct Rising<'a> {
     generator: &'a Generator,
     /// How long each took; those that must come up are `true` until they did.
     joined: BTreeMap<ClientId, (bool, Option<Duration>)>,
+    /// The kernel's lines; `None`: the generator's own.
+    lines: Option<Lines>,
 }
 
 impl<'a> Rising<'a> {
-    fn new(generator: &'a Generator) -> Self {
-        Self { generator, joined: BTreeMap::new() }
+    fn new(generator: &'a Generator, lines: Option<Lines>) -> Self {
+        Self { generator, joined: BTreeMap::new(), lines }
     }
 
-    fn join(&mut self, plan: Option<Plan>, must: bool) -> Result<Option<ClientId>, LabError> {
+    /// Has a client join from behind a line.
+    fn join_behind(&mut self, path: path::Plan, plan: Option<Plan>) -> Result<Option<ClientId>, ImpairError> {
+        let Some(mut plan) = plan else { return Ok(None) };
+        match &mut self.lines {
+            Some(lines) => plan.begun = lines.add(plan.id, &path)?,
+            None => plan.path = Some(path),
+        }
+        Ok(self.join(Some(plan), false)?)
+    }
+
+    fn join(&mut self, plan: Option<Plan>, must: bool) -> Result<Option<ClientId>, Gone> {
         let Some(plan) = plan else { return Ok(None) };
         let id = plan.id;
         self.joined.insert(id, (must, None));
@@ -148,12 +185,19 @@ impl<'a> Rising<'a> {
         Ok(Some(id))
     }
 
-    fn hear(&mut self, patience: Duration) -> Result<(), LabError> {
-        match self.generator.news(patience) {
+    /// Waits for news until a time at most, or until a line's rate changes.
+    fn hear(&mut self, until: Instant) -> Result<(), ImpairError> {
+        let step = self.lines.as_ref().and_then(Lines::due);
+        let until = step.map_or(until, |step| step.min(until));
+        let news = self.generator.news(until.saturating_duration_since(Instant::now()));
+        if let Some(lines) = &mut self.lines {
+            lines.turn(Instant::now())?;
+        }
+        match news {
             Some((id, News::Up(took))) => drop(self.joined.insert(id, (false, Some(took)))),
             Some((_, News::Media(_))) | None => {}
             Some((id, news)) if self.joined.get(&id).is_some_and(|(must, _)| *must) => {
-                return Err(LabError::Failed(id, news));
+                return Err(LabError::Failed(id, news).into());
             }
             // Behind its line it may fail: that is a result.
             Some((id, news)) => eprintln!("client {id:?} behind its line: {news:?}"),
@@ -162,28 +206,32 @@ impl<'a> Rising<'a> {
     }
 
     /// Waits until all that must have come up.
-    fn settle(&mut self) -> Result<(), LabError> {
+    fn settle(&mut self) -> Result<(), ImpairError> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let rising = self.joined.values().filter(|(must, _)| *must).count();
-            let left = deadline.saturating_duration_since(Instant::now());
             if rising == 0 {
                 return Ok(());
             }
-            if left.is_zero() {
-                return Err(LabError::Silent(rising));
+            if Instant::now() >= deadline {
+                return Err(LabError::Silent(rising).into());
             }
-            self.hear(left)?;
+            self.hear(deadline)?;
         }
     }
 
-    fn row(&self, room: &Room, server: &str) -> Result<Row, LabError> {
+    /// What was noted of a client, with what its line did.
+    fn observed(&self, id: ClientId) -> Result<Option<Observed>, ImpairError> {
+        let Some(observed) = self.generator.observe(id)? else { return Ok(None) };
+        let Some(lines) = &self.lines else { return Ok(Some(observed)) };
+        Ok(Some(Observed { traffic: lines.traffic(id)?, ..observed }))
+    }
+
+    fn row(&self, room: &Room, server: &str) -> Result<Row, ImpairError> {
         let up = |id: ClientId| self.joined.get(&id).and_then(|(_, took)| *took);
         let condition = &room.condition;
         let impaired = match room.impaired {
-            Some(id) if up(id).is_some() => {
-                self.generator.observe(id)?.map(|observed| Figures::new(condition, &observed))
-            }
+            Some(id) if up(id).is_some() => self.observed(id)?.map(|observed| Figures::new(condition, &observed)),
             _ => None,
         };
         let other = self
@@ -193,6 +241,7 @@ impl<'a> Rising<'a> {
             .unwrap_or_default();
         Ok(Row {
             condition: condition.clone(),
+            netem: self.lines.is_some(),
             server: server.to_owned(),
             up_s: room.impaired.and_then(up).map(|took| took.as_secs_f64()),
             impaired,

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     generator::Generator,
+    netem::Lines,
     options::{self, Options, Server},
     run::{server_name, setup, start},
     sfu::participant::Staff,
@@ -19,7 +20,7 @@ pub fn measure(options: &Options, task: &options::Impair, server: Server, mut ro
     let mut well = true;
     for (part, conditions) in conditions.chunks(task.at_once.into()).enumerate() {
         eprintln!("{}: part {}, {} conditions", server_name(server), part + 1, conditions.len());
-        match at_once(options, server, conditions) {
+        match at_once(options, task, server, conditions) {
             Ok(rows) => rows.into_iter().for_each(&mut row),
             Err(error) => {
                 eprintln!("{}: {error:#}", server_name(server));
@@ -48,9 +49,10 @@ fn conditions(options: &Options, task: &options::Impair) -> Vec<Condition> {
         .collect()
 }
 
-fn at_once(options: &Options, server: Server, conditions: &[Condition]) -> Result<Vec<Row>> {
+fn at_once(options: &Options, task: &options::Impair, server: Server, conditions: &[Condition]) -> Result<Vec<Row>> {
     let generator = Generator::start(&setup(options))?;
     let staff = Staff::new(&generator, options.load.downlink());
     let mut sfu = start(options, server, &generator)?;
-    Ok(super::run(conditions, sfu.as_mut(), &generator, staff)?)
+    let lines = task.netem.then(|| Lines::new(generator.subnet()));
+    Ok(super::run(conditions, sfu.as_mut(), &generator, staff, lines)?)
 }

@@ -3,7 +3,7 @@
 use super::{
     Sfu, SfuError,
     participant::{Participant, Staff, accepted},
-    process::{Process, pinned},
+    process::{Process, Seat, pinned},
 };
 use crate::{
     client::{Plan, publication},
@@ -98,9 +98,9 @@ pub struct Chroom {
 }
 
 impl Chroom {
-    /// Starts it on a core.
-    pub fn start(program: &Path, core: usize) -> Result<Self, SfuError> {
-        let mut command = pinned(core, &program.to_string_lossy());
+    /// Starts it on its seat.
+    pub fn start(program: &Path, seat: Seat) -> Result<Self, SfuError> {
+        let mut command = pinned(seat, &program.to_string_lossy());
         command.args(["--listen", &format!("{}:0", crate::namespace::SERVER)]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = Process::start(command)?;

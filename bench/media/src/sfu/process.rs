@@ -14,10 +14,26 @@ pub struct Process {
     child: Child,
 }
 
+/// Where a server runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Seat {
+    /// Its core.
+    pub core: usize,
+    /// The network namespace, by its name; `None`: this process's.
+    pub namespace: Option<&'static str>,
+}
+
 /// A command that runs a program on one core, so that all its threads share it, and that ends when this process does, however that ends.
-pub fn pinned(core: usize, program: &str) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "TERM", "taskset", "--cpu-list", &core.to_string(), program]);
+pub fn pinned(seat: Seat, program: &str) -> Command {
+    let mut command = match seat.namespace {
+        Some(name) => {
+            let mut command = Command::new("ip");
+            command.args(["netns", "exec", name, "setpriv"]);
+            command
+        }
+        None => Command::new("setpriv"),
+    };
+    command.args(["--pdeathsig", "TERM", "taskset", "--cpu-list", &seat.core.to_string(), program]);
     command
 }
 
@@ -29,7 +45,7 @@ impl Process {
         Ok(Self { child: child.map_err(|error| SfuError::Program(name(), error))? })
     }
 
-    /// Its number: `setpriv` becomes `taskset`, and that the program.
+    /// Its number: `ip` and `setpriv` become `taskset`, and that the program.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -8,7 +8,7 @@ pub use configuration::Configuration;
 use super::{
     Sfu, SfuError,
     participant::{Participant, Staff, Track, accepted},
-    process::{Process, pinned},
+    process::{Process, Seat, pinned},
 };
 use crate::{
     client::{Plan, handshake::Identity, publication},
@@ -52,12 +52,12 @@ impl Janus {
         Ok(format!("Janus {}", version.unwrap_or("of unknown version").trim()))
     }
 
-    /// Starts it on a core. The clients' certificate serves it too: the clients' DTLS knows no RSA, which it would make one with.
-    pub fn start(core: usize, identity: &Identity, configuration: &Configuration) -> Result<Self, SfuError> {
+    /// Starts it on its seat. The clients' certificate serves it too: the clients' DTLS knows no RSA, which it would make one with.
+    pub fn start(seat: Seat, identity: &Identity, configuration: &Configuration) -> Result<Self, SfuError> {
         let version = Self::installed()?;
         let folder = tempfile::Builder::new().prefix("chroom-janus-").tempdir()?;
         configuration.write(folder.path(), identity)?;
-        let mut command = pinned(core, PROGRAM);
+        let mut command = pinned(seat, PROGRAM);
         command.arg("--configs-folder").arg(folder.path());
         command.arg("--config").arg(folder.path().join("janus.jcfg"));
         command.stdin(Stdio::null()).stdout(std::fs::File::create(folder.path().join("log"))?).stderr(Stdio::null());
