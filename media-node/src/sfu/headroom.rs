@@ -204,6 +204,11 @@ impl Headroom {
         u32::try_from(needed * 85 / 100).unwrap_or(u32::MAX).max(desired_kbps)
     }
 
+    /// The node was at its end, and the line perhaps wasn't: that a video had to be paused again counts as the first time.
+    pub fn excuse(&mut self) {
+        self.relapses = self.relapses.min(1);
+    }
+
     /// Layers were chosen for a line that `used_kbps` flowed on.
     pub fn on_choice(&mut self, now: Instant, change: Change, used_kbps: u32) {
         let narrow = self.is_narrow(used_kbps);
@@ -253,6 +258,21 @@ mod tests {
     const RESUMED: Change = Change { raised: false, resumed: true, lowered: false };
     const LOWERED: Change = Change { raised: false, resumed: false, lowered: true };
     const SAME: Change = Change { raised: false, resumed: false, lowered: false };
+
+    #[test]
+    fn what_was_perhaps_not_the_lines_doing_is_tried_again_before_long() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let mut headroom = Headroom::default();
+        headroom.on_reading(start, Reading { kbps: 1_000, clear: false });
+        for number in 0..4 {
+            headroom.on_choice(start + second * number, RESUMED, 900);
+            headroom.on_choice(start + second * number + second / 2, LOWERED, 0);
+        }
+        let resumes = |headroom: &Headroom, at| headroom.line(at, 0).is_some_and(|line| line.resumes);
+        assert!(!resumes(&headroom, start + second * 60), "the fourth time in turn");
+        headroom.excuse();
+        assert!(!resumes(&headroom, start + second * 12) && resumes(&headroom, start + second * 14));
+    }
 
     fn busy(kbps: u32) -> Reading {
         Reading { kbps, clear: false }

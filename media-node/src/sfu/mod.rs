@@ -21,6 +21,7 @@ pub mod headroom;
 pub mod id;
 pub mod keyframe;
 pub mod layer;
+pub mod leisure;
 pub mod limits;
 pub mod meter;
 pub mod neighbours;

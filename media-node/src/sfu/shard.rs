@@ -13,6 +13,7 @@ use super::{
     command::Command,
     engine::{Connection, Engine},
     event::{CloseReason, Event},
+    leisure::Leisure,
     limits,
     neighbours::Neighbours,
     pressure::Pressure,
@@ -89,6 +90,7 @@ pub struct Shard<E: Engine> {
     counters: Arc<Counters>,
     cpu: ThreadCpu,
     pressure: Pressure,
+    leisure: Leisure,
     unknown: u64,
     /// For answers to strangers.
     allowance: Allowance,
@@ -140,6 +142,7 @@ impl<E: Engine> Shard<E> {
             counters,
             cpu: ThreadCpu::default(),
             pressure: Pressure::default(),
+            leisure: Leisure::new(Instant::now()),
             unknown: 0,
             allowance: Allowance::new(Instant::now()),
             stop: None,
@@ -166,6 +169,9 @@ impl<E: Engine> Shard<E> {
                 return;
             }
             let begun = Instant::now();
+            if !wait.is_zero() {
+                self.leisure.waited(begun.saturating_duration_since(now));
+            }
             for event in &events {
                 let is_tcp = self.ways.tcp.event(begun, event);
                 readable |= is_tcp || event.token() == SOCKET;
@@ -266,6 +272,9 @@ impl<E: Engine> Shard<E> {
                 self.counters.relief.store(u64::from(100 - percent.min(100)), Ordering::Relaxed);
                 self.router.relieve(percent);
             }
+        }
+        if self.leisure.measure(now) == Some(true) {
+            self.router.strained();
         }
         self.neighbours.tick(now);
         self.ways.tcp.tick(now);

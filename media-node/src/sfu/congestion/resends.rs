@@ -6,6 +6,10 @@ use std::time::{Duration, Instant};
 
 /// How much of the budget may be spent at once.
 const BURST: Duration = Duration::from_millis(500);
+/// What there is in any case, in bytes at once and as a rate: two packets and three a second. A share of an estimate that is at its least wouldn't
+/// come to one packet, and who lacks one packet for good waits seconds before it asks for a key frame.
+const LEAST_BURST: f64 = 3_000.0;
+const LEAST: Rate = Rate::kbps(32);
 
 /// The budget of one transport.
 #[derive(Clone, Copy, Debug)]
@@ -23,8 +27,9 @@ impl Resends {
     /// Whether a packet of this size may be sent again now; takes it from the budget if so. `rate` is what resends may have in
     /// the long run: [`Estimate::resends`](super::Estimate::resends).
     pub fn take(&mut self, now: Instant, rate: Rate, size: u16) -> bool {
+        let rate = rate.max(LEAST);
         let passed = self.filled.replace(now).map_or(BURST, |at| now.saturating_duration_since(at).min(BURST));
-        self.level = (self.level + rate.fill(passed)).min(rate.fill(BURST));
+        self.level = (self.level + rate.fill(passed)).min(rate.fill(BURST).max(LEAST_BURST));
         if self.level < f64::from(size) {
             return false;
         }
@@ -52,5 +57,17 @@ mod tests {
             (0..100_000u32).filter(|n| resends.take(start + Duration::from_micros(100) * *n, rate, 1_000)).count();
         // 10 s are 500 packets, and half a second's worth at the beginning.
         assert!((520..=525).contains(&taken), "{taken}");
+    }
+
+    #[test]
+    fn single_packets_are_repaired_whatever_the_estimate() {
+        let start = Instant::now();
+        let mut resends = Resends::new();
+        // 2.5 kb/s, the least share of the least estimate, never had room for one of them.
+        let taken: Vec<u32> = (0..10_000)
+            .filter(|ms| resends.take(start + Duration::from_millis((*ms).into()), Rate::bps(2_500), 1_200))
+            .collect();
+        assert_eq!(taken.iter().take(2).collect::<Vec<_>>(), [&0, &1], "two at once");
+        assert!((33..=36).contains(&taken.len()), "{taken:?}");
     }
 }

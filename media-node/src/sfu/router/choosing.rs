@@ -22,6 +22,11 @@ impl Router {
         }
     }
 
+    /// The thread was at its end in the last second: what became of layers is held against receivers' lines no longer than it has to be.
+    pub fn strained(&mut self) {
+        self.sessions.iter_mut().for_each(|(_, session)| session.headroom.excuse());
+    }
+
     /// A client's receiver reports.
     pub fn path(&mut self, key: SessionKey, path: PathReport) {
         let Some(session) = self.sessions.get_mut(key.0) else { return };
@@ -70,6 +75,7 @@ impl Router {
         }
         let Some(session) = sessions.get_mut(key.0) else { return };
         session.stale_choice = false;
+        session.chosen = now;
         let line = session.headroom.line(now, audio_kbps);
         let choice = layer::choose(&wants, layer::Budget { line, share });
         // What the node has no time for says nothing of the line.

@@ -6,10 +6,12 @@ impl Router {
     /// Lets time pass; to be called each [`TICK`]. Returns sessions that must be closed, with the reason.
     pub fn tick(&mut self, now: Instant, out: &mut impl Outbox) -> Vec<(SessionKey, CloseReason)> {
         let mut over = Vec::new();
-        let all = self.chosen.is_none_or(|chosen| now.saturating_duration_since(chosen) >= CHOICE_INTERVAL);
+        let all = self.looked.is_none_or(|looked| now.saturating_duration_since(looked) >= CHOICE_INTERVAL);
         if all {
-            self.chosen = Some(now);
+            self.looked = Some(now);
         }
+        self.ticks = self.ticks.wrapping_add(1);
+        let part = self.ticks % CHOICE_TICKS;
         let tell = self.limited.is_none_or(|limited| now.saturating_duration_since(limited) >= LIMIT_INTERVAL);
         if tell {
             self.limited = Some(now);
@@ -36,7 +38,11 @@ impl Router {
                 if session.connected.is_some_and(|at| now.saturating_duration_since(at) >= READY_WAIT) {
                     self.ready(now, key, out);
                 }
-            } else if all || session.stale_choice {
+            } else if session.stale_choice
+                || key.0 % CHOICE_TICKS == part
+                // Ticks that come late leave nobody out.
+                || now.saturating_duration_since(session.chosen) >= CHOICE_INTERVAL * 2
+            {
                 self.choose(now, key, out);
             }
         }

@@ -309,6 +309,8 @@ struct Session {
     headroom: Headroom,
     desired: u32,
     stale_choice: bool,
+    /// When layers were chosen last.
+    chosen: Instant,
     /// The paused videos that the client was told of.
     told_paused: Vec<TrackId>,
     sent_packets: u64,
@@ -326,8 +328,10 @@ const READY_WAIT: Duration = Duration::from_millis(250);
 /// A key frame is asked for so long after a layer that filled the line was stopped: it would find the queue full, and what of it is lost then
 /// takes a round trip of the receiver's to repair.
 const GIVE_WAY: Duration = Duration::from_millis(60);
-/// How often layers are chosen anew without cause.
+/// How often layers are chosen anew without cause, and in how many [`TICK`]s, a part of the sessions in each: all at once, what comes in meanwhile
+/// would wait for thousands of choices.
 const CHOICE_INTERVAL: Duration = Duration::from_millis(500);
+const CHOICE_TICKS: usize = 5;
 /// How often publishers are told their limit.
 const LIMIT_INTERVAL: Duration = Duration::from_secs(1);
 /// Share of the estimate that is left for sound and data, in kb/s per forwarded audio track; more if it takes more.
@@ -346,7 +350,9 @@ pub struct Router {
     tracks: Slab<Track>,
     bridges: remote::Bridges,
     random: u64,
-    chosen: Option<Instant>,
+    /// Ticks so far.
+    ticks: usize,
+    looked: Option<Instant>,
     limited: Option<Instant>,
     /// Share of the wanted video that receivers may have, in percent: [`super::pressure`].
     share: u8,
@@ -367,7 +373,8 @@ impl Router {
             tracks: Slab::new(),
             bridges: remote::Bridges::default(),
             random: seed,
-            chosen: None,
+            ticks: 0,
+            looked: None,
             limited: None,
             share: 100,
             demanded: Vec::new(),

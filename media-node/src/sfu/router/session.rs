@@ -127,6 +127,7 @@ pub(super) fn session(now: Instant, room: usize, opening: Opening) -> Session {
         headroom: Headroom::default(),
         desired: 0,
         stale_choice: false,
+        chosen: now,
         told_paused: Vec::new(),
         sent_packets: 0,
         sent_bytes: 0,

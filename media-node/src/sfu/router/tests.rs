@@ -2,6 +2,7 @@ use super::*;
 use crate::sfu::codec::dependency::RawDescriptor;
 use proptest::prelude::*;
 
+mod choices;
 mod priority;
 mod scalable;
 mod sound;
