@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 seconds=${1:-60}
 shift || true
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(frames stun sdp reports payloads descriptors pipes signalling connection)
+[ ${#targets[@]} -gt 0 ] || targets=(frames stun sdp reports payloads descriptors assembly pipes signalling connection)
 flags='["-Cpasses=sancov-module", "-Cllvm-args=-sanitizer-coverage-level=4", "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters", "-Cllvm-args=-sanitizer-coverage-pc-table", "-Cllvm-args=-sanitizer-coverage-trace-compares", "-Ccodegen-units=1"]'
 arguments=(--locked --package chroom-fuzz --features libfuzzer --bin fuzz-target)
 # Only these are watched: the others are compiled as they are for tests.
