@@ -101,7 +101,15 @@ mod tests {
         let condition = Condition { line: Some(line), phase: Duration::from_secs(10), top_kbps: 2_200 };
         let figures = Figures::new(&condition, &Observed { timeline: Timeline::default(), traffic: None });
         let other = Other::default();
-        Row { condition, server: server.into(), up_s: Some(1.0), impaired: Some(figures), other, load: 0.0 }
+        Row {
+            condition,
+            netem: false,
+            server: server.into(),
+            up_s: Some(1.0),
+            impaired: Some(figures),
+            other,
+            load: 0.0,
+        }
     }
 
     #[test]
