@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 /// How much of the budget may be spent at once.
 const BURST: Duration = Duration::from_millis(500);
-/// What there is in any case, in bytes at once and as a rate: two packets and three a second. A share of an estimate that is at its least wouldn't
+/// What there is in any case, in bytes at once and as a rate: one packet, and three a second. A share of an estimate that is at its least wouldn't
 /// come to one packet, and who lacks one packet for good waits seconds before it asks for a key frame.
-const LEAST_BURST: f64 = 3_000.0;
+const LEAST_BURST: f64 = 1_500.0;
 const LEAST: Rate = Rate::kbps(32);
 
 /// The budget of one transport.
@@ -67,7 +67,7 @@ mod tests {
         let taken: Vec<u32> = (0..10_000)
             .filter(|ms| resends.take(start + Duration::from_millis((*ms).into()), Rate::bps(2_500), 1_200))
             .collect();
-        assert_eq!(taken.iter().take(2).collect::<Vec<_>>(), [&0, &1], "two at once");
-        assert!((33..=36).contains(&taken.len()), "{taken:?}");
+        assert!(taken.first() == Some(&0) && taken.get(1).is_some_and(|second| *second < 300), "{taken:?}");
+        assert!((33..=35).contains(&taken.len()), "{taken:?}");
     }
 }
