@@ -331,7 +331,7 @@ const GIVE_WAY: Duration = Duration::from_millis(60);
 /// How often layers are chosen anew without cause, and in how many [`TICK`]s, a part of the sessions in each: all at once, what comes in meanwhile
 /// would wait for thousands of choices.
 const CHOICE_INTERVAL: Duration = Duration::from_millis(500);
-const CHOICE_TICKS: usize = 5;
+const CHOICE_TICKS: usize = (CHOICE_INTERVAL.as_millis() / TICK.as_millis()) as usize;
 /// How often publishers are told their limit.
 const LIMIT_INTERVAL: Duration = Duration::from_secs(1);
 /// Share of the estimate that is left for sound and data, in kb/s per forwarded audio track; more if it takes more.
@@ -352,6 +352,7 @@ pub struct Router {
     random: u64,
     /// Ticks so far.
     ticks: usize,
+    /// When the demand for all tracks was looked at last.
     looked: Option<Instant>,
     limited: Option<Instant>,
     /// Share of the wanted video that receivers may have, in percent: [`super::pressure`].
