@@ -233,6 +233,7 @@ const OPUS: Format = Format {
     packetization_mode: None,
     profile_level_id: None,
     profile_id: None,
+    blocks: None,
 };
 const VP8: Format = Format { codec: Codec::Vp8, clock_rate: 90_000, channels: None, ..OPUS };
 

@@ -325,14 +325,15 @@ mod tests {
         ];
         (codec, any::<Option<u8>>(), any::<Option<u8>>(), any::<Option<u32>>(), any::<u32>()).prop_map(
             |(codec, channels, packetization_mode, profile, clock_rate)| {
-                let avc = codec == Codec::H264;
+                let (avc, red) = (codec == Codec::H264, codec == Codec::Red);
                 Format {
                     codec,
                     clock_rate,
                     channels,
                     packetization_mode,
                     profile_level_id: profile.filter(|_| avc),
-                    profile_id: profile.filter(|_| !avc),
+                    profile_id: profile.filter(|_| !avc && !red),
+                    blocks: profile.filter(|_| red).map(|number| (number % 0x80) as u8),
                 }
             },
         )

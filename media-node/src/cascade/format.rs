@@ -36,6 +36,7 @@ fn usual_clock(codec: Codec) -> u32 {
 pub fn put(out: &mut impl BufMut, format: &Format) {
     let profile = match format.codec {
         Codec::H264 => format.profile_level_id,
+        Codec::Red => format.blocks.map(u32::from),
         _ => format.profile_id,
     };
     let mut first = number(format.codec);
@@ -63,6 +64,21 @@ pub fn get(from: &mut Bytes) -> Option<Format> {
     let packetization_mode = if first & MODE != 0 { Some(varint::u8(from)?) } else { None };
     let profile = if first & PROFILE != 0 { Some(varint::get(from)?) } else { None };
     let clock_rate = if first & CLOCK != 0 { varint::u32(from)? } else { usual_clock(codec) };
-    let (profile_level_id, profile_id) = if codec == Codec::H264 { (profile, None) } else { (None, profile) };
-    Some(Format { codec, clock_rate, channels, packetization_mode, profile_level_id, profile_id })
+    let mut format = Format {
+        codec,
+        clock_rate,
+        channels,
+        packetization_mode,
+        profile_level_id: None,
+        profile_id: None,
+        blocks: None,
+    };
+    match (codec, profile) {
+        (Codec::H264, _) => format.profile_level_id = profile,
+        // RTP's payload types have seven bits.
+        (Codec::Red, Some(number)) => format.blocks = Some(u8::try_from(number).ok().filter(|number| *number < 0x80)?),
+        (Codec::Red, None) => {}
+        _ => format.profile_id = profile,
+    }
+    Some(format)
 }

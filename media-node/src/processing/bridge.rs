@@ -163,6 +163,7 @@ pub fn format(codec: VideoCodec) -> Format {
         // Constrained baseline, level 3.1, as RFC 7742 asks of everyone.
         profile_level_id: (codec == VideoCodec::H264).then_some(0x42_E01F),
         profile_id: None,
+        blocks: None,
     }
 }
 

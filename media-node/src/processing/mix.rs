@@ -36,6 +36,7 @@ const FORMAT: Format = Format {
     packetization_mode: None,
     profile_level_id: None,
     profile_id: None,
+    blocks: None,
 };
 
 struct Voice {

@@ -140,6 +140,7 @@ const VP8: Format = Format {
     packetization_mode: None,
     profile_level_id: None,
     profile_id: None,
+    blocks: None,
 };
 
 impl World {

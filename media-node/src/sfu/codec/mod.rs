@@ -49,6 +49,9 @@ pub struct Format {
     pub profile_level_id: Option<u32>,
     /// VP9's or AV1's profile.
     pub profile_id: Option<u32>,
+    /// The payload type that blocks of redundant audio bear, by the publisher's numbers (its `a=fmtp`, RFC 2198 §5): whoever encrypts
+    /// frames end to end hides what the blocks say of themselves.
+    pub blocks: Option<u8>,
 }
 
 /// What a packet's payload says about its frame.

@@ -24,6 +24,7 @@ pub(super) fn format_of(spec: &CodecSpec) -> Option<Format> {
             Codec::Av1 => Some(spec.format.profile.unwrap_or(0).into()),
             _ => None,
         },
+        blocks: None,
     })
 }
 

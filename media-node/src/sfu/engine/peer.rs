@@ -451,7 +451,7 @@ impl Str0mConnection {
                 *slot = format;
             }
             if let Some(slot) = params.red().and_then(|pt| self.formats.get_mut(usize::from(*pt))) {
-                *slot = format.map(|format| Format { codec: Codec::Red, ..format });
+                *slot = format.map(|format| Format { codec: Codec::Red, blocks: Some(*params.pt()), ..format });
             }
         }
         let mut sending = Vec::new();

@@ -86,7 +86,10 @@ pub(super) fn wire(
     let format = packet.format;
     let direct = out.payload_type(to, down.mid, &format);
     let wire = if format.codec == Codec::Red {
-        let sent = red::primary(&packet.payload)?.payload_type;
+        let sent = match format.blocks {
+            Some(sent) => sent,
+            None => red::primary(&packet.payload)?.payload_type,
+        };
         let plain = out.payload_type(to, down.mid, &Format { codec: Codec::Opus, ..format });
         // The blocks inside name the codec by the publisher's number.
         match (direct, plain) {

@@ -50,7 +50,9 @@ pub(super) fn forward(
         let Some(Wire { payload_type, primary: alone }) = wire(*receiver, down, id, packet, out) else { continue };
         let payload = if !alone {
             &packet.payload
-        } else if let Some(found) = red::primary(&packet.payload) {
+        } else if let Some(found) = red::primary(&packet.payload)
+            && packet.format.blocks.is_none_or(|blocks| blocks == found.payload_type)
+        {
             primary.get_or_insert_with(|| packet.payload.get(found.range).unwrap_or_default().into())
         } else {
             continue;

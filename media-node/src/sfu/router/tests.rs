@@ -80,6 +80,7 @@ const VP8: Format = Format {
     packetization_mode: None,
     profile_level_id: None,
     profile_id: None,
+    blocks: None,
 };
 const OPUS: Format = Format { codec: Codec::Opus, clock_rate: 48_000, channels: Some(2), ..VP8 };
 

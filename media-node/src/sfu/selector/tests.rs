@@ -24,6 +24,7 @@ const FORMAT: Format = Format {
     packetization_mode: None,
     profile_level_id: None,
     profile_id: Some(0),
+    blocks: None,
 };
 
 fn packet(codec: Codec, seq: u64, timestamp: u32, marker: bool, payload: &[u8]) -> Packet {
