@@ -141,8 +141,13 @@ async fn roam(State(page): State<Page>) -> StatusCode {
     if page.namespace.is_some_and(|namespace| namespace.roam()) { StatusCode::OK } else { StatusCode::CONFLICT }
 }
 
-async fn narrow(State(page): State<Page>) -> StatusCode {
-    if page.namespace.is_some_and(|namespace| namespace.narrow()) { StatusCode::OK } else { StatusCode::CONFLICT }
+#[derive(Deserialize)]
+struct Narrow {
+    kbps: u32,
+}
+
+async fn narrow(State(page): State<Page>, Json(Narrow { kbps }): Json<Narrow>) -> StatusCode {
+    if page.namespace.is_some_and(|namespace| namespace.narrow(kbps)) { StatusCode::OK } else { StatusCode::CONFLICT }
 }
 
 const PAGE: &str = include_str!("browser.html");

@@ -71,9 +71,10 @@ impl Namespace {
             && rule("ipproto tcp priority 13 blackhole")
     }
 
-    /// Makes the line for media into it narrow: three voices and not much more.
-    pub(super) fn narrow(&self) -> bool {
-        let line = format!("qdisc replace dev cm{} root tbf rate 450kbit burst 4kb latency 200ms", std::process::id());
+    /// Makes the line for media into it narrow.
+    pub(super) fn narrow(&self, kbps: u32) -> bool {
+        let line =
+            format!("qdisc replace dev cm{} root tbf rate {kbps}kbit burst 4kb latency 200ms", std::process::id());
         run("tc", &line)
     }
 

@@ -161,9 +161,15 @@ async fn chromium_sees_the_pinned_video_on_a_narrow_line() {
         Place { media: namespace::MEDIA, web: namespace::WEB, namespace: Some(network.into()), capture: Capture::Fake };
     let Some(result) = visit_at(place, "/ranked", None).await else { return };
     assert_eq!(result["error"], Value::Null, "{result}");
-    let [frames, audio] = ["frames", "audio"].map(|what| numbers(&result["after"][what]));
+    // Against what was sent in the same time: how much that is is this machine's affair.
+    let [frames, audio, sent_frames, sent_audio] =
+        ["frames", "audio", "sentFrames", "sentAudio"].map(|what| numbers(&result["after"][what]));
     let pinned = usize::try_from(result["pinned"].as_u64().unwrap()).unwrap();
-    assert!(frames[pinned] > 30.0, "it goes on playing: {result}");
-    assert!(frames.contains(&0.0), "another one gave way to it: {result}");
-    assert!(audio.iter().all(|packets| *packets > 150.0), "three quarters of the sound at least: {result}");
+    assert!(frames[pinned] > sent_frames[pinned] / 2.0, "it goes on playing: {result}");
+    // What was paused is tried again now and then, for a moment.
+    let gave_way = |(frames, sent): (&f64, &f64)| *frames < sent / 4.0;
+    assert!(frames.iter().zip(&sent_frames).any(gave_way), "another one gave way to it: {result}");
+    for (packets, sent) in audio.iter().zip(sent_audio) {
+        assert!(*packets > sent * 0.75, "three quarters of the sound at least: {result}");
+    }
 }

@@ -154,6 +154,21 @@ export class Participant {
     };
   }
 
+  /** What has been sent: pictures, packets of sound, and about as many bytes of both as were on the line. */
+  async sent() {
+    const of = async ({ sender }) => [...(await sender.getStats()).values()].filter(({ type }) => type === "outbound-rtp");
+    const [audio, video] = await Promise.all([of(this.voice), of(this.face)]);
+    const sum = (rows, what) => rows.reduce((sum, row) => sum + (row[what] ?? 0), 0);
+    const all = [...audio, ...video];
+    // The seal of SRTP, UDP and IP are in no count.
+    const below = 50 * sum(all, "packetsSent");
+    return {
+      frames: sum(video, "framesSent"),
+      audio: sum(audio, "packetsSent"),
+      bytes: sum(all, "bytesSent") + sum(all, "headerBytesSent") + below,
+    };
+  }
+
   /** The pair of candidates that is in use. */
   async path() {
     const reports = await this.connection.getStats();
