@@ -4,6 +4,7 @@ use crate::{
     feedback::{KeyframeRequests, asks_for_keyframe},
     intake::Intake,
     ledger::{Ledger, now_us},
+    reception::Place,
     signalling::{Publish, Subscribe},
 };
 use bytes::BytesMut;
@@ -103,7 +104,8 @@ impl PeerConnectionEventHandler for Handler {
                     // The stack keeps 256 packets per track and drops the others, so nothing may wait here. Without a payload
                     // it is padding.
                     TrackRemoteEvent::OnRtpPacket(packet) if !packet.payload.is_empty() => {
-                        ledger.lock().arrived(&packet.payload, now_us());
+                        let place = Place { ssrc: packet.header.ssrc, seq: packet.header.sequence_number };
+                        ledger.lock().arrived(place, &packet.payload, now_us());
                     }
                     TrackRemoteEvent::OnEnded => return,
                     _ => {}

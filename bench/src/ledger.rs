@@ -1,6 +1,9 @@
 //! What one participant received, counted where it arrives.
 
-use crate::{reception::Reception, stamp::Stamp};
+use crate::{
+    reception::{Place, Reception},
+    stamp::Stamp,
+};
 use std::{
     collections::BTreeMap,
     time::{Instant, SystemTime, UNIX_EPOCH},
@@ -33,14 +36,14 @@ impl Ledger {
     }
 
     /// Takes in a packet that arrived at `now_us`.
-    pub fn arrived(&mut self, payload: &[u8], now_us: u64) {
+    pub fn arrived(&mut self, place: Place, payload: &[u8], now_us: u64) {
         self.packets += 1;
         self.bytes += payload.len() as u64;
         if self.first_media_ms.is_none() {
             self.first_media_ms = Some(self.began.elapsed().as_millis() as u64);
         }
         if let Some(stamp) = Stamp::decode(payload) {
-            self.receptions.entry(stamp.tag).or_default().arrived(&stamp, payload.len(), now_us);
+            self.receptions.entry(stamp.tag).or_default().arrived(&stamp, place, payload.len(), now_us);
         }
     }
 
@@ -66,9 +69,9 @@ mod tests {
         for (tag, seq) in [(1, 0), (1, 1), (1, 3), (2, 7)] {
             let mut payload = vec![0; 30];
             payload.extend_from_slice(&Stamp { tag, seq, sent_us: 5 }.encode());
-            ledger.arrived(&payload, 10);
+            ledger.arrived(Place { ssrc: tag, seq: seq as u16 }, &payload, 10);
         }
-        ledger.arrived(b"no stamp", 10);
+        ledger.arrived(Place { ssrc: 3, seq: 0 }, b"no stamp", 10);
         assert_eq!((ledger.packets, ledger.bytes, ledger.lost()), (5, 4 * 50 + 8, 1));
         assert_eq!(ledger.receptions.len(), 2);
         assert!(ledger.first_media_ms.is_some());

@@ -4,6 +4,7 @@ use anyhow::Context;
 use chroom_bench::{
     intake::Intake,
     participant::{Plan, run},
+    reception::Totals,
     token,
 };
 use clap::Parser;
@@ -157,20 +158,21 @@ async fn participate(arguments: Arguments) -> anyhow::Result<bool> {
     } else {
         writeln!(
             out,
-            "{:<14} {:>8} {:>8} {:>6} {:>9} {:>9} {:>8}",
-            "identity", "sent", "received", "lost", "delay ms", "receipts", "tracks"
+            "{:<14} {:>8} {:>8} {:>6} {:>8} {:>9} {:>9} {:>8}",
+            "identity", "sent", "received", "lost", "withheld", "delay ms", "receipts", "tracks"
         )?;
         for report in &reports {
-            let lost: u64 = report.tracks.iter().map(|track| track.totals.lost).sum();
+            let sum = |what: fn(&Totals) -> u64| report.tracks.iter().map(|track| what(&track.totals)).sum::<u64>();
             let delay = report.tracks.iter().map(|track| track.totals.mean_delay_ms).sum::<f64>()
                 / report.tracks.len().max(1) as f64;
             writeln!(
                 out,
-                "{:<14} {:>8} {:>8} {:>6} {:>9.1} {:>9} {:>8}",
+                "{:<14} {:>8} {:>8} {:>6} {:>8} {:>9.1} {:>9} {:>8}",
                 report.identity,
                 report.sent_packets,
                 report.received_packets,
-                lost,
+                sum(|totals| totals.lost),
+                sum(|totals| totals.withheld),
                 delay,
                 report.receipts,
                 report.tracks.len()

@@ -3,9 +3,53 @@
 use crate::stamp::Stamp;
 use serde::Serialize;
 
+/// Where a packet is in its stream, by its RTP header.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// The stream. It changes where a session begins anew.
+    pub ssrc: u32,
+    /// The packet's number in it.
+    pub seq: u16,
+}
+
+/// Numbers of one stream.
+#[derive(Clone, Copy, Debug)]
+struct Stream {
+    ssrc: u32,
+    /// Extended by wrap-arounds, which are counted from 1 so that what comes late may be older than the first.
+    first: u64,
+    highest: u64,
+    received: u64,
+}
+
+impl Stream {
+    fn new(place: Place) -> Self {
+        let first = u64::from(place.seq) + (1 << 16);
+        Self { ssrc: place.ssrc, first, highest: first, received: 1 }
+    }
+
+    fn arrived(&mut self, seq: u16) {
+        let ahead = seq.wrapping_sub(self.highest as u16) as i16;
+        let seq = self.highest.saturating_add_signed(ahead.into());
+        self.first = self.first.min(seq);
+        self.highest = self.highest.max(seq);
+        self.received += 1;
+    }
+
+    fn lost(&self) -> u64 {
+        (self.highest - self.first + 1).saturating_sub(self.received)
+    }
+}
+
 /// Counts the stamped packets of one track: each number once, late ones too, as long as they are within the window.
+///
+/// Stamps are numbered by the publisher, RTP packets by the media node: what is missing of the former only was not sent here, since the video was
+/// paused for want of room; what is missing of the latter was lost.
 #[derive(Clone, Debug, Default)]
 pub struct Reception {
+    stream: Option<Stream>,
+    /// Of streams before.
+    lost_before: u64,
     first: Option<u32>,
     highest: u32,
     /// Bit `n` is set if `highest - n` arrived.
@@ -26,8 +70,10 @@ pub struct Reception {
 pub struct Totals {
     /// Distinct packets that arrived.
     pub received: u64,
-    /// Packets between the first and the last that never arrived.
+    /// Packets between the first and the last that were sent here and never arrived.
     pub lost: u64,
+    /// Packets between the first and the last that were not sent here.
+    pub withheld: u64,
     /// Packets that arrived more than once.
     pub duplicates: u64,
     /// Payload bytes of the distinct packets.
@@ -42,10 +88,17 @@ pub struct Totals {
 
 impl Reception {
     /// Takes in one packet.
-    pub fn arrived(&mut self, stamp: &Stamp, payload_bytes: usize, now_us: u64) {
+    pub fn arrived(&mut self, stamp: &Stamp, place: Place, payload_bytes: usize, now_us: u64) {
         if !self.mark(stamp.seq) {
             self.duplicates += 1;
             return;
+        }
+        match &mut self.stream {
+            Some(stream) if stream.ssrc == place.ssrc => stream.arrived(place.seq),
+            stream => {
+                self.lost_before += stream.as_ref().map_or(0, Stream::lost);
+                *stream = Some(Stream::new(place));
+            }
         }
         self.received += 1;
         self.bytes += payload_bytes as u64;
@@ -84,10 +137,12 @@ impl Reception {
     /// The totals so far.
     pub fn totals(&self) -> Totals {
         let expected = self.first.map_or(0, |first| u64::from(self.highest - first) + 1);
+        let lost = self.lost_before + self.stream.as_ref().map_or(0, Stream::lost);
         let mean = if self.received == 0 { 0.0 } else { self.delay_sum_us as f64 / self.received as f64 };
         Totals {
             received: self.received,
-            lost: expected.saturating_sub(self.received),
+            lost,
+            withheld: expected.saturating_sub(self.received + lost),
             duplicates: self.duplicates,
             bytes: self.bytes,
             mean_delay_ms: mean / 1_000.0,
@@ -106,9 +161,29 @@ mod tests {
         Stamp { tag: 0, seq, sent_us: 0 }
     }
 
+    fn place(seq: u32) -> Place {
+        Place { ssrc: 1, seq: seq as u16 }
+    }
+
+    #[test]
+    fn what_was_not_sent_here_is_not_lost() {
+        let mut reception = Reception::default();
+        // The media node pauses the video after the third packet, and goes on with its own numbers 50 packets later; one gets lost then.
+        for (number, seq) in [(0, 65_534), (1, 65_535), (2, 0), (53, 1), (55, 3)] {
+            reception.arrived(&stamp(number), place(seq), 10, 1);
+        }
+        let totals = reception.totals();
+        assert_eq!((totals.received, totals.lost, totals.withheld), (5, 1, 50));
+        // Another session: its numbers begin anew, and what was lost before stays.
+        reception.arrived(&stamp(60), Place { ssrc: 2, seq: 900 }, 10, 1);
+        reception.arrived(&stamp(61), Place { ssrc: 2, seq: 901 }, 10, 1);
+        let totals = reception.totals();
+        assert_eq!((totals.received, totals.lost, totals.withheld), (7, 1, 54));
+    }
+
     proptest! {
         #[test]
-        fn loss_duplicates_and_reordering_are_told_apart(keep in proptest::collection::vec(any::<bool>(), 2..300), swap in 0usize..8) {
+        fn loss_duplicates_and_reordering_are_told_apart(keep in proptest::collection::vec(any::<bool>(), 2..300), swap in 0usize..8, begins: u16) {
             let mut order: Vec<u32> = (0..keep.len() as u32).filter(|n| keep[*n as usize]).collect();
             prop_assume!(order.len() > 1);
             let (first, last) = (order[0], order[order.len() - 1]);
@@ -117,13 +192,15 @@ mod tests {
             }
             let mut reception = Reception::default();
             for seq in &order {
-                reception.arrived(&stamp(*seq), 10, 1);
-                reception.arrived(&stamp(*seq), 10, 1);
+                let place = Place { ssrc: 1, seq: begins.wrapping_add(*seq as u16) };
+                reception.arrived(&stamp(*seq), place, 10, 1);
+                reception.arrived(&stamp(*seq), place, 10, 1);
             }
             let totals = reception.totals();
             prop_assert_eq!(totals.received, order.len() as u64);
             prop_assert_eq!(totals.duplicates, order.len() as u64);
             prop_assert_eq!(totals.lost, u64::from(last - first) + 1 - order.len() as u64);
+            prop_assert_eq!(totals.withheld, 0);
         }
     }
 }

@@ -70,7 +70,8 @@ interface DemoWindow {
     send(text: string): boolean;
     participants(): Other[];
     grab(identity: string): number[] | undefined;
-    standstill(identity: string): number;
+    standstill(identity: string): number | undefined;
+    ownStandstill(): number | undefined;
   };
   chroomFailure?: { slug: string; message: string; hint: string };
 }
@@ -195,12 +196,17 @@ export class DemoPage {
     return this.page.evaluate((who) => (window as unknown as DemoWindow).chroomDemo?.grab(who), identity);
   }
 
-  /** The longest time, in milliseconds, for which a participant's picture stood still since this was asked last. */
-  standstill(identity: string): Promise<number> {
+  /** The longest time, in milliseconds, for which a participant's picture stood still since this was asked last; undefined where there is none. */
+  standstill(identity: string): Promise<number | undefined> {
     return this.page.evaluate(
-      (who) => (window as unknown as DemoWindow).chroomDemo?.standstill(who) ?? 0,
+      (who) => (window as unknown as DemoWindow).chroomDemo?.standstill(who),
       identity,
     );
+  }
+
+  /** The longest time, in milliseconds, for which the page's own camera, which crosses no network, stood still since this was asked last. */
+  ownStandstill(): Promise<number | undefined> {
+    return this.page.evaluate(() => (window as unknown as DemoWindow).chroomDemo?.ownStandstill());
   }
 
   /** Sends a chat message. */

@@ -7,7 +7,10 @@ export interface NativeTrack {
   track: string;
   kind: "audio" | "video";
   received: number;
+  /** Sent to it and missing. */
   lost: number;
+  /** Not sent to it: the video was paused for want of room, or the voice was not among the loudest. */
+  withheld: number;
   duplicates: number;
   bytes: number;
   meanDelayMs: number;

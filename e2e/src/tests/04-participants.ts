@@ -66,6 +66,7 @@ export async function participants(suite: Context, t: TestContext): Promise<void
   const ids = new Set(reports.map(({ participant }) => participant));
   let received = 0;
   let lost = 0;
+  let withheld = 0;
   for (const report of reports) {
     assert.equal(report.node, node.nodeId, `${report.identity} was served by the room's node`);
     const audio = report.tracks.filter(
@@ -86,6 +87,7 @@ export async function participants(suite: Context, t: TestContext): Promise<void
     for (const one of report.tracks) {
       received += one.received;
       lost += one.lost;
+      withheld += one.withheld;
     }
   }
   const share = lost / (lost + received);
@@ -111,7 +113,7 @@ export async function participants(suite: Context, t: TestContext): Promise<void
   assert.ok(track(await suite.adaPage.call(), "grace", "camera"), "the browsers' own call went on");
   t.diagnostic(
     `${COUNT} natives and 2 browsers: the browsers heard ${heard.join(" and ")} natives, the node counted ${counted} sessions; natives ` +
-      `got ${received} stamped packets, lost ${lost} (${(share * 100).toFixed(2)} %); node and natives differ by at most ` +
+      `got ${received} stamped packets, lost ${lost} (${(share * 100).toFixed(2)} %), ${withheld} were not sent to them; node and natives differ by at most ` +
       `${(worst * 100).toFixed(1)} % in packets`,
   );
 }

@@ -18,12 +18,7 @@ export async function drain(suite: Context, t: TestContext): Promise<void> {
   const { network, adaPage, gracePage } = suite;
   const signer = (name: string): string[] => {
     const folder = join(network.data, name);
-    return [
-      "--owner",
-      join(folder, "wallet.json"),
-      "--owner-passphrase-file",
-      join(folder, "passphrase"),
-    ];
+    return ["--owner", join(folder, "wallet.json"), "--owner-passphrase-file", join(folder, "passphrase")];
   };
   const command = (what: "drain" | "resume", name: string): Promise<unknown> =>
     network.cli("node", what, network.media(name).nodeId, ...signer(name));
@@ -41,8 +36,10 @@ export async function drain(suite: Context, t: TestContext): Promise<void> {
       const names = await where();
       return names.every((one) => one !== undefined && one !== name) ? names : undefined;
     });
-  const standstills = (): Promise<number[]> =>
-    Promise.all([adaPage.standstill("grace"), gracePage.standstill("ada")]);
+  const standstills = async (): Promise<number[]> => {
+    const found = await Promise.all([adaPage.standstill("grace"), gracePage.standstill("ada")]);
+    return found.map((ms) => ms ?? Infinity);
+  };
 
   await command("drain", LOSSY);
   await leave(LOSSY);

@@ -116,7 +116,12 @@ function show(room: Room, roomName: string, name: string): { publish: () => Prom
     controls.show();
     stage.own();
   };
-  window.chroomDemo = watch(room, chat, (participant) => stage.picture(participant));
+  window.chroomDemo = watch(
+    room,
+    chat,
+    (participant) => stage.picture(participant),
+    () => stage.ownPicture(),
+  );
 
   byId("room-name").textContent = roomName;
   const began = Date.now();

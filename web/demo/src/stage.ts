@@ -72,6 +72,11 @@ export class Stage {
     return this.#tiles.get(participant)?.picture;
   }
 
+  /** The picture of one's own camera. */
+  ownPicture(): Picture | undefined {
+    return this.#tiles.get("own")?.picture;
+  }
+
   #ownScreen(track: LocalTrack | undefined): void {
     if (track) this.#tile("own/screen", this.ownName, "screen", true).shows = track.media;
     else this.#drop("own/screen");

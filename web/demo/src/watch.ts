@@ -38,8 +38,13 @@ export interface Demo {
   participants(): { id: string; identity: string; name: string; speaking: boolean; tracks: TrackFigures[] }[];
   /** A grab of a participant's picture, 32 × 18 pixels, grey values; undefined without a picture. */
   grab(identity: string): number[] | undefined;
-  /** Begins anew to look for the longest time, in milliseconds, for which a participant's picture stands still; gives what was found before. */
-  standstill(identity: string): number;
+  /**
+   * Begins anew to look for the longest time, in milliseconds, for which a participant's picture stands still; gives what was found before, undefined
+   * where there is no such participant.
+   */
+  standstill(identity: string): number | undefined;
+  /** The same of one's own picture, which crosses no network: how much of it is this machine's doing. */
+  ownStandstill(): number | undefined;
 }
 
 /** Why the page is not in a call, for tests. */
@@ -57,7 +62,12 @@ declare global {
 }
 
 /** Begins to count. */
-export function watch(room: Room, chat: Chat, picture: (participant: string) => Picture | undefined): Demo {
+export function watch(
+  room: Room,
+  chat: Chat,
+  picture: (participant: string) => Picture | undefined,
+  own: () => Picture | undefined,
+): Demo {
   const frames = new Map<string, number>();
   const peaks = new Map<string, number>();
   const demo: Demo = {
@@ -101,7 +111,11 @@ export function watch(room: Room, chat: Chat, picture: (participant: string) => 
     standstill: (identity) => {
       const participant = [...room.participants.values()].find((one) => one.identity === identity);
       const shown = participant && picture(participant.id);
-      return shown ? standstill(shown) : 0;
+      return shown && standstill(shown);
+    },
+    ownStandstill: () => {
+      const shown = own();
+      return shown && standstill(shown);
     },
   };
   room.on("state", ({ state, reason }) => demo.states.push({ at: Date.now(), state, reason }));
@@ -125,19 +139,20 @@ export function watch(room: Room, chat: Chat, picture: (participant: string) => 
 }
 
 /** What is known of each picture's flow: when the last one was shown, and the longest time between two. */
-const flows = new WeakMap<Picture, { shown: number | undefined; longest: number }>();
+const flows = new WeakMap<Picture, { shown: number; longest: number }>();
 
 function standstill(picture: Picture): number {
   const known = flows.get(picture);
   if (known) {
-    const longest = Math.max(known.longest, performance.now() - (known.shown ?? performance.now()));
+    const longest = Math.max(known.longest, performance.now() - known.shown);
     known.longest = 0;
     return Math.round(longest);
   }
-  const flow = { shown: undefined as number | undefined, longest: 0 };
+  // Who is looked for and never shown stands still from now on.
+  const flow = { shown: performance.now(), longest: 0 };
   flows.set(picture, flow);
   picture.watch((now) => {
-    flow.longest = Math.max(flow.longest, now - (flow.shown ?? now));
+    flow.longest = Math.max(flow.longest, now - flow.shown);
     flow.shown = now;
   });
   return 0;
