@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { PATIENCE } from "./until.js";
 
 /** Where the programs are. */
 export const BIN = process.env.CHROOM_BIN_DIR ?? join(homedir(), ".cache/chroom/target/debug");
@@ -63,7 +64,7 @@ export async function run(
   env: Record<string, string> = {},
 ): Promise<Ended> {
   const program = new Program(name, args, env);
-  const timer = setTimeout(() => program.child.kill("SIGKILL"), ms);
+  const timer = setTimeout(() => program.child.kill("SIGKILL"), ms * PATIENCE);
   try {
     return await program.ended;
   } finally {

@@ -10,6 +10,7 @@ import { wallets } from "./tests/07-wallets.js";
 import { upgrade } from "./tests/08-upgrade.js";
 import { whip } from "./tests/09-whip.js";
 import { drain } from "./tests/10-drain.js";
+import { PATIENCE } from "./until.js";
 
 /*
  * One network for all; it begins with the runtime of the last release, and is upgraded to the present one after the first test, so that
@@ -21,8 +22,8 @@ const suite = new Context();
 const only = (process.env.CHROOM_E2E_ONLY ?? "").split(",").filter((number) => number !== "");
 
 describe("end to end", { concurrency: 1 }, () => {
-  before(() => suite.start(), { timeout: 360_000 });
-  after(() => suite.end(), { timeout: 120_000 });
+  before(() => suite.start(), { timeout: 360_000 * PATIENCE });
+  after(() => suite.end(), { timeout: 120_000 * PATIENCE });
 
   const promise = (
     name: string,
@@ -33,7 +34,7 @@ describe("end to end", { concurrency: 1 }, () => {
     const wanted =
       only.length === 0 || name.startsWith("01") || only.some((number) => name.startsWith(number));
     if (!wanted) return;
-    void test(name, { timeout: ms }, async (t) => {
+    void test(name, { timeout: ms * PATIENCE }, async (t) => {
       const failed = suite.failed;
       suite.failed = true;
       await run(suite, t);
