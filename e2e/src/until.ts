@@ -25,7 +25,9 @@ export async function until<T>(
     }
     if (Date.now() > deadline) {
       const reason = last instanceof Error ? `: ${last.message}` : "";
-      throw new Error(`not within ${Math.round((ms * PATIENCE) / 1000)} s: ${what}${reason}`, { cause: last });
+      throw new Error(`not within ${Math.round((ms * PATIENCE) / 1000)} s: ${what}${reason}`, {
+        cause: last,
+      });
     }
     await delay(every);
   }

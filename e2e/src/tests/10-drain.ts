@@ -4,7 +4,10 @@ import type { TestContext } from "node:test";
 import type { Context } from "../context.js";
 import { until } from "../until.js";
 
-/** Longest time in which the picture may stand still. The aim is 300 ms; a machine with other work to do shows frames late. */
+/**
+ * Longest time in which the picture may stand still, beyond what the page's own camera does. The aim is 300 ms; a machine with other work to do shows
+ * frames late.
+ */
 const LONGEST_MS = 1_500;
 /** How long is looked for standstills before the move, and after it. */
 const CALM_MS = 5_000;
@@ -40,23 +43,27 @@ export async function drain(suite: Context, t: TestContext): Promise<void> {
     const found = await Promise.all([adaPage.standstill("grace"), gracePage.standstill("ada")]);
     return found.map((ms) => ms ?? Infinity);
   };
+  const owns = async (): Promise<number[]> => {
+    const found = await Promise.all([adaPage.ownStandstill(), gracePage.ownStandstill()]);
+    return found.map((ms) => ms ?? 0);
+  };
 
   await command("drain", LOSSY);
   await leave(LOSSY);
   const [from] = await where();
   assert.ok(from);
   await new Promise((resolve) => setTimeout(resolve, CALM_MS));
-  await standstills();
+  await Promise.all([standstills(), owns()]);
   await new Promise((resolve) => setTimeout(resolve, CALM_MS));
-  const calm = await standstills();
+  const [calm] = await Promise.all([standstills(), owns()]);
   await command("drain", from);
   const [to] = await leave(from);
   await new Promise((resolve) => setTimeout(resolve, AFTER_MS));
-  const longest = await standstills();
+  const [longest, own] = await Promise.all([standstills(), owns()]);
   await command("resume", from);
   await command("resume", LOSSY);
-  const said = `from ${from} to ${to}: pictures stood still for ${longest.join(" and ")} ms at most (${calm.join(" and ")} ms in ${CALM_MS / 1_000} s before)`;
-  for (const ms of longest) assert.ok(ms < LONGEST_MS, said);
+  const said = `from ${from} to ${to}: pictures stood still for ${longest.join(" and ")} ms at most (${calm.join(" and ")} ms in ${CALM_MS / 1_000} s before), own cameras for ${own.join(" and ")} ms`;
+  longest.forEach((ms, index) => assert.ok(ms < LONGEST_MS + (own[index] ?? 0), said));
   await until("both still see each other", 30_000, async () => {
     const frames = await Promise.all([adaPage.frames("grace"), gracePage.frames("ada")]);
     await new Promise((resolve) => setTimeout(resolve, 1_000));
