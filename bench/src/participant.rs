@@ -86,6 +86,8 @@ struct Participant {
     /// The last negotiation failed for a passing reason and is due again.
     unsettled: bool,
     others: BTreeMap<String, (String, Track)>,
+    /// Those and all that were there before, by the tags in their packets: whose packets came is told of who has left, too.
+    known: BTreeMap<u32, (String, Track)>,
     intake: Arc<Intake>,
     ledger: Arc<Mutex<Ledger>>,
     audio: AudioSource,
@@ -116,12 +118,7 @@ pub async fn run(plan: Plan, intake: Arc<Intake>, stop: CancellationToken) -> Re
         node: session.node.id.to_string(),
         ..Default::default()
     };
-    let mut others = BTreeMap::new();
-    for participant in &session.participants {
-        for track in &participant.tracks {
-            others.insert(track.id.clone(), (participant.id.clone(), track.clone()));
-        }
-    }
+    let present = session.participants.clone();
     let video = plan.video_kbps.map(VideoSource::new);
     let last = Interval { from_ms: now_us() / 1_000, ..Default::default() };
     let receipt_every = Duration::from_millis(session.receipt_interval_ms.clamp(500, 60_000));
@@ -134,7 +131,8 @@ pub async fn run(plan: Plan, intake: Arc<Intake>, stop: CancellationToken) -> Re
         connected: false,
         unwatched: false,
         unsettled: false,
-        others,
+        others: BTreeMap::new(),
+        known: BTreeMap::new(),
         intake,
         ledger,
         audio: AudioSource::default(),
@@ -144,6 +142,11 @@ pub async fn run(plan: Plan, intake: Arc<Intake>, stop: CancellationToken) -> Re
         last,
         report,
     };
+    for participant in present {
+        for track in participant.tracks {
+            me.learn(participant.id.clone(), track);
+        }
+    }
     me.negotiate().await?;
 
     let mut audio_tick = tokio::time::interval(Duration::from_millis(AudioSource::INTERVAL_MS));
@@ -183,6 +186,12 @@ pub async fn run(plan: Plan, intake: Arc<Intake>, stop: CancellationToken) -> Re
 }
 
 impl Participant {
+    /// Takes in a track of somebody else.
+    fn learn(&mut self, owner: String, track: Track) {
+        self.known.insert(track_tag(&track.id), (owner.clone(), track.clone()));
+        self.others.insert(track.id.clone(), (owner, track));
+    }
+
     /// The tracks of others to receive: every audio, and as many videos as planned.
     fn wanted(&self) -> BTreeMap<String, String> {
         let mut videos = 0;
@@ -228,13 +237,13 @@ impl Participant {
         match event {
             RoomEvent::ParticipantJoined { participant } => {
                 for track in participant.tracks {
-                    self.others.insert(track.id.clone(), (participant.id.clone(), track));
+                    self.learn(participant.id.clone(), track);
                 }
             }
             RoomEvent::ParticipantLeft { participant } => self.others.retain(|_, (owner, _)| *owner != participant),
             RoomEvent::TrackPublished { participant, track } => {
                 if participant != self.session.participant {
-                    self.others.insert(track.id.clone(), (participant, track));
+                    self.learn(participant, track);
                 }
             }
             RoomEvent::TrackUnpublished { track, .. } => {
@@ -372,16 +381,12 @@ impl Participant {
     }
 
     fn finish(mut self) -> Report {
-        let mut tracks: BTreeMap<u32, (String, Track)> = BTreeMap::new();
-        for (id, (owner, track)) in &self.others {
-            tracks.insert(track_tag(id), (owner.clone(), track.clone()));
-        }
         let ledger = self.ledger.lock();
         self.report.received_packets = ledger.packets;
         self.report.received_bytes = ledger.bytes;
         self.report.first_media_ms = ledger.first_media_ms;
         for (tag, reception) in &ledger.receptions {
-            let (participant, track) = tracks.get(tag).cloned().unwrap_or_else(|| {
+            let (participant, track) = self.known.get(tag).cloned().unwrap_or_else(|| {
                 (String::new(), Track { id: format!("left-{tag:08x}"), kind: "unknown".to_owned() })
             });
             self.report.tracks.push(TrackReport {

@@ -251,7 +251,8 @@ async function killMedia(suite: Context, done: string[]): Promise<void> {
   const reports = await natives.stop();
   near.close();
   for (const report of reports) {
-    assert.ok(report.moves >= 2, `${report.identity} was moved ${report.moves} times`);
+    // Whoever was still on the way to the first place when that hung goes to the second at once.
+    assert.ok(report.moves >= 1, `${report.identity} was moved ${report.moves} times`);
     assert.equal(report.node, home, `${report.identity} was served elsewhere in the end`);
     const audio = report.tracks
       .filter(({ kind }) => kind === "audio")
