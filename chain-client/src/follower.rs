@@ -4,6 +4,7 @@ use crate::{
     Membership, QueryError,
     link::{Connection, Link},
     query::{self, AtBlock},
+    settled::{awaits_migration, settled},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
@@ -22,7 +23,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) async fn first(link: &Link) -> Result<Membership, QueryError> {
     let connection = link.current().await;
     let at = connection.api.at_current_block().await.map_err(subxt::Error::from)?;
-    read(&at, None).await
+    read(&settled(&connection, at).await?, None).await
 }
 
 /// Publishes the register as of each finalised block, until nobody listens. Never gives up.
@@ -87,11 +88,15 @@ async fn follow_over(connection: &Connection, membership: &watch::Sender<Arc<Mem
         }
         let reading = async {
             let at = block.at().await.map_err(subxt::Error::from).map_err(QueryError::from)?;
-            read(&at, Some(&known)).await
+            if awaits_migration(connection, &at).await? {
+                return Ok(None);
+            }
+            read(&at, Some(&known)).await.map(Some)
         };
         match tokio::time::timeout(READ_TIMEOUT, reading).await {
             Ok(read) => {
-                let read = read?;
+                // The next block has it, with what a new runtime made of it.
+                let Some(read) = read? else { continue };
                 tracing::trace!(block = read.block, epoch = read.epoch.current.0, "finalised");
                 membership.send_replace(Arc::new(read));
             }

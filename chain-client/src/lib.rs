@@ -15,6 +15,7 @@ pub mod membership;
 mod nonce;
 pub mod query;
 pub mod runtime;
+mod settled;
 pub mod signer;
 pub mod transaction;
 mod view;

@@ -3,7 +3,10 @@
 use crate::{QueryError, config::ChroomConfig};
 use chroom_primitives::Hash;
 use serde::Deserialize;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicU32},
+    time::Duration,
+};
 use subxt::{
     OnlineClient,
     backend::LegacyBackend,
@@ -52,6 +55,8 @@ pub(crate) struct Connection {
     pub(crate) url: Arc<str>,
     /// Counts connections; names one that is broken.
     number: u64,
+    /// Greatest version of the runtime that a block's storage was seen to belong to.
+    pub(crate) migrated: Arc<AtomicU32>,
 }
 
 impl Connection {
@@ -183,7 +188,8 @@ async fn dial(config: &ChroomConfig, url: &str, number: u64) -> Result<Connectio
         let api = OnlineClient::from_backend_with_config(config.clone(), backend)
             .await
             .map_err(|e| unreachable(e.to_string()))?;
-        Ok(Connection { api, rpc: LegacyRpcMethods::new(client.clone()), raw: client, url: url.into(), number })
+        let rpc = LegacyRpcMethods::new(client.clone());
+        Ok(Connection { api, rpc, raw: client, url: url.into(), number, migrated: Arc::default() })
     };
     match tokio::time::timeout(CONNECT_TIMEOUT, dialling).await {
         Ok(dialled) => dialled,

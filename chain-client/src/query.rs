@@ -1,10 +1,11 @@
-//! What can be asked of the chain, answered as of its last finalised block.
+//! What can be asked of the chain, answered as of its last finalised block, or the one before where that brings a new runtime.
 
 use crate::{
     AccountBalance, ChainClient, ConnectError, UnbondingPart,
     config::{ChroomConfig, subxt_account},
     link::Connection,
     runtime,
+    settled::settled,
 };
 use chroom_primitives::{
     AccountId, Balance, NodeId, QosEpoch, UnixMs,
@@ -131,7 +132,7 @@ impl ChainClient {
     {
         let asking = async {
             let at = connection.api.at_current_block().await.map_err(subxt::Error::from)?;
-            question(at).await
+            question(settled(connection, at).await?).await
         };
         match tokio::time::timeout(TIMEOUT, asking).await {
             Ok(answer) => answer,

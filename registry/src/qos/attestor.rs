@@ -39,6 +39,8 @@ enum CloseError {
     Store(#[from] StoreError),
     #[error("the beginning of epoch {} is not known yet", .0.0)]
     NoStart(QosEpoch),
+    #[error("the chain names no committees of epoch {} for this node, which it was drawn for: the chain node is behind", .0.0)]
+    Behind(QosEpoch),
     #[error("the task was cancelled")]
     Cancelled,
 }
@@ -181,6 +183,11 @@ impl Attestor {
         let from = self.intake.with_schedule(|s| s.times.start(epoch)).ok_or(CloseError::NoStart(epoch))?;
         let members = self.chain.members_at(info.started_at).await?;
         let assigned = self.chain.assignments(epoch, self.node).await?;
+        // A root without leaves could never be taken back.
+        let drawn = self.intake.with_schedule(|s| s.assigned(epoch).is_some_and(|nodes| !nodes.is_empty()));
+        if assigned.is_empty() && drawn {
+            return Err(CloseError::Behind(epoch));
+        }
         let (intake, attestor) = (self.intake.clone(), self.node);
         let closing = tokio::task::spawn_blocking(move || {
             let register = intake.register().clone();
