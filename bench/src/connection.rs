@@ -4,7 +4,7 @@ use crate::{
     feedback::{KeyframeRequests, asks_for_keyframe},
     intake::Intake,
     ledger::{Ledger, now_us},
-    reception::Place,
+    numbers::Place,
     signalling::{Publish, Subscribe},
 };
 use bytes::BytesMut;
@@ -101,9 +101,8 @@ impl PeerConnectionEventHandler for Handler {
         tokio::spawn(async move {
             while let Some(event) = track.poll().await {
                 match event {
-                    // The stack keeps 256 packets per track and drops the others, so nothing may wait here. Without a payload
-                    // it is padding.
-                    TrackRemoteEvent::OnRtpPacket(packet) if !packet.payload.is_empty() => {
+                    // The stack keeps 256 packets per track and drops the others, so nothing may wait here.
+                    TrackRemoteEvent::OnRtpPacket(packet) => {
                         let place = Place { ssrc: packet.header.ssrc, seq: packet.header.sequence_number };
                         ledger.lock().arrived(place, &packet.payload, now_us());
                     }

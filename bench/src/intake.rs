@@ -5,6 +5,10 @@
 //! a participant in a room of twelve receives; what comes then is lost, and looks like the network's loss. Here each socket
 //! has a larger kernel buffer, as far as the system grants it (`net.core.rmem_max`), and is emptied by a thread that does
 //! nothing else into a bounded queue, from which the stack reads.
+//!
+//! The stack keeps no more than 256 packets of a track for whoever reads that one, and takes in what waits at a socket without
+//! letting others have their turn. So what was held up is handed out datagram by datagram, and a task gets no more of them in one
+//! turn than tokio's budget allows, which is 128.
 
 use bytes::Bytes;
 use futures::task::AtomicWaker;
@@ -17,13 +21,16 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
-use tokio::{runtime::Handle, task::JoinHandle};
+use tokio::{
+    runtime::Handle,
+    task::{JoinHandle, coop},
+};
 use webrtc::runtime::{
     AsyncInterval, AsyncTcpListener, AsyncTcpStream, AsyncUdpSocket, JoinHandle as Task, RecvMeta, Runtime, Transmit,
 };
@@ -34,6 +41,8 @@ const KERNEL_BUFFER: usize = 4 * 1024 * 1024;
 const QUEUE: usize = 8 * 1024 * 1024;
 /// Messages that are read at once.
 const BATCH: usize = 8;
+/// Pause between two looks at whether the stack has caught up.
+const LOOK: Duration = Duration::from_millis(20);
 /// Longest datagram, and with receive offload the longest of those that come in one message, in bytes.
 const DATAGRAM: usize = 1_500;
 
@@ -43,6 +52,7 @@ pub struct Intake {
     /// Taken when it ends.
     reader: Option<tokio::runtime::Runtime>,
     handle: Handle,
+    queues: Arc<Mutex<Vec<Weak<Queue>>>>,
     overflowed: Arc<AtomicU64>,
 }
 
@@ -51,7 +61,8 @@ impl Intake {
     pub fn start() -> io::Result<Self> {
         let reader =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("intake").enable_all().build()?;
-        Ok(Self { handle: reader.handle().clone(), reader: Some(reader), overflowed: Arc::default() })
+        let handle = reader.handle().clone();
+        Ok(Self { handle, reader: Some(reader), queues: Arc::default(), overflowed: Arc::default() })
     }
 
     /// A runtime for peer connections whose sockets are read here; everything else is done where they are made.
@@ -60,7 +71,15 @@ impl Intake {
     }
 
     fn around(&self, inner: Arc<dyn Runtime>) -> IntakeRuntime {
-        IntakeRuntime { inner, reader: self.handle.clone(), overflowed: self.overflowed.clone() }
+        let (queues, overflowed) = (self.queues.clone(), self.overflowed.clone());
+        IntakeRuntime { inner, reader: self.handle.clone(), queues, overflowed }
+    }
+
+    /// Waits until the stack has taken everything that came before `moment`.
+    pub async fn caught_up(&self, moment: Instant) {
+        while self.queues.lock().iter().filter_map(Weak::upgrade).any(|queue| queue.holds(moment)) {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// Messages that were dropped because the stack lagged behind by a whole queue.
@@ -82,6 +101,7 @@ impl Drop for Intake {
 struct IntakeRuntime {
     inner: Arc<dyn Runtime>,
     reader: Handle,
+    queues: Arc<Mutex<Vec<Weak<Queue>>>>,
     overflowed: Arc<AtomicU64>,
 }
 
@@ -97,6 +117,11 @@ impl IntakeRuntime {
             self.inner.wrap_udp_socket(socket)?
         };
         let queue = Arc::new(Queue::new(self.overflowed.clone()));
+        {
+            let mut queues = self.queues.lock();
+            queues.retain(|queue| queue.strong_count() > 0);
+            queues.push(Arc::downgrade(&queue));
+        }
         let reading = self.reader.spawn(read(inner.clone(), queue.clone()));
         Ok(IntakeSocket { inner, queue, reading })
     }
@@ -158,8 +183,9 @@ impl Runtime for IntakeRuntime {
     }
 }
 
-/// A received message: one datagram, or several of one sender that the kernel joined.
+/// A received datagram.
 struct Message {
+    at: Instant,
     meta: RecvMeta,
     bytes: Bytes,
 }
@@ -200,6 +226,11 @@ impl Queue {
         waiting.messages.push_back(message);
     }
 
+    /// Whether something waits that came before `moment`.
+    fn holds(&self, moment: Instant) -> bool {
+        self.waiting.lock().messages.front().is_some_and(|message| message.at < moment)
+    }
+
     fn fail(&self, error: io::Error) {
         self.waiting.lock().failed = Some(error);
         self.stack.wake();
@@ -210,7 +241,7 @@ impl Queue {
         let mut waiting = self.waiting.lock();
         let mut count = 0;
         for (buffer, meta) in buffers.iter_mut().zip(metas) {
-            let Some(Message { meta: received, bytes }) = waiting.messages.pop_front() else { break };
+            let Some(Message { meta: received, bytes, .. }) = waiting.messages.pop_front() else { break };
             waiting.bytes -= bytes.len();
             let size = bytes.len().min(buffer.len());
             if let (Some(to), Some(from)) = (buffer.get_mut(..size), bytes.get(..size)) {
@@ -240,9 +271,16 @@ async fn read(socket: Arc<dyn AsyncUdpSocket>, queue: Arc<Queue>) {
         .await;
         match received {
             Ok(count) => {
+                let at = Instant::now();
                 for (buffer, meta) in buffers.iter().zip(&metas).take(count) {
-                    let bytes = Bytes::copy_from_slice(buffer.get(..meta.len).unwrap_or_default());
-                    queue.put(Message { meta: *meta, bytes });
+                    let mut rest = Bytes::copy_from_slice(buffer.get(..meta.len).unwrap_or_default());
+                    // The kernel may have joined several of one sender.
+                    while !rest.is_empty() {
+                        let bytes = rest.split_to(meta.stride.clamp(1, rest.len()));
+                        let mut meta = *meta;
+                        (meta.len, meta.stride) = (bytes.len(), bytes.len());
+                        queue.put(Message { at, meta, bytes });
+                    }
                 }
                 queue.stack.wake();
             }
@@ -289,13 +327,17 @@ impl AsyncUdpSocket for IntakeSocket {
         buffers: &mut [IoSliceMut<'_>],
         metas: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
-        if let Some(taken) = self.queue.take(buffers, metas) {
-            return Poll::Ready(taken);
-        }
-        self.queue.stack.register(cx.waker());
-        // What came between the two looks has woken nobody.
-        match self.queue.take(buffers, metas) {
-            Some(taken) => Poll::Ready(taken),
+        let turn = ready!(coop::poll_proceed(cx));
+        let taken = self.queue.take(buffers, metas).or_else(|| {
+            self.queue.stack.register(cx.waker());
+            // What came between the two looks has woken nobody.
+            self.queue.take(buffers, metas)
+        });
+        match taken {
+            Some(taken) => {
+                turn.made_progress();
+                Poll::Ready(taken)
+            }
             None => Poll::Pending,
         }
     }
@@ -328,9 +370,8 @@ mod tests {
             let mut meta = [RecvMeta::default(); 1];
             let received = poll_fn(|cx| socket.poll_recv(cx, &mut [IoSliceMut::new(&mut buffer)], &mut meta)).await;
             assert_eq!(received.unwrap(), 1);
-            for datagram in buffer[..meta[0].len].chunks(meta[0].stride) {
-                got.push(u32::from_be_bytes(datagram[..4].try_into().unwrap()));
-            }
+            assert_eq!(meta[0].len, meta[0].stride, "one at a time");
+            got.push(u32::from_be_bytes(buffer[..4].try_into().unwrap()));
         }
         got
     }
@@ -359,6 +400,65 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_takes_in_what_was_held_up_lets_others_have_their_turn() {
+        let intake = Intake::start().unwrap();
+        let (sender, socket) = open(&intake);
+        let target = socket.local_addr().unwrap();
+        let count = 2_000usize;
+        for n in 0..count {
+            sender.send_to(&[0; 100], target).unwrap();
+            while socket.queue.waiting.lock().messages.len() <= n {
+                tokio::task::yield_now().await;
+            }
+        }
+        // As the stack does it: one task takes in whatever is there, another one reads what that keeps for it.
+        let (kept, mut reader) = tokio::sync::mpsc::channel(256);
+        let stack = tokio::spawn(async move {
+            for _ in 0..count {
+                let mut buffer = [0; DATAGRAM];
+                let mut meta = [RecvMeta::default(); 1];
+                let received = poll_fn(|cx| socket.poll_recv(cx, &mut [IoSliceMut::new(&mut buffer)], &mut meta)).await;
+                assert!(matches!(received, Ok(1)));
+                kept.try_send(()).expect("the reader has its turn in time");
+            }
+        });
+        let mut read = 0;
+        while reader.recv().await.is_some() {
+            read += 1;
+        }
+        stack.await.unwrap();
+        assert_eq!(read, count);
+    }
+
+    #[tokio::test]
+    async fn what_came_before_is_waited_for_and_not_what_came_since() {
+        let intake = Intake::start().unwrap();
+        let (sender, socket) = open(&intake);
+        let target = socket.local_addr().unwrap();
+        let waiting = |count| {
+            let queue = socket.queue.clone();
+            async move {
+                while queue.waiting.lock().messages.len() < count {
+                    tokio::task::yield_now().await;
+                }
+            }
+        };
+        sender.send_to(&[0, 0, 0, 1], target).unwrap();
+        waiting(1).await;
+        let moment = Instant::now();
+        sender.send_to(&[0, 0, 0, 2], target).unwrap();
+        waiting(2).await;
+        let mut caught_up = std::pin::pin!(intake.caught_up(moment));
+        assert!(futures::poll!(caught_up.as_mut()).is_pending());
+        assert_eq!(receive(&socket, 1).await, [1]);
+        caught_up.await;
+        assert_eq!(socket.queue.waiting.lock().messages.len(), 1);
+        drop(socket);
+        // Of a connection that was closed nothing is waited for.
+        intake.caught_up(Instant::now()).await;
+    }
+
+    #[tokio::test]
     async fn who_waits_is_woken() {
         let intake = Intake::start().unwrap();
         let (sender, socket) = open(&intake);
@@ -384,7 +484,8 @@ mod tests {
     fn what_waits_is_bounded_and_the_newest_is_dropped() {
         let overflowed = Arc::new(AtomicU64::default());
         let queue = Queue::new(overflowed.clone());
-        let message = |n: u8| Message { meta: RecvMeta::default(), bytes: vec![n; QUEUE / 2].into() };
+        let message =
+            |n: u8| Message { at: Instant::now(), meta: RecvMeta::default(), bytes: vec![n; QUEUE / 2].into() };
         (1..=3).for_each(|n| queue.put(message(n)));
         assert_eq!(overflowed.load(Ordering::Relaxed), 1);
         let (mut first, mut second) = (vec![0; QUEUE / 2], vec![0; 10]);

@@ -9,6 +9,7 @@ pub mod connection;
 pub mod feedback;
 pub mod intake;
 pub mod ledger;
+pub mod numbers;
 pub mod participant;
 pub mod reception;
 pub mod report;

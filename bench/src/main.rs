@@ -5,6 +5,7 @@ use chroom_bench::{
     intake::Intake,
     participant::{Plan, run},
     reception::Totals,
+    source::Ptime,
     token,
 };
 use clap::Parser;
@@ -58,6 +59,9 @@ struct Arguments {
     /// Publishes no audio.
     #[arg(long)]
     no_audio: bool,
+    /// Milliseconds of sound in a packet: 20, 40 or 60.
+    #[arg(long, default_value = "20", value_parser = ptime)]
+    ptime: Ptime,
     /// Seconds to stay after joining.
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     duration: u64,
@@ -89,6 +93,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn ptime(value: &str) -> Result<Ptime, String> {
+    let wrong = || format!("it is one of {:?}", Ptime::MILLISECONDS);
+    value.parse().ok().and_then(Ptime::from_milliseconds).ok_or_else(wrong)
 }
 
 async fn participate(arguments: Arguments) -> anyhow::Result<bool> {
@@ -123,7 +132,7 @@ async fn participate(arguments: Arguments) -> anyhow::Result<bool> {
             url: arguments.url.clone(),
             token,
             identity: identity.clone(),
-            audio: !arguments.no_audio,
+            audio: (!arguments.no_audio).then_some(arguments.ptime),
             video_kbps: (index < arguments.video).then_some(arguments.video_kbps),
             videos: arguments.videos,
             duration: Duration::from_secs(arguments.duration),

@@ -1,45 +1,10 @@
 //! What arrived of one track.
 
-use crate::stamp::Stamp;
+use crate::{
+    numbers::{Numbers, Place},
+    stamp::Stamp,
+};
 use serde::Serialize;
-
-/// Where a packet is in its stream, by its RTP header.
-#[derive(Clone, Copy, Debug)]
-pub struct Place {
-    /// The stream. It changes where a session begins anew.
-    pub ssrc: u32,
-    /// The packet's number in it.
-    pub seq: u16,
-}
-
-/// Numbers of one stream.
-#[derive(Clone, Copy, Debug)]
-struct Stream {
-    ssrc: u32,
-    /// Extended by wrap-arounds, which are counted from 1 so that what comes late may be older than the first.
-    first: u64,
-    highest: u64,
-    received: u64,
-}
-
-impl Stream {
-    fn new(place: Place) -> Self {
-        let first = u64::from(place.seq) + (1 << 16);
-        Self { ssrc: place.ssrc, first, highest: first, received: 1 }
-    }
-
-    fn arrived(&mut self, seq: u16) {
-        let ahead = seq.wrapping_sub(self.highest as u16) as i16;
-        let seq = self.highest.saturating_add_signed(ahead.into());
-        self.first = self.first.min(seq);
-        self.highest = self.highest.max(seq);
-        self.received += 1;
-    }
-
-    fn lost(&self) -> u64 {
-        (self.highest - self.first + 1).saturating_sub(self.received)
-    }
-}
 
 /// Counts the stamped packets of one track: each number once, late ones too, as long as they are within the window.
 ///
@@ -47,7 +12,7 @@ impl Stream {
 /// paused for want of room; what is missing of the latter was lost.
 #[derive(Clone, Debug, Default)]
 pub struct Reception {
-    stream: Option<Stream>,
+    stream: Option<Numbers>,
     /// Of streams before.
     lost_before: u64,
     first: Option<u32>,
@@ -94,10 +59,12 @@ impl Reception {
             return;
         }
         match &mut self.stream {
-            Some(stream) if stream.ssrc == place.ssrc => stream.arrived(place.seq),
+            Some(stream) if stream.is_of(place) => {
+                stream.arrived(place.seq);
+            }
             stream => {
-                self.lost_before += stream.as_ref().map_or(0, Stream::lost);
-                *stream = Some(Stream::new(place));
+                self.lost_before += stream.as_ref().map_or(0, Numbers::lost);
+                *stream = Some(Numbers::new(place));
             }
         }
         self.received += 1;
@@ -137,7 +104,7 @@ impl Reception {
     /// The totals so far.
     pub fn totals(&self) -> Totals {
         let expected = self.first.map_or(0, |first| u64::from(self.highest - first) + 1);
-        let lost = self.lost_before + self.stream.as_ref().map_or(0, Stream::lost);
+        let lost = self.lost_before + self.stream.as_ref().map_or(0, Numbers::lost);
         let mean = if self.received == 0 { 0.0 } else { self.delay_sum_us as f64 / self.received as f64 };
         Totals {
             received: self.received,

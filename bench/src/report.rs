@@ -34,8 +34,12 @@ pub struct Report {
     pub sent_packets: u64,
     /// RTP payload bytes that it sent.
     pub sent_bytes: u64,
-    /// RTP packets with or without a stamp that it received.
+    /// RTP packets that it received, each once, with or without a stamp or a payload.
     pub received_packets: u64,
+    /// RTP packets that are missing between those, with or without a stamp.
+    pub missing_packets: u64,
+    /// RTP packets that it received again: repairs that were not needed any more, or the media node's probing of its line.
+    pub repeated_packets: u64,
     /// RTP payload bytes that it received.
     pub received_bytes: u64,
     /// Data messages received on the reliable channel.
@@ -48,6 +52,8 @@ pub struct Report {
     pub moves: u64,
     /// Milliseconds from opening the WebSocket to the first received media packet; none if nothing came.
     pub first_media_ms: Option<u64>,
+    /// Ids of the videos that were paused in the end, as its line didn't carry them.
+    pub paused: Vec<String>,
     /// Each remote track that carried stamps.
     pub tracks: Vec<TrackReport>,
 }

@@ -92,6 +92,11 @@ pub enum RoomEvent {
         /// Whether nobody watches at all.
         paused: bool,
     },
+    /// All videos that the media node doesn't send at present, as this client's line doesn't carry them.
+    VideosPaused {
+        /// Ids of the tracks.
+        tracks: Vec<String>,
+    },
     /// The session goes on at another media node.
     Moved {
         /// Which.

@@ -2,6 +2,7 @@
 
 use crate::stamp::Stamp;
 use bytes::{BufMut, Bytes, BytesMut};
+use std::time::Duration;
 
 /// One packet to send: payload and what the RTP header needs.
 #[derive(Clone, Debug)]
@@ -14,31 +15,64 @@ pub struct MediaPacket {
     pub marker: bool,
 }
 
-/// Opus at 50 packets a second: silence, with the stamp in the packet's padding (RFC 6716 §3.2.5), which decoders skip.
-#[derive(Debug, Default)]
+/// How much sound a packet holds: `ptime` of RFC 8866 §6.5, here one to three Opus frames of 20 ms each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ptime {
+    frames: u8,
+}
+
+impl Ptime {
+    /// Of one frame, as browsers send it.
+    pub const SHORT: Self = Self { frames: 1 };
+    /// Milliseconds that there is a packet for.
+    pub const MILLISECONDS: [u8; 3] = [20, 40, 60];
+
+    /// Of 20, 40 or 60 ms.
+    pub fn from_milliseconds(ms: u8) -> Option<Self> {
+        Self::MILLISECONDS.contains(&ms).then_some(Self { frames: ms / 20 })
+    }
+
+    /// Interval between packets.
+    pub fn interval(self) -> Duration {
+        Duration::from_millis(20) * u32::from(self.frames)
+    }
+
+    /// The interval in units of the RTP clock.
+    fn ticks(self) -> u32 {
+        AudioSource::CLOCK / 50 * u32::from(self.frames)
+    }
+}
+
+/// Opus at 50 frames a second: silence, with the stamp in the packet's padding (RFC 6716 §3.2.5), which decoders skip.
+#[derive(Debug)]
 pub struct AudioSource {
     packets: u32,
+    ptime: Ptime,
 }
 
 impl AudioSource {
-    /// Interval between packets in milliseconds.
-    pub const INTERVAL_MS: u64 = 20;
     /// Clock rate of Opus in RTP (RFC 7587).
     pub const CLOCK: u32 = 48_000;
-    /// Padding bytes: makes a packet as large as one of speech at about 32 kb/s.
+    /// Padding bytes: makes a packet of one frame as large as one of speech at about 32 kb/s.
     const PADDING: usize = 72;
+
+    /// A source of packets that hold so much.
+    pub fn new(ptime: Ptime) -> Self {
+        Self { packets: 0, ptime }
+    }
 
     /// The next packet.
     pub fn next(&mut self, tag: u32, now_us: u64) -> MediaPacket {
         let stamp = Stamp { tag, seq: self.packets, sent_us: now_us };
-        let mut payload = BytesMut::with_capacity(5 + Self::PADDING);
-        // TOC: CELT, full band, 20 ms, mono, code 3; one frame, constant rate, padded; length of the padding.
-        payload.put_slice(&[0xFB, 0x41, Self::PADDING as u8]);
-        // The frame: what an encoder makes of silence.
-        payload.put_slice(&[0xFF, 0xFE]);
+        let frames = self.ptime.frames;
+        let mut payload = BytesMut::with_capacity(3 + 2 * usize::from(frames) + Self::PADDING);
+        // TOC: CELT, full band, 20 ms, mono, code 3; that many frames, constant rate, padded; length of the padding.
+        payload.put_slice(&[0xFB, 0x40 | frames, Self::PADDING as u8]);
+        // The frames: what an encoder makes of silence.
+        (0..frames).for_each(|_| payload.put_slice(&[0xFF, 0xFE]));
         payload.put_bytes(0, Self::PADDING - Stamp::LEN);
         payload.put_slice(&stamp.encode());
-        let timestamp = self.packets.wrapping_mul(Self::CLOCK / 1_000 * Self::INTERVAL_MS as u32);
+        let timestamp = self.packets.wrapping_mul(self.ptime.ticks());
         self.packets = self.packets.wrapping_add(1);
         MediaPacket { payload: payload.freeze(), timestamp, marker: false }
     }
@@ -154,8 +188,14 @@ mod tests {
 
     #[test]
     fn audio_has_opus_padding_of_the_length_that_it_says() {
-        let packet = AudioSource::default().next(3, 7);
-        assert_eq!(packet.payload.len(), 5 + usize::from(packet.payload[2]));
-        assert_eq!(Stamp::decode(&packet.payload).unwrap().seq, 0);
+        for (ms, frames) in [(20, 1), (40, 2), (60, 3)] {
+            let mut source = AudioSource::new(Ptime::from_milliseconds(ms).unwrap());
+            let (first, second) = (source.next(3, 7), source.next(3, 8));
+            assert_eq!(first.payload[1] & 0x3F, frames);
+            assert_eq!(first.payload.len(), 3 + 2 * usize::from(frames) + usize::from(first.payload[2]));
+            assert_eq!(Stamp::decode(&second.payload).unwrap().seq, 1);
+            assert_eq!(second.timestamp, u32::from(ms) * 48);
+        }
+        assert_eq!(Ptime::from_milliseconds(30), None);
     }
 }
