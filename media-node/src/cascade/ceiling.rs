@@ -39,6 +39,11 @@ impl Ceiling {
         self.level
     }
 
+    /// Whether layers are kept back, and more were tried in vain: the pipe is narrow for long.
+    pub fn is_proven(&self) -> bool {
+        self.level < Self::NONE && !self.raised && self.pause > PAUSE.0
+    }
+
     /// Takes in the loss after repair in the last seconds and the highest layer that comes. Says whether the ceiling has changed.
     pub fn judge(&mut self, now: Instant, residual: u16, top: u8) -> bool {
         let passed = self.changed.map(|at| now.saturating_duration_since(at));
@@ -98,11 +103,24 @@ mod tests {
         let pauses: Vec<u64> = raised.windows(2).map(|pair| pair[1] - pair[0]).collect();
         assert!(pauses.windows(2).all(|pair| pair[0] <= pair[1]) && pauses.last() > Some(&100), "{levels:?}");
         assert!(levels.iter().all(|(_, level)| *level >= 1), "the layer that fits goes on: {levels:?}");
+        assert!(ceiling.is_proven());
     }
 
     #[test]
     fn the_lowest_layer_is_never_passed_over() {
         let mut ceiling = Ceiling::default();
         assert!(!ceiling.judge(Instant::now(), 10_000, 0));
+    }
+
+    #[test]
+    fn a_pipe_that_was_narrow_for_a_moment_is_not_proven_to_be() {
+        let start = Instant::now();
+        let mut ceiling = Ceiling::default();
+        for second in 0..120 {
+            let residual = if second < 5 { 1_000 } else { 0 };
+            ceiling.judge(start + Duration::from_secs(second), residual, ceiling.level().min(2));
+            assert!(!ceiling.is_proven(), "{second}");
+        }
+        assert_eq!(ceiling.level(), Ceiling::NONE);
     }
 }

@@ -12,6 +12,7 @@ pub mod control;
 pub mod datagram;
 mod format;
 pub mod gate;
+pub mod grievance;
 pub mod hub;
 pub mod incoming;
 pub mod limits;

@@ -294,6 +294,11 @@ impl Pipe {
         (self.quality.residual(), top)
     }
 
+    /// The worse of both ways' losses after repair in the last seconds, in parts per 10,000.
+    pub fn residual(&self) -> u16 {
+        self.quality.residual().max(self.quality.residual_there())
+    }
+
     /// How the pipe does.
     pub fn figures(&mut self, now: Instant) -> PipeFigures {
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);

@@ -153,8 +153,12 @@ impl Quality {
 
     /// Fraction of what comes in that was lost after repair in the last two to three seconds, parts per 10,000.
     pub fn residual(&self) -> u16 {
-        let from = self.here.iter().rev().nth(2).or(self.here.front()).copied().unwrap_or_default();
-        fractions(from, self.tally).1
+        recent(&self.here, self.tally)
+    }
+
+    /// The same of what goes out, as the peer reports it.
+    pub fn residual_there(&self) -> u16 {
+        recent(&self.there, self.told)
     }
 
     /// The figures now.
@@ -174,6 +178,11 @@ impl Quality {
             ..self.counts
         }
     }
+}
+
+/// Lost after repair in the last two to three seconds, in parts per 10,000.
+fn recent(history: &VecDeque<Tally>, to: Tally) -> u16 {
+    fractions(history.iter().rev().nth(2).or(history.front()).copied().unwrap_or_default(), to).1
 }
 
 /// Lost before and after repair between two counts, in parts per 10,000.

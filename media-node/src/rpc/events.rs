@@ -60,6 +60,7 @@ pub fn message(event: &Event) -> v1::MediaEvent {
             node: node.0.to_vec(),
             standby: standby.map(|node| node.0.to_vec()).unwrap_or_default(),
         }),
+        Occurrence::ParentPoor(node) => media_event::Event::ParentPoor(v1::ParentPoor { node: node.0.to_vec() }),
         Occurrence::RecordingEnded(recording, reason) => {
             let (recording, reason) = (recording.clone(), reason.clone());
             media_event::Event::RecordingEnded(v1::RecordingEnded { recording, reason })

@@ -210,6 +210,7 @@ fn negotiate(error: NegotiateError) -> Status {
     match error {
         NegotiateError::Route(error) => route(&error),
         NegotiateError::Offer(error) => Status::invalid_argument(error.to_string()),
+        NegotiateError::Crowded(error) => Status::resource_exhausted(error.to_string()),
         NegotiateError::Replaced => Status::not_found(error.to_string()),
     }
 }

@@ -225,6 +225,7 @@ enum Happening {
     Dies(u8, bool),
     Restarts(u8),
     ParentLost(u8, bool),
+    ParentPoor(u8),
     Step(usize, bool, bool),
     Time(u64),
 }
@@ -237,6 +238,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         2 => (1..12u8, any::<bool>()).prop_map(|(n, truly)| Happening::Dies(n, truly)),
         1 => (1..12u8).prop_map(Happening::Restarts),
         1 => (1..12u8, any::<bool>()).prop_map(|(n, standby)| Happening::ParentLost(n, standby)),
+        1 => (1..12u8).prop_map(Happening::ParentPoor),
         8 => (any::<usize>(), prop::bool::weighted(0.2), prop::bool::weighted(0.2))
             .prop_map(|(at, lost, mute)| Happening::Step(at, lost, mute)),
         2 => (1..20_000u64).prop_map(Happening::Time),
@@ -276,6 +278,13 @@ proptest! {
                     };
                     if let Some(lost) = lost {
                         world.tree.parent_lost(node(n), lost, world.now);
+                    }
+                }
+                Happening::ParentPoor(n) => {
+                    if let Some(parent) = world.tree.seat(node(n)).and_then(|seat| seat.parent) {
+                        let moves = world.tree.parent_poor(node(n), parent, world.now);
+                        let now = world.tree.seat(node(n)).and_then(|seat| seat.parent);
+                        prop_assert_eq!(moves, now != Some(parent));
                     }
                 }
                 Happening::Step(at, lost, mute) => world.step(at, lost, mute),
@@ -417,6 +426,31 @@ fn who_lost_its_parent_stays_with_its_standby() {
     world.now += 60_000;
     world.tree.tick(world.now);
     assert_eq!(world.tree.standby(node(3)), Some(node(1)));
+    world.settle();
+}
+
+#[test]
+fn whose_pipe_is_bad_gets_another_parent_while_there_is_one() {
+    let mut world = World::default();
+    for n in 1..=3 {
+        world.join(n, PLACES[0]);
+    }
+    world.settle();
+    let parent = |world: &World, n| world.tree.seat(node(n)).unwrap().parent;
+    assert_eq!(parent(&world, 3), Some(node(1)));
+    assert!(!world.tree.parent_poor(node(3), node(2), world.now), "that is not its parent");
+    assert!(world.tree.parent_poor(node(3), node(1), world.now));
+    assert_eq!(parent(&world, 3), Some(node(2)));
+    world.settle();
+    assert!(!world.tree.parent_poor(node(3), node(2), world.now), "there is no third");
+    assert!(!world.tree.parent_poor(node(2), node(1), world.now), "the second has no other choice");
+    assert_eq!((parent(&world, 2), parent(&world, 3)), (Some(node(1)), Some(node(2))));
+    // Later the first one may be tried again, if the second is bad as well.
+    world.now += 600_000;
+    world.tree.tick(world.now);
+    assert_eq!(parent(&world, 3), Some(node(2)), "who has one that will do keeps it");
+    assert!(world.tree.parent_poor(node(3), node(2), world.now));
+    assert_eq!(parent(&world, 3), Some(node(1)));
     world.settle();
 }
 

@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How long a node that another one lost contact with doesn't come into question above it, in milliseconds.
 const SHUNNED_MS: u64 = 60_000;
 
+/// How long a node whose pipe to another one was bad isn't put below that one again, in milliseconds: a new try costs callers a bad quarter of a minute.
+const POOR_MS: u64 = 600_000;
+
 /// The nodes of a room, oldest first.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Tree {
@@ -124,6 +127,21 @@ impl Tree {
             seat.set_parent(Some(standby));
         }
         self.settle();
+    }
+
+    /// A node's pipe to its parent is bad. If another one comes into question, that is its parent from now on, which it joins before it leaves the old one. Says whether
+    /// there is.
+    pub fn parent_poor(&mut self, node: NodeId, parent: NodeId, now: UnixMs) -> bool {
+        let Some(seat) = self.seat(node).filter(|seat| seat.parent == Some(parent)) else { return false };
+        let mut older = self.seats.iter().take_while(|other| other.fence < seat.fence);
+        if !older.any(|other| other.node != parent && other.leaving.is_none() && !seat.shuns(other.node)) {
+            return false;
+        }
+        if let Some(seat) = self.seat_mut(node) {
+            seat.shunned.insert(parent, now.saturating_add(POOR_MS));
+        }
+        self.settle();
+        true
     }
 
     /// Time passes.

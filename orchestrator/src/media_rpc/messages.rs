@@ -68,6 +68,10 @@ pub fn input(node: NodeId, event: v1::MediaEvent) -> Option<Input> {
             let lost = NodeId(told.node.as_slice().try_into().ok()?);
             return Some(Input::ParentLost { node, room: RoomId::from_wire(&event.room), lost });
         }
+        Event::ParentPoor(told) => {
+            let parent = NodeId(told.node.as_slice().try_into().ok()?);
+            return Some(Input::ParentPoor { node, room: RoomId::from_wire(&event.room), parent });
+        }
         Event::Speakers(speakers) => {
             return Some(Input::Speakers {
                 node,
@@ -133,6 +137,23 @@ mod tests {
         match input(node, event(&lost.0)) {
             Some(Input::ParentLost { node: from, room, lost: which }) => {
                 assert_eq!((from, room, which), (node, RoomId::from_wire("r"), lost));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_bad_pipe_is_told_of_with_its_room() {
+        let (node, parent) = (NodeId([1; 20]), NodeId([2; 20]));
+        let event = |id: &[u8]| v1::MediaEvent {
+            room: "r".into(),
+            session: Vec::new(),
+            event: Some(v1::media_event::Event::ParentPoor(v1::ParentPoor { node: id.to_vec() })),
+        };
+        assert!(input(node, event(&[2; 21])).is_none());
+        match input(node, event(&parent.0)) {
+            Some(Input::ParentPoor { node: from, room, parent: which }) => {
+                assert_eq!((from, room, which), (node, RoomId::from_wire("r"), parent));
             }
             other => panic!("{other:?}"),
         }

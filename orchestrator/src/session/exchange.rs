@@ -312,6 +312,15 @@ pub enum Input {
         /// The one above.
         lost: NodeId,
     },
+    /// A media node's pipe to the one above it in a room's tree has been bad for long.
+    ParentPoor {
+        /// The node.
+        node: NodeId,
+        /// The room.
+        room: RoomId,
+        /// The one above.
+        parent: NodeId,
+    },
     /// A media node answered a command.
     Completed {
         /// The command.

@@ -15,7 +15,6 @@ mod tracks;
 mod tests;
 
 use super::{
-    ceiling::Ceiling,
     control::{Control, LayerInfo},
     datagram::StreamId,
     limits,
@@ -61,6 +60,8 @@ pub trait Exits {
     fn room(&mut self, order: ToRoom);
     /// A room's parent is dead; the standby takes its place, if there is one.
     fn parent_lost(&mut self, room: &RoomId, node: NodeId, standby: Option<NodeId>);
+    /// The pipe to a room's parent has been bad for long: another one would be better, if there is one.
+    fn parent_poor(&mut self, room: &RoomId, node: NodeId);
     /// Which of the node's threads has the room, for [`Exits::packet`].
     fn place(&self, room: &RoomId) -> usize;
     /// A packet for the receivers here.

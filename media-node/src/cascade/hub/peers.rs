@@ -1,7 +1,7 @@
 //! Pipes come up and end.
 
 use super::*;
-use crate::cascade::control;
+use crate::cascade::{ceiling::Ceiling, control, grievance::Grievance};
 
 impl Hub {
     /// The node's place among the peers.
@@ -13,8 +13,8 @@ impl Hub {
             return Err(RouteError::TooMany("pipes"));
         }
         let link = Link::Down { again: now, pause: limits::REDIAL.0 };
-        let key =
-            PeerKey(self.peers.insert(Peer { node, address: None, link, idle: now, ceiling: Ceiling::default() }));
+        let (ceiling, grievance) = (Ceiling::default(), Grievance::default());
+        let key = PeerKey(self.peers.insert(Peer { node, address: None, link, idle: now, ceiling, grievance }));
         self.by_node.insert(node, key);
         Ok(key)
     }
@@ -122,15 +122,24 @@ impl Hub {
         dead.into_iter().for_each(|key| self.hang_up(now, key, "nothing heard", out));
     }
 
-    /// Looks for pipes that are too narrow for what comes over them.
+    /// Looks for pipes that are too narrow for what comes over them, or bad for long.
     pub(super) fn judge_pipes(&mut self, now: Instant, out: &mut impl Exits) {
-        let mut changed = Vec::new();
+        let (mut changed, mut poor) = (Vec::new(), Vec::new());
         for (index, peer) in &mut self.peers {
             let Link::Up(pipe) = &peer.link else { continue };
             let (residual, top) = pipe.strain();
             if peer.ceiling.judge(now, residual, top) {
                 tracing::info!(peer = %peer.node, residual, ceiling = peer.ceiling.level(), "the layers that a pipe carries change");
                 changed.push(PeerKey(index));
+            }
+            if peer.grievance.judge(now, pipe.residual(), peer.ceiling.is_proven()) {
+                poor.push((PeerKey(index), peer.node));
+            }
+        }
+        for (key, node) in poor {
+            for (_, room) in self.rooms.iter().filter(|(_, room)| room.upper() == Some(key)) {
+                tracing::warn!(room = %room.id, parent = %node, "the pipe to the parent has been bad for long");
+                out.parent_poor(&room.id, node);
             }
         }
         changed.into_iter().for_each(|key| self.show_tracks_by(key, out));

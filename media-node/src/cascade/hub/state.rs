@@ -6,6 +6,7 @@ use crate::{
         ceiling::Ceiling,
         control::{Announce, LayerInfo},
         datagram::StreamId,
+        grievance::Grievance,
         limits,
         pipe::Pipe,
         window::Window,
@@ -46,6 +47,7 @@ pub(super) struct Peer {
     pub(super) link: Link,
     pub(super) idle: Instant,
     pub(super) ceiling: Ceiling,
+    pub(super) grievance: Grievance,
 }
 
 impl Peer {

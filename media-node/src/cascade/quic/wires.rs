@@ -125,6 +125,10 @@ impl Exits for Wires {
         self.rooms.event(Event { room: room.clone(), session: None, occurrence });
     }
 
+    fn parent_poor(&mut self, room: &RoomId, node: NodeId) {
+        self.rooms.event(Event { room: room.clone(), session: None, occurrence: Occurrence::ParentPoor(node) });
+    }
+
     fn place(&self, room: &RoomId) -> usize {
         self.rooms.place(room)
     }

@@ -273,6 +273,7 @@ impl Core {
             Input::Media { node, session, event } => self.media_event(t, node, session, event),
             Input::Speakers { node, room, participants } => self.speakers(t, node, &room, participants),
             Input::ParentLost { node, room, lost } => self.parent_lost(t, node, &room, lost),
+            Input::ParentPoor { node, room, parent } => self.parent_poor(t, node, &room, parent),
             Input::Completed { operation, result } => self.completed(t, operation, result),
             Input::NodeLost { node, reason } => self.node_lost(t, node, &reason),
             Input::NodeReached { node, sessions } => self.node_reached(t, node, &sessions),

@@ -68,6 +68,18 @@ impl Core {
         t.trees.insert(id.clone());
     }
 
+    /// A node's pipe to the one above it is bad: it gets another one, if there is one.
+    pub(super) fn parent_poor(&mut self, t: &mut Turn<'_>, node: NodeId, id: &RoomId, parent: NodeId) {
+        let Some(room) = self.rooms.get_mut(id).filter(|room| room.tree.has(node)) else { return };
+        let moves = room.tree.parent_poor(node, parent, t.now);
+        let to = room.tree.seat(node).and_then(|seat| seat.parent).filter(|_| moves);
+        warn!(room = %id, %node, %parent, to = ?to, "a media node's pipe to the one above it is bad");
+        if moves {
+            t.rooms.insert(id.clone());
+            t.trees.insert(id.clone());
+        }
+    }
+
     /// Lets go of nodes that nobody is on any more, and tells again what was not acknowledged.
     pub(super) fn tend_trees(&mut self, t: &mut Turn<'_>) {
         let mut gone = Vec::new();

@@ -90,7 +90,10 @@ fn run(mut world: World, seed: u64) {
                     .collect();
                 if !seats.is_empty() {
                     let (room, node, lost) = seats[chance.random_range(0..seats.len())].clone();
-                    world.input(Input::ParentLost { node, room, lost });
+                    match chance.random_bool(0.5) {
+                        true => world.input(Input::ParentLost { node, room, lost }),
+                        false => world.input(Input::ParentPoor { node, room, parent: lost }),
+                    }
                 }
             }
             13 if chance.random_bool(0.2) => {

@@ -200,6 +200,27 @@ fn the_root_dies() {
 }
 
 #[test]
+fn a_node_behind_a_bad_pipe_goes_below_another_one() {
+    let mut world = world(&[BERLIN, NEW_YORK, TOKYO], 1);
+    for (n, who, place) in [(1, "ada", BERLIN), (2, "bob", NEW_YORK), (3, "eve", TOKYO)] {
+        world.join_from(n, who, place);
+    }
+    world.settle();
+    let room = world.core.rooms().next().unwrap().id.clone();
+    let (Some(parent), ..) = world.neighbours(3) else { panic!("it has a parent") };
+    let other = node(3 - parent.0[0]);
+    world.input(Input::ParentPoor { node: node(3), room: room.clone(), parent });
+    world.settle();
+    assert_eq!(world.neighbours(3).0, Some(other));
+    // There is no better one then.
+    world.input(Input::ParentPoor { node: node(3), room, parent: other });
+    world.settle();
+    assert_eq!(world.neighbours(3).0, Some(other));
+    assert!((1..=3).all(|n| world.events(n).iter().all(|event| !matches!(event, Event::Moved { .. }))));
+    world.check();
+}
+
+#[test]
 fn a_draining_node_stays_connected_while_its_clients_change_over() {
     let mut world = World::new(2, 1);
     let (ada, bob) = (world.join(1, "ada"), world.join(2, "bob"));
