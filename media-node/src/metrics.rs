@@ -25,6 +25,7 @@ pub struct Metrics {
     injected: Counter,
     unknown: Counter,
     relief: Gauge<f64, AtomicU64>,
+    joins_waiting: Gauge,
     tcp_connections: Gauge,
     tcp_sent: Counter,
     tcp_dropped: Counter,
@@ -51,6 +52,7 @@ impl Metrics {
             injected: Counter::default(),
             unknown: Counter::default(),
             relief: Gauge::default(),
+            joins_waiting: Gauge::default(),
             tcp_connections: Gauge::default(),
             tcp_sent: Counter::default(),
             tcp_dropped: Counter::default(),
@@ -76,6 +78,11 @@ impl Metrics {
             "relief_ratio",
             "Share of the video that receivers want which is given up because a media thread has too much to do",
             metrics.relief.clone(),
+        );
+        registry.register(
+            "joins_waiting",
+            "Sessions whose offer waits for its turn, as many join at once",
+            metrics.joins_waiting.clone(),
         );
         registry.register("accepting", "Whether new sessions are taken", metrics.accepting.clone());
         registry.register_with_unit(
@@ -131,6 +138,7 @@ impl Metrics {
         self.rtt.set(f64::from(load.rtt_ms) / 1_000.0);
         self.accepting.set(accepting.into());
         self.relief.set(f64::from(traffic.relief) / 100.0);
+        self.joins_waiting.set(i64::try_from(traffic.joins_waiting).unwrap_or(i64::MAX));
         self.turn.set(traffic.longest_turn_us as f64 / 1_000_000.0);
         let last = std::mem::replace(&mut self.last, *traffic);
         let grow = |counter: &Counter, now: u64, before: u64| {

@@ -16,7 +16,7 @@ use chroom_primitives::NodeId;
 use chroom_rpc::tls::Identity;
 use chroom_wallet::Wallet;
 use std::{collections::BTreeSet, net::UdpSocket, time::Duration};
-use str0m::{Candidate, RtcConfig, format::Codec};
+use str0m::{Candidate, RtcConfig, change::SdpAnswer, format::Codec};
 
 use harness::*;
 
@@ -68,6 +68,45 @@ fn sound_and_simulcast_reach_the_receiver_who_can_change_layers() {
     let (_, stats) = call.runtime.block_on(call.sfu.stats(Some(clients[1].session))).unwrap();
     let received = clients[1].received.values().map(|packets| packets.len() as u64).sum::<u64>();
     assert!(stats[0].sent_packets.abs_diff(received) <= 10, "{} and {received}", stats[0].sent_packets);
+    call.stop();
+}
+
+#[test]
+fn who_joins_in_a_crowd_gets_in_after_those_who_gave_up() {
+    let mut call = Call::new(1, None);
+    let mut crowd: Vec<Client> = (1..=100).map(Client::new).collect();
+    let mut offers = Vec::new();
+    for (number, client) in crowd.iter_mut().enumerate() {
+        call.open(client, &format!("guest-{number}")).unwrap();
+        let mut api = client.rtc.sdp_api();
+        receiver_lines(&mut api);
+        let (offer, pending) = api.apply().unwrap();
+        offers.push((offer.to_sdp_string(), pending));
+    }
+    let mut answers: Vec<_> = crowd
+        .iter()
+        .zip(offers)
+        .map(|(client, (offer, pending))| {
+            (call.sfu.negotiate(&call.room, client.session, offer, vec![], vec![]).unwrap(), pending)
+        })
+        .collect();
+    // Nobody waits for these any more: they are no reason to let others wait.
+    let (last, pending) = answers.pop().unwrap();
+    answers.drain(20..90);
+    for (answer, _) in answers {
+        call.runtime.block_on(answer.done()).unwrap().unwrap();
+    }
+    let answer = call.runtime.block_on(last.done()).unwrap().unwrap();
+    let client = crowd.last_mut().unwrap();
+    client.rtc.sdp_api().accept_answer(pending, SdpAnswer::from_sdp_string(&answer).unwrap()).unwrap();
+    client.drain();
+    call.until("the last one's connection", &mut [client], |_| {}, |clients, _| clients[0].connected);
+    let nobody_waits = async {
+        while call.sfu.traffic().joins_waiting > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    call.runtime.block_on(async { tokio::time::timeout(PATIENCE, nobody_waits).await }).unwrap();
     call.stop();
 }
 

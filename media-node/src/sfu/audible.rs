@@ -29,6 +29,16 @@ impl<K: Copy + PartialEq> Audible<K> {
         Self { places: vec![None; places] }
     }
 
+    /// How many it has.
+    pub fn places(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Gives it more or fewer. Those on the last of them lose theirs.
+    pub fn resize(&mut self, places: usize) {
+        self.places.resize(places, None);
+    }
+
     /// Takes in a voice's packet: how loud it is, if it speaks, and the place that it had last. Returns the place that it has now; `None`:
     /// the packet isn't forwarded.
     pub fn offer(&mut self, now: Instant, who: K, speaking: Option<f32>, place: Option<usize>) -> Option<usize> {
@@ -128,6 +138,17 @@ mod tests {
         room.speak(&[None, Some(39.0), Some(29.0)], 1);
         // Nor does the one who was pushed out come back by shouting a moment later.
         assert_eq!(room.speak(&[Some(40.0), Some(39.0), Some(29.0)], 1), [1, 2]);
+    }
+
+    #[test]
+    fn where_places_are_taken_away_the_louder_ones_come_to_those_that_are_left() {
+        let mut room = Room::new(4, 4);
+        let levels = [Some(20.0), Some(20.0), Some(20.0), Some(40.0)];
+        assert_eq!(room.speak(&levels, 100), [0, 1, 2, 3]);
+        room.audible.resize(2);
+        assert!(room.speak(&levels, 1).contains(&3));
+        room.audible.resize(4);
+        assert_eq!(room.speak(&levels, 1), [0, 1, 2, 3]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::{
     resident::{Asked, Entry, Lacking, ResidentId},
     router::{Opening, Publish, RouteError, Subscribe},
     stats::{SessionStats, Totals},
+    turnstile::Crowded,
 };
 use crate::cascade::link::ToRoom;
 use std::net::SocketAddr;
@@ -21,9 +22,26 @@ pub enum NegotiateError {
     /// The offer is no good.
     #[error(transparent)]
     Offer(#[from] AcceptError),
+    /// Too many join at once.
+    #[error(transparent)]
+    Crowded(#[from] Crowded),
     /// The offer is another peer connection's (its certificate differs); the session was closed.
     #[error("the offer is of another peer connection; the session is over: open it anew")]
     Replaced,
+}
+
+/// An offer to be taken.
+pub struct Negotiation {
+    /// The session.
+    pub session: SessionId,
+    /// The client's offer.
+    pub offer: String,
+    /// What it publishes.
+    pub publish: Vec<Publish>,
+    /// What it wants.
+    pub subscribe: Vec<Subscribe>,
+    /// The answer's SDP.
+    pub reply: oneshot::Sender<Result<String, NegotiateError>>,
 }
 
 /// A command with the way its answer goes back.
@@ -31,18 +49,7 @@ pub enum Command {
     /// Open a session.
     Open(Opening, oneshot::Sender<Result<(), RouteError>>),
     /// Take an offer.
-    Negotiate {
-        /// The session.
-        session: SessionId,
-        /// The client's offer.
-        offer: String,
-        /// What it publishes.
-        publish: Vec<Publish>,
-        /// What it wants.
-        subscribe: Vec<Subscribe>,
-        /// The answer's SDP.
-        reply: oneshot::Sender<Result<String, NegotiateError>>,
-    },
+    Negotiate(Negotiation),
     /// Change what a client receives.
     Subscribe(SessionId, Vec<Subscribe>, oneshot::Sender<Result<(), RouteError>>),
     /// End a session; answers whether there was one.

@@ -78,6 +78,8 @@ pub enum Occurrence {
     RecordingEnded(String, String),
     /// The node above in the room's tree is dead, and the standby takes its place, if one was named.
     ParentLost(NodeId, Option<NodeId>),
+    /// The pipe to the node above in the room's tree has been bad for long.
+    ParentPoor(NodeId),
 }
 
 /// An occurrence in a room.

@@ -8,6 +8,9 @@
 //!
 //! A paused video that comes back for a few pictures is worse than a still one, and fills the queue of those that play. So what had to be
 //! paused again is tried later and later, or when the estimate is well above the one that proved wrong.
+//!
+//! Who just joined wants videos whose rates nobody knows yet, and more of them than the first estimate, a guess, has room for. That some are paused
+//! then teaches nothing, unless an estimate fell.
 
 use std::time::{Duration, Instant};
 
@@ -33,6 +36,11 @@ const FIRST_DIP: u64 = 45;
 /// After a line got narrow, layers above the lowest are chosen by half of the estimate for this long: what it still sees of the time before
 /// makes it too great, and a layer that is given up again at once has filled the queue with its key frame.
 const CAUTION: Duration = Duration::from_secs(1);
+
+/// How long estimates of a new line are guesses that grow: probes double them, each takes some round trips.
+const FIRST: Duration = Duration::from_secs(5);
+/// An estimate that fell to less than this share of the greatest before, in percent, was more than a guess.
+const FELL: u64 = 95;
 
 /// What passes without a queue is taken to pass for so long.
 const PASSES: Duration = Duration::from_millis(500);
@@ -82,6 +90,41 @@ pub struct Change {
     pub lowered: bool,
 }
 
+/// What estimates are worth.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Trust {
+    /// None came yet.
+    Unread,
+    /// They are guesses that have only grown so far.
+    Guess {
+        /// When the first came.
+        since: Instant,
+        /// The greatest, in kb/s.
+        best: u32,
+    },
+    /// They say what the line carries.
+    Proven,
+}
+
+impl Trust {
+    fn learn(self, now: Instant, kbps: u32) -> Self {
+        match self {
+            Self::Unread => Self::Guess { since: now, best: kbps },
+            Self::Guess { best, .. } if u64::from(kbps) * 100 < u64::from(best) * FELL => Self::Proven,
+            Self::Guess { since, best } => Self::Guess { since, best: best.max(kbps) },
+            Self::Proven => Self::Proven,
+        }
+    }
+
+    fn is_proven(self, now: Instant) -> bool {
+        match self {
+            Self::Unread => false,
+            Self::Guess { since, .. } => now.saturating_duration_since(since) >= FIRST,
+            Self::Proven => true,
+        }
+    }
+}
+
 /// One receiver's experience with its line.
 #[derive(Clone, Copy, Debug)]
 pub struct Headroom {
@@ -89,6 +132,7 @@ pub struct Headroom {
     /// The last estimate, and the greatest of late with its time.
     estimate: Option<u32>,
     peak: (u32, Option<Instant>),
+    trust: Trust,
     raised: Option<Instant>,
     /// When something was taken back for the line's sake.
     lowered: Option<Instant>,
@@ -116,6 +160,7 @@ impl Default for Headroom {
             spare: LEAST_SPARE,
             estimate: None,
             peak: (0, None),
+            trust: Trust::Unread,
             raised: None,
             lowered: None,
             resumed: None,
@@ -147,6 +192,7 @@ impl Headroom {
     /// The controller's news. Says whether the line got narrow with it.
     pub fn on_reading(&mut self, now: Instant, Reading { kbps, clear }: Reading) -> bool {
         self.estimate = Some(kbps);
+        self.trust = self.trust.learn(now, kbps);
         self.passed = clear.then_some(now).or(self.passed.filter(|_| kbps >= self.flowed));
         if kbps >= self.peak(now).unwrap_or(0) {
             self.peak = (kbps, Some(now));
@@ -221,8 +267,8 @@ impl Headroom {
             (self.relapses, self.refuted) = (0, 0);
         }
         if change.lowered {
-            // What gives way to what the receiver wants more says nothing of the line.
-            if !change.raised && !change.resumed {
+            // What gives way to what the receiver wants more says nothing of the line, nor does what a guess had no room for.
+            if !change.raised && !change.resumed && self.trust.is_proven(now) {
                 self.lowered = Some(now);
                 if since(self.raised).is_some_and(|time| time < TRIAL) && !narrow {
                     self.spare = (self.spare + LESSON).min(MOST_SPARE);
@@ -262,8 +308,7 @@ mod tests {
     #[test]
     fn what_was_perhaps_not_the_lines_doing_is_tried_again_before_long() {
         let (start, second) = (Instant::now(), Duration::from_secs(1));
-        let mut headroom = Headroom::default();
-        headroom.on_reading(start, Reading { kbps: 1_000, clear: false });
+        let mut headroom = experienced(start, 1_000);
         for number in 0..4 {
             headroom.on_choice(start + second * number, RESUMED, 900);
             headroom.on_choice(start + second * number + second / 2, LOWERED, 0);
@@ -272,6 +317,33 @@ mod tests {
         assert!(!resumes(&headroom, start + second * 60), "the fourth time in turn");
         headroom.excuse();
         assert!(!resumes(&headroom, start + second * 12) && resumes(&headroom, start + second * 14));
+    }
+
+    /// That of a receiver who has been there for a while.
+    fn experienced(now: Instant, kbps: u32) -> Headroom {
+        let mut headroom = Headroom { trust: Trust::Proven, ..Headroom::default() };
+        headroom.on_reading(now, busy(kbps));
+        headroom
+    }
+
+    #[test]
+    fn what_the_first_guesses_had_no_room_for_teaches_nothing_unless_one_fell() {
+        let start = Instant::now();
+        let together = |headroom: &Headroom, now| headroom.line(now, 0).map(|line| (line.together_kbps, line.resumes));
+        let join = |readings: &[u32], lowered: Duration| {
+            let mut headroom = Headroom::default();
+            for (number, kbps) in readings.iter().enumerate() {
+                headroom.on_reading(start + Duration::from_millis(100) * number as u32, busy(*kbps));
+            }
+            headroom.on_choice(start, RESUMED, 1_000);
+            headroom.on_choice(start + lowered, LOWERED, 6_000);
+            together(&headroom, start + lowered)
+        };
+        let soon = Duration::from_millis(300);
+        assert_eq!(join(&[1_500, 1_450, 1_500], soon), Some((u32::MAX, true)));
+        assert_eq!(join(&[1_500, 4_000, 8_000], soon), Some((u32::MAX, true)));
+        assert_eq!(join(&[1_500, 1_400, 1_500], soon), Some((0, false)));
+        assert_eq!(join(&[1_500], FIRST), Some((0, false)));
     }
 
     fn busy(kbps: u32) -> Reading {
@@ -285,8 +357,7 @@ mod tests {
     #[test]
     fn raises_that_the_line_takes_back_make_it_spare_more_until_a_long_calm() {
         let start = Instant::now();
-        let mut headroom = Headroom::default();
-        headroom.on_reading(start, busy(2_400));
+        let mut headroom = experienced(start, 2_400);
         assert_eq!(fill(&headroom, start), 95);
         for (lesson, fills) in [90, 85, 80, 75, 75].into_iter().enumerate() {
             let raised = start + TRIAL * 2 * lesson as u32;
@@ -356,8 +427,7 @@ mod tests {
     fn a_video_that_had_to_be_paused_again_is_tried_later_each_time_until_one_stays() {
         let start = Instant::now();
         let resumes = |headroom: &Headroom, now| headroom.line(now, 0).unwrap().resumes;
-        let mut headroom = Headroom::default();
-        headroom.on_reading(start, busy(300));
+        let mut headroom = experienced(start, 300);
         assert!(resumes(&headroom, start));
         let mut now = start;
         for seconds in [10, 20, 40, 80, 160, 160] {
@@ -386,8 +456,7 @@ mod tests {
     #[test]
     fn a_line_that_got_better_shows_what_was_paused_before_its_time() {
         let start = Instant::now();
-        let mut headroom = Headroom::default();
-        headroom.on_reading(start, busy(300));
+        let mut headroom = experienced(start, 300);
         headroom.on_choice(start, RESUMED, 150);
         let now = start + Duration::from_secs(2);
         headroom.on_reading(now, busy(200));

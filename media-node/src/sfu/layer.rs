@@ -11,6 +11,7 @@
 
 use super::{
     headroom::{Change, Line},
+    pressure,
     priority::Priority,
 };
 use std::cmp::Reverse;
@@ -108,7 +109,8 @@ type Class = (Priority, Prominence);
 pub struct Budget {
     /// What its line carries; `None`: no estimate yet, so no limit.
     pub line: Option<Line>,
-    /// Share of what is wanted that the node has the time to send, in percent. It pauses nothing.
+    /// Share of what is wanted that the node has the time to send, in percent. What has lower qualities is lowered; the lowest ones are paused
+    /// where that isn't enough, one always plays.
     pub share: u8,
 }
 
@@ -138,7 +140,7 @@ pub struct Choice {
     pub change: Change,
 }
 
-/// The same where the node's time is the limit, in percent.
+/// More than what flows may fill this part of what the node has the time for, in percent.
 const RELIEVED_FILL: u64 = 85;
 
 /// Chooses qualities for all of a receiver's videos.
@@ -146,13 +148,24 @@ pub fn choose(wants: &[Want], budget: Budget) -> Choice {
     let ladders: Vec<Vec<usize>> = wants.iter().map(Want::ladder).collect();
     let tops = wants.iter().zip(&ladders).filter_map(|(want, ladder)| ladder.last().map(|top| want.kbps(*top)));
     let desired_kbps = tops.fold(0, u32::saturating_add);
-    let relieved = (budget.share < 100)
-        .then(|| u32::try_from(u64::from(desired_kbps) * u64::from(budget.share) / 100).unwrap_or(u32::MAX));
+    let share_of = |kbps: u32, share: u8| u32::try_from(u64::from(kbps) * u64::from(share) / 100).unwrap_or(u32::MAX);
+    let relieved = (budget.share < 100).then(|| share_of(desired_kbps, budget.share));
+    let bottoms = wants.iter().zip(&ladders).filter_map(|(want, ladder)| ladder.first().map(|low| want.kbps(*low)));
+    let lowest_kbps = bottoms.fold(0, u32::saturating_add);
+    let lowest_share = pressure::lowest_share(budget.share);
     let line = budget.line;
     let raised_kbps = line.map_or(u64::MAX, |line| line.raised_kbps.into());
-    let room = |line_kbps: Option<u64>, relieved: Option<u64>| {
-        let floor = line_kbps.unwrap_or(u64::MAX);
-        Room { floor, raised: floor.min(raised_kbps).min(relieved.unwrap_or(u64::MAX)) }
+    let room = |line_kbps: Option<u64>, fill: u64| {
+        let line_kbps = line_kbps.unwrap_or(u64::MAX);
+        let Some(relieved) = relieved.map(u64::from) else {
+            return Room { floor: line_kbps, raised: line_kbps.min(raised_kbps) };
+        };
+        let lowest =
+            if lowest_share < 100 { u64::from(share_of(lowest_kbps, lowest_share)).max(relieved) } else { u64::MAX };
+        Room {
+            floor: line_kbps.min(lowest.saturating_mul(fill) / 100),
+            raised: line_kbps.min(raised_kbps).min(relieved * fill / 100),
+        }
     };
     let ceiling_kbps = [line.map(|line| line.kbps), relieved].into_iter().flatten().min();
 
@@ -165,12 +178,9 @@ pub fn choose(wants: &[Want], budget: Budget) -> Choice {
         .zip(&ladders)
         .map(|(want, ladder)| ladder.iter().copied().filter(|layer| Some(*layer) <= want.current).collect())
         .collect();
-    let held = room(line.map(|line| line.held_kbps.into()), relieved.map(u64::from));
+    let held = room(line.map(|line| line.held_kbps.into()), 100);
     let kept = Filling::new(wants, &present).fill(&order, held).used;
-    let more = room(
-        line.map(|line| u64::from(line.kbps) * u64::from(line.fill) / 100),
-        relieved.map(|kbps| u64::from(kbps) * RELIEVED_FILL / 100),
-    );
+    let more = room(line.map(|line| u64::from(line.kbps) * u64::from(line.fill) / 100), RELIEVED_FILL);
     let mut filling = Filling::new(wants, &ladders);
     if let Some(line) = line {
         filling.hold_back(&order, line, more.floor);

@@ -14,6 +14,10 @@ pub const MAX_LINES: usize = 160;
 pub const MAX_TRACKS: usize = 16;
 /// Most simulcast layers of one track.
 pub const MAX_LAYERS: usize = 4;
+/// Most RTP sources (SSRCs) that are remembered per client, and that it may begin at once: three layers and their resends of each track are fewer.
+pub const MAX_SOURCES: usize = 128;
+/// Sources per second that a client may begin for long. The engine forgets none of them.
+pub const SOURCES_PER_SECOND: u32 = 1;
 /// Most sessions of one room.
 pub const MAX_ROOM_SESSIONS: usize = 512;
 /// Voices of a room that are forwarded at a time: a room with no more microphones forwards all of them.
@@ -32,7 +36,7 @@ pub const MAX_BACKLOG: usize = 1024 * 1024;
 /// What a client may send, in kb/s, unless the orchestrator says otherwise.
 pub const DEFAULT_UPLINK_KBPS: u32 = 12_000;
 /// Commands that wait for a shard.
-pub const COMMAND_QUEUE: usize = 1_024;
+pub const COMMAND_QUEUE: usize = 4_096;
 /// Datagrams that other shards received and that wait for their own; what is beyond is lost. They do not share the commands' queue,
 /// so that strangers, who can fill this one, keep no command out.
 pub const RELAY_QUEUE: usize = 4_096;

@@ -40,6 +40,7 @@ pub mod speakers;
 pub mod stats;
 pub mod stream;
 pub mod tcp;
+pub mod turnstile;
 pub mod waiting;
 pub mod ways;
 
@@ -47,7 +48,7 @@ use crate::cascade::{
     link::{RemotePacket, ToRoom},
     quic::{RoomEnd, Rooms},
 };
-use command::{Command, NegotiateError};
+use command::{Command, NegotiateError, Negotiation};
 use engine::Str0m;
 use event::{CloseReason, Event};
 use fault::EgressLoss;
@@ -155,6 +156,8 @@ pub struct Traffic {
     pub busy: u16,
     /// Share of the wanted video that the media thread with the most to do gives up, in percent.
     pub relief: u8,
+    /// Sessions whose offer waits for its turn.
+    pub joins_waiting: u64,
 }
 
 /// The running SFU.
@@ -259,7 +262,9 @@ impl Sfu {
         publish: Vec<Publish>,
         subscribe: Vec<Subscribe>,
     ) -> Result<Pending<Result<String, NegotiateError>>, ShardError> {
-        Pending::send(self.shard(room)?, |reply| Command::Negotiate { session, offer, publish, subscribe, reply })
+        Pending::send(self.shard(room)?, |reply| {
+            Command::Negotiate(Negotiation { session, offer, publish, subscribe, reply })
+        })
     }
 
     /// Changes what a client receives.
@@ -338,6 +343,7 @@ impl Sfu {
                 tcp_sent: sum.tcp_sent + get(&counters.tcp_sent),
                 tcp_dropped: sum.tcp_dropped + get(&counters.tcp_dropped),
                 relief: sum.relief.max(u8::try_from(get(&counters.relief)).unwrap_or(100)),
+                joins_waiting: sum.joins_waiting + get(&counters.joins_waiting),
                 busy: sum.busy.max(u16::try_from(get(&counters.busy)).unwrap_or(10_000)),
                 longest_turn_us: sum.longest_turn_us.max(counters.longest_turn_us.swap(0, Ordering::Relaxed)),
             }

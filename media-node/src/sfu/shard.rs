@@ -10,17 +10,18 @@ pub use handle::{Counters, ShardError, ShardHandle};
 
 use super::{
     binding::Allowance,
-    command::Command,
+    command::{Command, Negotiation},
     engine::{Connection, Engine},
     event::{CloseReason, Event},
-    leisure::Leisure,
+    leisure::{self, Leisure},
     limits,
     neighbours::Neighbours,
-    pressure::Pressure,
+    pressure::{self, Pressure},
     residency::{self, Residency},
     router::{Router, SessionKey, TICK},
     socket::BatchSocket,
     tcp::Lines,
+    turnstile::Turnstile,
     ways::Ways,
 };
 use crate::{
@@ -89,8 +90,13 @@ pub struct Shard<E: Engine> {
     poll: Poll,
     counters: Arc<Counters>,
     cpu: ThreadCpu,
+    /// CPU time of the last second, in parts per 10,000.
+    cpu_share: u16,
     pressure: Pressure,
     leisure: Leisure,
+    turnstile: Turnstile<Negotiation>,
+    /// Whether the log was told that joins wait.
+    crowd_told: bool,
     unknown: u64,
     /// For answers to strangers.
     allowance: Allowance,
@@ -141,8 +147,11 @@ impl<E: Engine> Shard<E> {
             poll,
             counters,
             cpu: ThreadCpu::default(),
+            cpu_share: 0,
             pressure: Pressure::default(),
             leisure: Leisure::new(Instant::now()),
+            turnstile: Turnstile::new(Instant::now()),
+            crowd_told: false,
             unknown: 0,
             allowance: Allowance::new(Instant::now()),
             stop: None,
@@ -158,10 +167,10 @@ impl<E: Engine> Shard<E> {
     /// Runs until [`Command::Stop`].
     pub fn run(mut self) {
         let mut events = Events::with_capacity(16);
-        let mut readable = true;
+        let (mut readable, mut more) = (true, false);
         loop {
             let now = Instant::now();
-            let wait = if readable { Duration::ZERO } else { self.wake_at().saturating_duration_since(now) };
+            let wait = if readable || more { Duration::ZERO } else { self.wake_at().saturating_duration_since(now) };
             if let Err(error) = self.poll.poll(&mut events, Some(wait))
                 && error.kind() != io::ErrorKind::Interrupted
             {
@@ -170,17 +179,16 @@ impl<E: Engine> Shard<E> {
             }
             let begun = Instant::now();
             if !wait.is_zero() {
-                self.leisure.waited(begun.saturating_duration_since(now));
+                // What comes on top of what it would wait is the machine's time for others.
+                self.leisure.waited(begun.saturating_duration_since(now).min(wait));
             }
             for event in &events {
                 let is_tcp = self.ways.tcp.event(begun, event);
                 readable |= is_tcp || event.token() == SOCKET;
             }
-            let mut commanded = false;
-            while let Ok(command) = self.commands.try_recv() {
-                self.command(begun, command);
-                commanded = true;
-            }
+            let mut commanded;
+            (commanded, more) = self.obey(begun);
+            commanded |= self.let_in();
             if readable {
                 readable = self.receive();
             }
@@ -211,7 +219,8 @@ impl<E: Engine> Shard<E> {
     }
 
     fn wake_at(&self) -> Instant {
-        self.timers.peek().map_or(self.next_tick, |Reverse((at, _))| (*at).min(self.next_tick))
+        let timer = self.timers.peek().map(|Reverse((at, _))| *at);
+        timer.into_iter().chain(self.turnstile.next()).fold(self.next_tick, Instant::min)
     }
 
     fn tell_news(&mut self, now: Instant) {
@@ -263,22 +272,46 @@ impl<E: Engine> Shard<E> {
         residency::tick(now, &mut self.router, &mut self.connections);
         if let Some(share) = self.cpu.measure(now) {
             self.counters.busy.store(share.into(), Ordering::Relaxed);
-            if let Some(percent) = self.pressure.observe(share) {
-                tracing::warn!(
-                    shard = self.index,
-                    percent,
-                    "too much to do: so much of the video that receivers want is sent"
-                );
+            self.cpu_share = share;
+            self.turnstile.busy(now, f64::from(share) / 10_000.0);
+        }
+        if let Some(share) = self.leisure.measure(now) {
+            if share >= leisure::FULL {
+                self.router.strained();
+            }
+            if let Some(percent) = self.pressure.observe(share, self.cpu_share) {
+                let (busy, cpu) = (f64::from(share) / 1e4, f64::from(self.cpu_share) / 1e4);
+                let voices = pressure::audible(percent);
+                if percent < 100 {
+                    tracing::warn!(
+                        shard = self.index,
+                        busy,
+                        cpu,
+                        percent,
+                        voices,
+                        "too much to do: receivers get less of what they want"
+                    );
+                } else {
+                    tracing::info!(shard = self.index, busy, "there is time again for all that receivers want");
+                }
                 self.counters.relief.store(u64::from(100 - percent.min(100)), Ordering::Relaxed);
                 self.router.relieve(percent);
             }
         }
-        if self.leisure.measure(now) == Some(true) {
-            self.router.strained();
-        }
+        self.tell_crowd();
         self.neighbours.tick(now);
         self.ways.tcp.tick(now);
         self.publish_counters();
+    }
+
+    fn tell_crowd(&mut self) {
+        let waiting = self.turnstile.waiting();
+        if (waiting > 0) != self.crowd_told {
+            self.crowd_told = waiting > 0;
+            let (shard, what) =
+                (self.index, if waiting > 0 { "many join at once: in their turn" } else { "the crowd is in" });
+            tracing::info!(shard, waiting, "{what}");
+        }
     }
 
     fn publish_counters(&self) {
@@ -288,6 +321,7 @@ impl<E: Engine> Shard<E> {
         let tcp = self.ways.tcp.counts();
         counters.sent.store(traffic.sent + tcp.sent, Ordering::Relaxed);
         counters.sent_bytes.store(traffic.sent_bytes + tcp.sent_bytes, Ordering::Relaxed);
+        counters.joins_waiting.store(self.turnstile.waiting() as u64, Ordering::Relaxed);
         counters.refused.store(traffic.refused, Ordering::Relaxed);
         counters.injected.store(traffic.injected, Ordering::Relaxed);
         counters.unknown.store(self.unknown, Ordering::Relaxed);

@@ -36,9 +36,9 @@ pub struct SessionStats {
     pub estimate_kbps: u32,
 }
 
-/// Fraction lost in parts per 10,000.
+/// Fraction lost in parts per 10,000. Counts may be whatever a peer says.
 pub fn loss(expected: u64, lost: u64) -> u16 {
-    let share = (lost.min(expected) * 10_000).checked_div(expected).unwrap_or(0);
+    let share = (u128::from(lost.min(expected)) * 10_000).checked_div(expected.into()).unwrap_or(0);
     u16::try_from(share).unwrap_or(10_000)
 }
 
@@ -51,4 +51,15 @@ pub struct Totals {
     pub sessions: u32,
     /// Published tracks.
     pub tracks: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::loss;
+
+    #[test]
+    fn a_fraction_is_one_whatever_the_counts() {
+        assert_eq!((loss(0, 5), loss(1_000, 25), loss(10, 20)), (0, 250, 10_000));
+        assert_eq!((loss(u64::MAX, u64::MAX), loss(u64::MAX, u64::MAX / 2)), (10_000, 4_999));
+    }
 }

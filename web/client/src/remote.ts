@@ -15,7 +15,10 @@ export class RemoteTrack {
   maxHeight = 0;
   /** Its place among the videos where the line is narrow. */
   priority: Priority = "medium";
-  /** Whether nothing of it comes at present because the line carries no more: of the wanted videos, it is among the last by `priority`. */
+  /**
+   * Whether nothing of it comes at present because the line carries no more, or the media node has no time: of the wanted videos, it is among the
+   * last by `priority`.
+   */
   paused = false;
   /** Its media while it is subscribed. Another object after the session moved: see the event `trackSubscribed`. */
   media: MediaStreamTrack | undefined;

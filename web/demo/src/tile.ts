@@ -28,7 +28,11 @@ export class Tile {
   readonly #figures: HTMLElement;
   readonly #bars: HTMLElement;
   readonly #pin: HTMLButtonElement;
-  readonly #hold = h("div", { class: "hold", role: "status", hidden: true }, "Paused: the line is narrow");
+  readonly #hold = h(
+    "div",
+    { class: "hold", role: "status", hidden: true },
+    "Paused: the line is narrow, or the media node busy",
+  );
   readonly #text: HTMLElement;
 
   constructor(
@@ -81,7 +85,7 @@ export class Tile {
     this.#muted.toggleAttribute("hidden", !muted);
   }
 
-  /** Whether its video is held back because the line is narrow. */
+  /** Whether its video is held back because the line is narrow, or the media node busy. */
   set paused(paused: boolean) {
     this.element.classList.toggle("paused", paused);
     this.#hold.hidden = !paused;

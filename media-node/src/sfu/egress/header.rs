@@ -5,7 +5,7 @@ const FIXED: usize = 12;
 /// Most bytes of one element in the one-byte form.
 const ONE_BYTE_MOST: usize = 16;
 /// Greatest id in the one-byte form.
-const ONE_BYTE_IDS: u8 = 14;
+pub const ONE_BYTE_IDS: u8 = 14;
 
 /// The fixed part of a header, without contributing sources.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,13 +25,51 @@ pub struct Header {
 }
 
 impl Header {
-    /// Replaces `out` by the header with these extension elements, each an id from 1 and its bytes. An element without bytes is left out.
+    /// Appends to `out` the header with one extension element of two bytes and an id from 1 to 14, in one piece: what most packets have, and a quarter of what the
+    /// general way costs.
+    pub fn write_numbered(&self, id: u8, number: u16, out: &mut Vec<u8>) {
+        let [seq_high, seq_low] = self.seq.to_be_bytes();
+        let [t0, t1, t2, t3] = self.timestamp.to_be_bytes();
+        let [s0, s1, s2, s3] = self.ssrc.to_be_bytes();
+        let [high, low] = number.to_be_bytes();
+        let (first, second) = self.flags(true);
+        out.extend_from_slice(&[
+            first,
+            second,
+            seq_high,
+            seq_low,
+            t0,
+            t1,
+            t2,
+            t3,
+            s0,
+            s1,
+            s2,
+            s3,
+            0xBE,
+            0xDE,
+            0,
+            1,
+            id << 4 | 1,
+            high,
+            low,
+            0,
+        ]);
+    }
+
+    /// The first two bytes.
+    fn flags(&self, extended: bool) -> (u8, u8) {
+        let first = 0x80 | u8::from(self.padding) << 5 | u8::from(extended) << 4;
+        (first, u8::from(self.marker) << 7 | self.payload_type & 0x7F)
+    }
+
+    /// Appends to `out` the header with these extension elements, each an id from 1 and its bytes. An element without bytes is left out.
     pub fn write(&self, elements: &[(u8, &[u8])], out: &mut Vec<u8>) {
-        out.clear();
+        let start = out.len();
         let present = || elements.iter().filter(|(id, bytes)| *id > 0 && !bytes.is_empty() && bytes.len() < 256);
         let extended = present().next().is_some();
-        out.push(0x80 | u8::from(self.padding) << 5 | u8::from(extended) << 4);
-        out.push(u8::from(self.marker) << 7 | self.payload_type & 0x7F);
+        let (first, second) = self.flags(extended);
+        out.extend_from_slice(&[first, second]);
         out.extend_from_slice(&self.seq.to_be_bytes());
         out.extend_from_slice(&self.timestamp.to_be_bytes());
         out.extend_from_slice(&self.ssrc.to_be_bytes());
@@ -51,11 +89,11 @@ impl Header {
             }
             out.extend_from_slice(bytes);
         }
-        while !out.len().is_multiple_of(4) {
+        while !(out.len() - begin).is_multiple_of(4) {
             out.push(0);
         }
         let words = u16::try_from((out.len() - begin) / 4).unwrap_or(u16::MAX);
-        if let Some(place) = out.get_mut(FIXED + 2..FIXED + 4) {
+        if let Some(place) = out.get_mut(start + FIXED + 2..start + FIXED + 4) {
             place.copy_from_slice(&words.to_be_bytes());
         }
     }
@@ -77,7 +115,17 @@ mod tests {
     fn written(elements: &[(u8, &[u8])]) -> Vec<u8> {
         let mut out = vec![1, 2, 3];
         HEADER.write(elements, &mut out);
-        out
+        assert_eq!(out[..3], [1, 2, 3], "appended");
+        out.split_off(3)
+    }
+
+    #[test]
+    fn the_short_way_writes_the_same() {
+        for (id, number) in [(1, 0), (3, 0xAABB), (ONE_BYTE_IDS, u16::MAX)] {
+            let mut out = vec![9];
+            HEADER.write_numbered(id, number, &mut out);
+            assert_eq!(out[1..], written(&[(id, &number.to_be_bytes())]));
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A packet's last step: header, payload and one pass of the cipher into what leaves.
 
 use super::{
+    header::ONE_BYTE_IDS,
     line::{ExtensionIds, Written},
     probing::Probing,
     srtp::Srtp,
@@ -12,10 +13,6 @@ use std::time::Instant;
 pub struct Seal<'a> {
     /// The keys.
     pub srtp: &'a mut Srtp,
-    /// Kept between packets, so that none allocates.
-    pub header: &'a mut Vec<u8>,
-    /// The same.
-    pub payload: &'a mut Vec<u8>,
     /// The next transport-wide number.
     pub transport_seq: &'a mut u16,
     /// Is told what leaves.
@@ -31,7 +28,46 @@ pub struct Seal<'a> {
 impl Seal<'_> {
     /// Seals a packet with what it takes along, at the end of `out`; `named` is its m-line while the client learns the SSRC.
     pub fn packet(&mut self, written: &Written<'_>, ids: &ExtensionIds, named: Option<Mid>, out: &mut Vec<u8>) {
-        let seq = *self.transport_seq;
+        let (seq, begin) = (*self.transport_seq, out.len());
+        self.header(seq, written, ids, named, out);
+        let body = out.len();
+        if let Some(original) = written.original {
+            out.extend_from_slice(&original.to_be_bytes());
+        }
+        let payload = out.len();
+        out.extend_from_slice(written.payload);
+        if !written.pictures.is_empty()
+            && let Some(copy) = out.get_mut(payload..)
+        {
+            put_pictures(copy, &written.pictures);
+        }
+        if let Err(error) = self.srtp.seal_rtp(begin, body, written.ssrc, written.index, out) {
+            tracing::debug!(%error, "a packet is not sent");
+            return;
+        }
+        let bytes = out.len() - begin;
+        let size = u16::try_from(bytes).unwrap_or(u16::MAX);
+        if ids.transport_cc.is_some() {
+            *self.transport_seq = seq.wrapping_add(1);
+            self.controller.on_sent(self.now, seq, size, self.probing.as_ref().map(Probing::id));
+        } else {
+            self.controller.on_sent_unnumbered(self.now, size);
+        }
+        if let Some(probing) = self.probing {
+            probing.sent(bytes);
+        }
+    }
+}
+
+impl Seal<'_> {
+    fn header(&self, seq: u16, written: &Written<'_>, ids: &ExtensionIds, named: Option<Mid>, out: &mut Vec<u8>) {
+        let has_others = named.is_some_and(|_| ids.mid.is_some())
+            || written.level.is_some_and(|_| ids.audio_level.is_some())
+            || written.turns.is_some_and(|_| ids.orientation.is_some())
+            || written.descriptor.is_some_and(|_| ids.descriptor.is_some());
+        if let Some(id) = ids.transport_cc.filter(|id| (1..=ONE_BYTE_IDS).contains(id) && !has_others) {
+            return written.header.write_numbered(id, seq, out);
+        }
         let transport = seq.to_be_bytes();
         let (level, turns) = (written.level.map(|level| [level]), written.turns.map(|turns| [turns & 3]));
         let mid = named.as_ref().map(Mid::as_str);
@@ -47,37 +83,7 @@ impl Seal<'_> {
             (ids.mid.unwrap_or(0), mid.map_or(&[], str::as_bytes)),
             (ids.descriptor.unwrap_or(0), written.descriptor.unwrap_or_default()),
         ];
-        written.header.write(&elements, self.header);
-        let payload = if written.pictures.is_empty() && written.original.is_none() {
-            written.payload
-        } else {
-            self.payload.clear();
-            let begin = written.original.map_or(0, |seq| {
-                self.payload.extend_from_slice(&seq.to_be_bytes());
-                2
-            });
-            self.payload.extend_from_slice(written.payload);
-            if let Some(copy) = self.payload.get_mut(begin..) {
-                put_pictures(copy, &written.pictures);
-            }
-            &*self.payload
-        };
-        let begin = out.len();
-        if let Err(error) = self.srtp.seal_rtp(self.header, payload, written.ssrc, written.index, out) {
-            tracing::debug!(%error, "a packet is not sent");
-            return;
-        }
-        let bytes = out.len() - begin;
-        let size = u16::try_from(bytes).unwrap_or(u16::MAX);
-        if ids.transport_cc.is_some() {
-            *self.transport_seq = seq.wrapping_add(1);
-            self.controller.on_sent(self.now, seq, size, self.probing.as_ref().map(Probing::id));
-        } else {
-            self.controller.on_sent_unnumbered(self.now, size);
-        }
-        if let Some(probing) = self.probing {
-            probing.sent(bytes);
-        }
+        written.header.write(&elements, out);
     }
 }
 

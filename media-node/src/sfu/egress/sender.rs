@@ -85,8 +85,7 @@ pub struct Sender {
     ready: Vec<u8>,
     ends: Vec<usize>,
     /// Kept between packets, so that none allocates.
-    header: Vec<u8>,
-    payload: Vec<u8>,
+    opened: Vec<u8>,
     report: Vec<u8>,
 }
 
@@ -119,8 +118,7 @@ impl Sender {
             queue: Vec::new(),
             ready: Vec::new(),
             ends: Vec::new(),
-            header: Vec::new(),
-            payload: Vec::new(),
+            opened: Vec::new(),
             report: Vec::new(),
         }
     }
@@ -178,6 +176,11 @@ impl Sender {
         {
             self.queue.push(Outgoing::new(line, *ssrc, forward));
         }
+    }
+
+    /// Whether the client sealed a packet of SRTP: its header is `length` bytes long, `index` is its extended sequence number.
+    pub fn is_authentic(&mut self, packet: &[u8], length: usize, ssrc: u32, index: u64) -> bool {
+        self.is_keyed() && self.srtp.as_mut().is_some_and(|srtp| srtp.verify_rtp(packet, length, ssrc, index).is_ok())
     }
 
     /// Takes in a datagram of SRTCP from the client.
@@ -247,9 +250,7 @@ impl Sender {
     /// Fills the probe that is under way with packets that were sent already.
     fn pad(&mut self, now: Instant) {
         let ntp = self.ntp_at(now);
-        let Self { srtp: Some(srtp), lines, header, payload, ready, ends, transport_seq, controller, probing, .. } =
-            self
-        else {
+        let Self { srtp: Some(srtp), lines, ready, ends, transport_seq, controller, probing, .. } = self else {
             // There is nothing to fill it with yet.
             self.probing = None;
             return;
@@ -268,7 +269,7 @@ impl Sender {
                         *probing = None;
                         return;
                     };
-                    let mut seal = Seal { srtp, header, payload, transport_seq, controller, probing, now, ntp };
+                    let mut seal = Seal { srtp, transport_seq, controller, probing, now, ntp };
                     seal.packet(&written, &ids, None, ready);
                     note(ready, ends);
                 }
@@ -280,19 +281,7 @@ impl Sender {
     /// Sends again what is due of what the line loses too much of.
     fn protect(&mut self, now: Instant) {
         let ntp = self.ntp_at(now);
-        let Self {
-            srtp: Some(srtp),
-            lines,
-            header,
-            payload,
-            ready,
-            ends,
-            transport_seq,
-            controller,
-            probing,
-            protection,
-            ..
-        } = self
+        let Self { srtp: Some(srtp), lines, ready, ends, transport_seq, controller, probing, protection, .. } = self
         else {
             return;
         };
@@ -302,7 +291,7 @@ impl Sender {
             let named = line.is_new().then_some(line.config.mid);
             let Some(written) = line.copy(sent.seq) else { continue };
             protection.on_sent(now, &controller.estimate(), sent.bytes);
-            let mut seal = Seal { srtp, header, payload, transport_seq, controller, probing, now, ntp };
+            let mut seal = Seal { srtp, transport_seq, controller, probing, now, ntp };
             seal.packet(&written, &ids, named, ready);
             note(ready, ends);
         }
@@ -326,18 +315,7 @@ impl Sender {
     fn repeat(&mut self, now: Instant, ssrc: u32, pairs: &[u8]) {
         let (rtt, ntp) = (self.rtt, self.ntp_at(now));
         let Self {
-            srtp: Some(srtp),
-            lines,
-            header,
-            payload,
-            ready,
-            ends,
-            transport_seq,
-            controller,
-            probing,
-            resends,
-            protection,
-            ..
+            srtp: Some(srtp), lines, ready, ends, transport_seq, controller, probing, resends, protection, ..
         } = self
         else {
             return;
@@ -346,7 +324,7 @@ impl Sender {
         let Some(line) = lines.iter_mut().find(|line| line.config.ssrc == ssrc) else { return };
         let ids = line.config.extensions;
         let named = line.is_new().then_some(line.config.mid);
-        let mut seal = Seal { srtp, header, payload, transport_seq, controller, probing, now, ntp };
+        let mut seal = Seal { srtp, transport_seq, controller, probing, now, ntp };
         let mut gone = false;
         for seq in rtcp::missing(pairs).take(MAX_ASKED) {
             gone |= line.is_gone(now, seq);
@@ -375,13 +353,13 @@ impl Sender {
         if !self.is_keyed() {
             return;
         }
-        let Self { srtp: Some(srtp), lines, ready, ends, report, payload, .. } = self else { return };
-        if let Err(error) = srtp.open_own_rtcp(datagram, payload) {
+        let Self { srtp: Some(srtp), lines, ready, ends, report, opened, .. } = self else { return };
+        if let Err(error) = srtp.open_own_rtcp(datagram, opened) {
             tracing::warn!(%error, "reports of the engine's that cannot be read");
             return;
         }
         report.clear();
-        rtcp::as_receiver(payload, |ssrc| Self::ours(lines, ssrc), report);
+        rtcp::as_receiver(opened, |ssrc| Self::ours(lines, ssrc), report);
         if !report.is_empty() {
             seal_report(srtp, report, ready, ends);
         }
@@ -456,23 +434,11 @@ impl Sender {
         }
         self.ready.clear();
         let ntp = self.ntp_at(now);
-        let Self {
-            srtp: Some(srtp),
-            lines,
-            queue,
-            header,
-            payload,
-            transport_seq,
-            controller,
-            probing,
-            protection,
-            ..
-        } = self
-        else {
+        let Self { srtp: Some(srtp), lines, queue, transport_seq, controller, probing, protection, .. } = self else {
             return;
         };
         let protected = Protection::is_needed(controller.random_loss()).then(|| controller.estimate());
-        let mut seal = Seal { srtp, header, payload, transport_seq, controller, probing, now, ntp };
+        let mut seal = Seal { srtp, transport_seq, controller, probing, now, ntp };
         for packet in queue.drain(..) {
             // Negotiation may have changed the lines since it was taken.
             let line = lines.get_mut(usize::from(packet.line)).filter(|line| line.config.ssrc == packet.ssrc);

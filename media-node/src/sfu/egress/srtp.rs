@@ -138,10 +138,13 @@ impl Cipher {
 pub struct Srtp {
     rtp_out: Cipher,
     rtcp_out: Cipher,
+    rtp_in: Cipher,
     rtcp_in: Cipher,
     /// This side's own reports, as the engine sealed them.
     rtcp_own: Cipher,
     rtcp_index: u32,
+    /// What ciphers read or write besides; kept between packets, so that none allocates.
+    plain: Vec<u8>,
     sha1: &'static dyn Sha1HmacProvider,
 }
 
@@ -167,50 +170,89 @@ impl Srtp {
         Ok(Self {
             rtp_out: Cipher::new(&own, keys.profile, true, true)?,
             rtcp_out: Cipher::new(&own, keys.profile, false, true)?,
+            rtp_in: Cipher::new(&other, keys.profile, true, false)?,
             rtcp_in: Cipher::new(&other, keys.profile, false, false)?,
             rtcp_own: Cipher::new(&own, keys.profile, false, false)?,
             rtcp_index: 0,
+            plain: Vec::new(),
             sha1: provider.sha1_hmac_provider,
         })
     }
 
-    /// Appends the packet to `out`, sealed. `header` is the RTP header with its extensions, of an SSRC of this side; `index` its
-    /// extended sequence number, used for no other packet of that SSRC, or again for the very same bytes.
+    /// Seals a packet in place: its RTP header with extensions, of an SSRC of this side, is in `out` from `start` on, its payload from `body` to the end.
+    /// `index` is its extended sequence number, used for no other packet of that SSRC, or again for the very same bytes. What can't be sealed is taken
+    /// out.
     pub fn seal_rtp(
         &mut self,
-        header: &[u8],
-        payload: &[u8],
+        start: usize,
+        body: usize,
         ssrc: u32,
         index: u64,
         out: &mut Vec<u8>,
     ) -> Result<(), SrtpError> {
-        let start = out.len();
-        let body = start + header.len();
-        let end = body + payload.len();
-        let (roc, seq) = ((index >> 16) as u32, index as u16);
-        out.extend_from_slice(header);
-        let sealed = match &mut self.rtp_out {
-            Cipher::Gcm { salt, key } => {
-                out.extend_from_slice(payload);
-                seal(key, AeadAes128Gcm::rtp_iv(*salt, ssrc, roc, seq), header, body, out)
-            }
-            Cipher::Counter { salt, tag_key, cipher } => {
-                out.resize(end + COUNTER_SLACK, 0);
-                let room = out.get_mut(body..).ok_or(SrtpError::Short)?;
-                let sealed = cipher.encrypt(&Aes128CmSha1_80::rtp_iv(*salt, ssrc, index), payload, room);
-                out.truncate(end);
-                out.resize(end + Aes128CmSha1_80::HMAC_TAG_LEN, 0);
-                if let Some(packet) = out.get_mut(start..) {
-                    let (sha1, length) = (self.sha1, end - start);
-                    Aes128CmSha1_80::rtp_hmac(|key, parts| sha1.sha1_hmac(key, parts), tag_key, packet, index, length);
-                }
-                sealed.map_err(|_| SrtpError::Cipher)
-            }
-        };
+        let sealed = self.seal_in_place(start, body, ssrc, index, out);
         if sealed.is_err() {
             out.truncate(start);
         }
         sealed
+    }
+
+    fn seal_in_place(
+        &mut self,
+        start: usize,
+        body: usize,
+        ssrc: u32,
+        index: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SrtpError> {
+        let (roc, seq, end) = ((index >> 16) as u32, index as u16, out.len());
+        match &mut self.rtp_out {
+            Cipher::Gcm { salt, key } => {
+                let (before, plain) = out.split_at_mut_checked(body).ok_or(SrtpError::Short)?;
+                let header = before.get(start..).ok_or(SrtpError::Short)?;
+                let nonce = Nonce::assume_unique_for_key(AeadAes128Gcm::rtp_iv(*salt, ssrc, roc, seq));
+                let tag =
+                    key.seal_in_place_separate_tag(nonce, Aad::from(header), plain).map_err(|_| SrtpError::Cipher)?;
+                out.extend_from_slice(tag.as_ref());
+            }
+            Cipher::Counter { salt, tag_key, cipher } => {
+                self.plain.clear();
+                self.plain.extend_from_slice(out.get(body..).ok_or(SrtpError::Short)?);
+                out.resize(end + COUNTER_SLACK, 0);
+                let room = out.get_mut(body..).ok_or(SrtpError::Short)?;
+                let sealed = cipher.encrypt(&Aes128CmSha1_80::rtp_iv(*salt, ssrc, index), &self.plain, room);
+                sealed.map_err(|_| SrtpError::Cipher)?;
+                out.truncate(end);
+                out.resize(end + Aes128CmSha1_80::HMAC_TAG_LEN, 0);
+                let packet = out.get_mut(start..).ok_or(SrtpError::Short)?;
+                let (sha1, length) = (self.sha1, end - start);
+                Aes128CmSha1_80::rtp_hmac(|key, parts| sha1.sha1_hmac(key, parts), tag_key, packet, index, length);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the other side sealed this packet: its header is `length` bytes long, `index` is its extended sequence number. What it holds is thrown away.
+    pub fn verify_rtp(&mut self, packet: &[u8], length: usize, ssrc: u32, index: u64) -> Result<(), SrtpError> {
+        let (header, sealed) = packet.split_at_checked(length).ok_or(SrtpError::Short)?;
+        match &self.rtp_in {
+            Cipher::Gcm { salt, key } => {
+                let iv = AeadAes128Gcm::rtp_iv(*salt, ssrc, (index >> 16) as u32, index as u16);
+                self.plain.clear();
+                self.plain.extend_from_slice(sealed);
+                let nonce = Nonce::assume_unique_for_key(iv);
+                let opened = key.open_in_place(nonce, Aad::from(header), &mut self.plain);
+                opened.map(|_| ()).map_err(|_| SrtpError::Cipher)
+            }
+            Cipher::Counter { tag_key, .. } => {
+                let at = sealed.len().checked_sub(Aes128CmSha1_80::HMAC_TAG_LEN).ok_or(SrtpError::Short)?;
+                let (signed, tag) = packet.split_at_checked(length + at).ok_or(SrtpError::Short)?;
+                let sha1 = self.sha1;
+                let hmac = |key: &[u8], parts: &[&[u8]]| sha1.sha1_hmac(key, parts);
+                let authentic = Aes128CmSha1_80::rtp_verify(hmac, tag_key, signed, index, tag);
+                if authentic { Ok(()) } else { Err(SrtpError::Cipher) }
+            }
+        }
     }
 
     /// Seals reports of this side: a compound packet as RFC 3550 §6.1 has it.
@@ -389,7 +431,9 @@ mod tests {
         let header = decode("8040f17b8041f8d35501a0b2");
         let plain = b"Gallia est omnis divisa in partes tres";
         let mut out = Vec::new();
-        client.seal_rtp(&header, plain, 0x5501_a0b2, 0xf17b, &mut out).unwrap();
+        out.extend_from_slice(&header);
+        out.extend_from_slice(plain);
+        client.seal_rtp(0, header.len(), 0x5501_a0b2, 0xf17b, &mut out).unwrap();
         let sealed = "f24de3a3fb34de6cacba861c9d7e4bcabe633bd50d294e6f42a5f47a51c7d19b36de3adf8833899d7f27beb16a9152cf765ee4390cce";
         assert_eq!(hex::encode(&out[12..]), sealed);
     }
@@ -430,18 +474,46 @@ mod tests {
     }
 
     #[test]
+    fn packets_are_the_other_sides_only_as_they_were_sealed() {
+        for profile in PROFILES {
+            let (mut client, mut server) = pair(profile);
+            let header = [0x80, 96, 0, 5, 0, 0, 0, 9, 0, 0, 0, 7];
+            let mut sealed = [header.as_slice(), &[1; 50]].concat();
+            client.seal_rtp(0, 12, 7, 65_541, &mut sealed).unwrap();
+            assert_eq!(server.verify_rtp(&sealed, 12, 7, 65_541), Ok(()));
+            assert_eq!(server.verify_rtp(&sealed, 12, 7, 65_541), Ok(()), "nothing is kept");
+            assert!(server.verify_rtp(&sealed, 12, 7, 5).is_err(), "another round of numbers");
+            assert!(client.verify_rtp(&sealed, 12, 7, 65_541).is_err(), "its own");
+            for at in 0..sealed.len() {
+                let mut changed = sealed.clone();
+                changed[at] ^= 1;
+                // As whoever reads them would: the source is part of what is changed.
+                let ssrc = u32::from_be_bytes([changed[8], changed[9], changed[10], changed[11]]);
+                assert!(server.verify_rtp(&changed, 12, ssrc, 65_541).is_err(), "{profile:?} {at}");
+                assert!(server.verify_rtp(&sealed[..at], 12, 7, 65_541).is_err(), "{profile:?} {at}");
+            }
+        }
+    }
+
+    #[test]
     fn a_sealed_packet_keeps_its_header_and_hides_its_payload() {
         for profile in PROFILES {
             let (mut client, _) = pair(profile);
             let header = [0x80, 96, 0, 5, 0, 0, 0, 9, 0, 0, 0, 7];
-            let mut out = Vec::new();
-            client.seal_rtp(&header, &[1; 100], 7, 65_541, &mut out).unwrap();
+            let sealed = |client: &mut Srtp| {
+                let mut out = [[9; 5].as_slice(), &header, &[1; 100]].concat();
+                client.seal_rtp(5, 17, 7, 65_541, &mut out).unwrap();
+                assert_eq!(out[..5], [9; 5], "what was there before stays");
+                out.split_off(5)
+            };
+            let out = sealed(&mut client);
             assert_eq!(out[..12], header);
             assert!(!out[12..].windows(8).any(|window| window == [1; 8]));
             assert!(out.len() > 112 && out.len() <= 112 + GCM_TAG);
-            let mut same = Vec::new();
-            client.seal_rtp(&header, &[1; 100], 7, 65_541, &mut same).unwrap();
-            assert_eq!(out, same);
+            assert_eq!(out, sealed(&mut client));
+            let mut short = vec![9; 5];
+            assert_eq!(client.seal_rtp(5, 17, 7, 65_542, &mut short), Err(SrtpError::Short));
+            assert_eq!(short, [9; 5]);
         }
     }
 
@@ -452,6 +524,7 @@ mod tests {
                 let (mut client, _) = pair(profile);
                 let mut out = Vec::new();
                 prop_assert!(client.open_rtcp(&packet, &mut out).is_err());
+                prop_assert!(client.verify_rtp(&packet, 12, 7, 7).is_err());
                 prop_assert!(client.seal_rtcp(&packet, &mut out).is_ok() || packet.len() < 8);
             }
         }

@@ -11,6 +11,7 @@ mod offer;
 mod opus;
 mod peer;
 mod route;
+mod source;
 
 pub use offer::{Line, LineKind, Offer, OfferError};
 pub use peer::{Str0m, Str0mConnection};
@@ -60,7 +61,7 @@ pub struct PathReport {
 pub enum Happening {
     /// ICE, DTLS and SRTP are up.
     Connected,
-    /// The client has shown that its side is up, too, without sending media: by a report.
+    /// The client has shown that its side is up, too, without sending media: by a report. Or it has nothing to show it by.
     Ready,
     /// ICE lost consent.
     Lost,
@@ -169,3 +170,6 @@ pub trait Connection {
 pub fn stun_ufrag(datagram: &[u8]) -> Option<&str> {
     peer::stun_ufrag(datagram)
 }
+
+#[cfg(test)]
+mod tests;

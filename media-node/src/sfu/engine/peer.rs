@@ -6,6 +6,7 @@ use super::{
     offer::Credentials,
     opus,
     route::{Route, TransactionId},
+    source::{Head, Sources},
 };
 use crate::sfu::{
     codec::{Codec, Format, dependency::RawDescriptor},
@@ -107,7 +108,7 @@ impl Engine for Str0m {
             drawn_ufrag: None,
             lines: Vec::new(),
             formats: Box::new([None; 128]),
-            sources: Vec::new(),
+            sources: Sources::new(now),
             channels: Vec::new(),
             sender,
             engine_at: None,
@@ -132,13 +133,6 @@ struct Media {
     redundancy: bool,
 }
 
-/// A source of the client: cached, because packets name their m-line only until it is known.
-struct Source {
-    ssrc: Ssrc,
-    mid: Mid,
-    rid: Option<Rid>,
-}
-
 /// A connection on str0m.
 pub struct Str0mConnection {
     rtc: Rtc,
@@ -153,7 +147,7 @@ pub struct Str0mConnection {
     drawn_ufrag: Option<String>,
     lines: Vec<Media>,
     formats: Box<[Option<Format>; 128]>,
-    sources: Vec<Source>,
+    sources: Sources,
     channels: Vec<(ChannelId, Channel)>,
     sender: Sender,
     /// Until when the engine has nothing to do, unless something comes in.
@@ -163,7 +157,7 @@ pub struct Str0mConnection {
     /// The client's user name and password, for checks of this side.
     remote: Option<Credentials>,
     crypto: Arc<CryptoProvider>,
-    /// The client sent authentic reports: its side of the handshake is over. Told once.
+    /// The client sent authentic reports, so its side of the handshake is over, or will give no sign of it. Told once.
     spoke: bool,
     connected: bool,
     told: bool,
@@ -200,6 +194,9 @@ impl Connection for Str0mConnection {
         let answer = if self.tcp { candidate::with_tcp(&answer) } else { answer };
         self.learn(&offer.lines);
         self.take_streams();
+        // Who opens no data channel says nothing before the first report, which may be a second away: the end of the handshake, which it gets before
+        // the first packet, is all there is to wait for.
+        self.spoke |= !offer.lines.iter().any(|line| line.kind == LineKind::Data);
         let redundancy = opus::with_redundancy(&offer.sdp);
         for line in &mut self.lines {
             line.redundancy = redundancy.contains(&line.mid.as_str());
@@ -236,6 +233,9 @@ impl Connection for Str0mConnection {
                 return Ok(());
             }
             // The engine reads what publishers say of their own streams.
+        } else if is_rtp(datagram) && !self.admits(now, datagram) {
+            tracing::trace!(%source, "a packet of a source that isn't the client's");
+            return Ok(());
         }
         let rtc = self.wake();
         match guard(|| rtc.handle_input(Input::Receive(now, receive)))? {
@@ -442,7 +442,7 @@ impl Str0mConnection {
 
     /// Learns what the negotiation made of the m-lines.
     fn learn(&mut self, lines: &[Line]) {
-        self.sources.clear();
+        self.sources.release();
         self.local_ufrag = self.rtc.direct_api().local_ice_credentials().ufrag;
         self.formats.fill(None);
         for params in self.rtc.codec_config().params() {
@@ -509,7 +509,7 @@ impl Str0mConnection {
     fn packet(&mut self, packet: RtpPacket) -> Option<Packet> {
         let header = &packet.header;
         let format = (*self.formats.get(usize::from(*header.payload_type))?)?;
-        let (mid, rid) = self.source(header.ssrc)?;
+        let (mid, rid) = self.place(header.ssrc, *packet.seq_no)?;
         let extensions = &header.ext_vals;
         Some(Packet {
             mid,
@@ -527,19 +527,24 @@ impl Str0mConnection {
         })
     }
 
+    /// Whether the engine may see a packet of SRTP.
+    fn admits(&mut self, now: Instant, datagram: &[u8]) -> bool {
+        let Some(head) = Head::parse(datagram) else { return false };
+        let sender = &mut self.sender;
+        self.sources.admit(now, head, |index| sender.is_authentic(datagram, head.length, head.ssrc, index))
+    }
+
     /// The m-line and layer of an SSRC that the engine has bound.
-    fn source(&mut self, ssrc: Ssrc) -> Option<(Mid, Option<Rid>)> {
-        if let Some(source) = self.sources.iter().find(|source| source.ssrc == ssrc) {
-            return Some((source.mid, source.rid));
+    fn place(&mut self, ssrc: Ssrc, index: u64) -> Option<(Mid, Option<Rid>)> {
+        if let Some(place) = self.sources.place(*ssrc, index) {
+            return Some(place);
         }
         let mut api = self.rtc.direct_api();
         let stream = api.stream_rx(&ssrc)?;
         let (engine_mid, rid) = (stream.mid(), stream.rid());
         let mid = self.lines.iter().find(|line| line.engine_mid == engine_mid)?.mid;
         let rid = rid.and_then(|rid| Rid::parse(&rid));
-        // A layer that changed its SSRC has one entry only.
-        self.sources.retain(|source| (source.mid, source.rid) != (mid, rid));
-        self.sources.push(Source { ssrc, mid, rid });
+        self.sources.bind(*ssrc, index, mid, rid);
         Some((mid, rid))
     }
 
@@ -611,6 +616,11 @@ fn answered(datagram: &[u8]) -> Option<TransactionId> {
 /// Whether a datagram is SRTCP (RFC 7983, RFC 5761 §4).
 fn is_rtcp(datagram: &[u8]) -> bool {
     matches!(datagram, [128..=191, 192..=223, ..])
+}
+
+/// Whether a datagram is SRTP (RFC 7983, RFC 5761 §4).
+fn is_rtp(datagram: &[u8]) -> bool {
+    matches!(datagram, [128..=191, ..]) && !is_rtcp(datagram)
 }
 
 fn is_stun(datagram: &[u8]) -> bool {

@@ -233,14 +233,31 @@ fn a_higher_priority_takes_over_what_a_lower_one_had() {
 }
 
 #[test]
-fn a_node_with_too_much_to_do_lowers_and_pauses_nothing() {
+fn a_node_with_too_much_to_do_lowers_and_pauses_nothing_that_can_be_lowered() {
     let wants = [simulcast(0, Some(2)), simulcast(0, Some(2))];
     let relieved = |share| layers(&wants, Budget { share, ..line(None) });
     assert_eq!(relieved(70), [Some(2), Some(1)]);
-    assert_eq!(relieved(0), [Some(0), Some(0)]);
+    assert_eq!(relieved(20), [Some(0), Some(0)]);
     assert_eq!(layers(&wants, Budget { share: 0, ..line(Some(200)) }), [Some(0), None]);
     assert_eq!(choose(&wants, Budget { share: 50, ..line(Some(200)) }).ceiling_kbps, Some(200));
     assert_eq!(choose(&wants, Budget { share: 50, ..line(Some(2_000)) }).ceiling_kbps, Some(1_500));
+}
+
+#[test]
+fn a_node_with_far_too_much_to_do_pauses_the_last_of_what_can_not_be_lowered() {
+    let mut wants = vec![simulcast(180, Some(0)); 6];
+    wants[5].priority = Priority::High;
+    let plays = |wants: &[Want], share| {
+        layers(wants, Budget { share, ..line(None) }).iter().map(Option::is_some).collect::<Vec<_>>()
+    };
+    assert_eq!(plays(&wants, 60), [true; 6]);
+    assert_eq!(plays(&wants, 45), [true, true, true, false, false, true]);
+    assert_eq!(plays(&wants, 22), [true, false, false, false, false, true]);
+    assert_eq!(plays(&wants, 0), [false, false, false, false, false, true], "one always plays");
+    let paused = after(&wants, &choose(&wants, Budget { share: 22, ..line(None) }));
+    assert_eq!(plays(&paused, 45), [true, true, false, false, false, true], "more needs more room");
+    assert_eq!(plays(&paused, 60), [true; 6]);
+    assert_eq!(plays(&paused, 100), [true; 6]);
 }
 
 #[test]

@@ -14,9 +14,10 @@ impl Router {
         }
     }
 
-    /// Receivers may have so much of the video that they want, in percent; each keeps the lowest layers that its line carries.
+    /// Receivers may have so much of the video that they want, in percent, and of the voices what goes with it.
     pub fn relieve(&mut self, percent: u8) {
         self.share = percent;
+        self.rooms.iter_mut().for_each(|(_, room)| room.audible.resize(pressure::audible(percent)));
         for (_, session) in &mut self.sessions {
             session.stale_choice = true;
         }

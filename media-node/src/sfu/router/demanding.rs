@@ -19,8 +19,7 @@ impl Router {
 
     fn follow_demand(&mut self, now: Instant, key: TrackKey, out: &mut impl Outbox) {
         let Self { tracks, sessions, rooms, .. } = self;
-        let Some(track) = tracks.get_mut(key.0).filter(|track| track.kind == Kind::Video && track.remote.is_none())
-        else {
+        let Some(track) = tracks.get_mut(key.0).filter(|track| track.is_in_demand()) else {
             return;
         };
         let heights = track.receivers.iter().filter_map(|(receiver, line)| {

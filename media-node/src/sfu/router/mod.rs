@@ -28,6 +28,7 @@ use super::{
     keyframe, layer, limits,
     meter::Bucket,
     packet::{Channel, Forward, Kind, Packet},
+    pressure,
     priority::Priority,
     rewrite::{Rewriter, Source},
     selector::{Selector, Verdict},
@@ -224,6 +225,11 @@ impl Track {
     fn is_voice(&self) -> bool {
         self.kind == Kind::Audio && self.source != "screen-audio" && !self.id.is_reserved()
     }
+
+    /// Whether its publisher hears what of it is wanted. Nobody can want what has not begun, as nobody has heard of it.
+    fn is_in_demand(&self) -> bool {
+        self.kind == Kind::Video && self.remote.is_none() && self.started
+    }
 }
 
 /// How packets of one format go to a client.
@@ -323,7 +329,7 @@ struct Session {
 }
 
 /// How long media waits, after the handshake's end here, for a sign that it has ended at the client: what came sooner would be lost there.
-/// Clients that only receive may give none, and the handshake's last datagram is rarely lost.
+/// Clients give it at once by opening their data channels; those that offer none aren't waited for.
 const READY_WAIT: Duration = Duration::from_millis(250);
 /// A key frame is asked for so long after a layer that filled the line was stopped: it would find the queue full, and what of it is lost then
 /// takes a round trip of the receiver's to repair.
@@ -398,11 +404,6 @@ impl Router {
         self.by_session.get(session).copied()
     }
 
-    /// The session's id.
-    pub fn id(&self, key: SessionKey) -> Option<SessionId> {
-        self.sessions.get(key.0).map(|session| session.id)
-    }
-
     /// The sessions of a room's clients here.
     pub fn room_sessions(&self, room: &RoomId) -> Vec<SessionKey> {
         self.by_room
@@ -421,30 +422,34 @@ impl Router {
         self.sessions
             .iter()
             .filter(|(_, session)| !session.remote && only.is_none_or(|only| session.id == *only))
-            .filter_map(|(_, session)| {
-                let room = self.rooms.get(session.room)?;
-                let (expected, lost) = session.history.front().copied().unwrap_or_default();
-                Some(SessionStats {
-                    session: session.id,
-                    room: room.id.clone(),
-                    participant: session.participant.clone(),
-                    connected: session.connected.is_some() && session.lost_at.is_none(),
-                    sent_packets: session.sent_packets,
-                    sent_bytes: session.sent_bytes,
-                    received_packets: session.received_packets,
-                    received_bytes: session.received_bytes,
-                    expected: session.path.expected,
-                    lost: session.path.lost,
-                    loss: stats::loss(
-                        session.path.expected.saturating_sub(expected),
-                        session.path.lost.saturating_sub(lost),
-                    ),
-                    rtt: session.path.rtt,
-                    jitter: session.path.jitter,
-                    estimate_kbps: session.headroom.estimate().unwrap_or(0),
-                })
-            })
+            .filter_map(|(_, session)| self.figures(session))
             .collect()
+    }
+
+    /// Figures of the session with this key, the last ones when it is about to be closed.
+    pub fn stats_of(&self, key: SessionKey) -> Option<SessionStats> {
+        self.figures(self.sessions.get(key.0)?)
+    }
+
+    fn figures(&self, session: &Session) -> Option<SessionStats> {
+        let room = self.rooms.get(session.room)?;
+        let (expected, lost) = session.history.front().copied().unwrap_or_default();
+        Some(SessionStats {
+            session: session.id,
+            room: room.id.clone(),
+            participant: session.participant.clone(),
+            connected: session.connected.is_some() && session.lost_at.is_none(),
+            sent_packets: session.sent_packets,
+            sent_bytes: session.sent_bytes,
+            received_packets: session.received_packets,
+            received_bytes: session.received_bytes,
+            expected: session.path.expected,
+            lost: session.path.lost,
+            loss: stats::loss(session.path.expected.saturating_sub(expected), session.path.lost.saturating_sub(lost)),
+            rtt: session.path.rtt,
+            jitter: session.path.jitter,
+            estimate_kbps: session.headroom.estimate().unwrap_or(0),
+        })
     }
 
     /// A number for a rewriter's beginning: a linear congruential step is enough, it need not be secret.

@@ -38,7 +38,7 @@ impl Router {
             tracks: HashMap::new(),
             speakers: Speakers::default(),
             voices: 0,
-            audible: Audible::new(limits::AUDIBLE),
+            audible: Audible::new(pressure::audible(self.share)),
         };
         let key = self.rooms.insert(room);
         self.by_room.insert(id.clone(), key);

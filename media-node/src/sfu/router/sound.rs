@@ -9,7 +9,7 @@ use super::{
 fn is_heard(now: Instant, room: &mut Room, key: TrackKey, track: &mut Track, packet: &Packet) -> bool {
     let Some(loudness) = packet.audio_level else { return true };
     track.level.update(now, loudness, packet.voice);
-    if room.voices <= limits::AUDIBLE || !track.is_voice() {
+    if room.voices <= room.audible.places() || !track.is_voice() {
         return true;
     }
     track.place = room.audible.offer(now, key, track.level.speaking(now), track.place);

@@ -666,13 +666,13 @@ proptest! {
                 }
             }
             for (to, _, seq, _, _) in std::mem::take(&mut f.out.sent) {
-                let session = f.router.id(to).unwrap();
+                let session = f.router.stats_of(to).unwrap().session;
                 if let Some(before) = last.insert((to, session), seq) {
                     prop_assert!(seq == before + 1 || !keys.values().any(|key| *key == to), "{before} then {seq}");
                 }
             }
             // A place may be taken by a new session of the same participant.
-            last.retain(|(key, session), _| f.router.id(*key) == Some(*session));
+            last.retain(|(key, session), _| f.router.stats_of(*key).is_some_and(|stats| stats.session == *session));
         }
         for key in keys.into_values() {
             f.router.close(key, CloseReason::ClientClosed, &mut f.out);

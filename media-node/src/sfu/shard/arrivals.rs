@@ -177,10 +177,20 @@ impl<E: Engine> Shard<E> {
             let proven = self.connections.get(key).is_some_and(|slot| slot.connection.holds(source));
             let _ = peer.send(Command::Neighbour(source, self.index, proven));
         }
+        let is_up = self.connections.get(key).is_some_and(|slot| slot.up);
+        if !is_up && self.connections.forwarded > 0 {
+            // A step of a handshake takes as long as sending hundreds of packets.
+            self.drain_dirty(now);
+            self.ways.flush();
+        }
+        let joining = (!is_up).then(Instant::now);
         let Some(slot) = self.connections.get_mut(key) else { return };
         match slot.connection.receive(now, source, datagram) {
             Ok(()) => self.drain(now, key),
             Err(fault) => self.close(now, key, CloseReason::EngineFault(fault.0)),
+        }
+        if let Some(begun) = joining {
+            self.joined_for(key, begun.elapsed());
         }
     }
 

@@ -2,17 +2,35 @@
 
 use super::{Shard, connections::Slot};
 use crate::sfu::{
-    command::{Command, NegotiateError},
+    command::{Command, NegotiateError, Negotiation},
     engine::{AcceptError, Connection, Engine, Offer, Output},
     event::CloseReason,
     id::SessionId,
     residency,
     router::{Publish, RouteError, SessionKey, Subscribe},
+    turnstile::Crowded,
 };
-use std::{collections::BTreeSet, time::Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+/// How long commands are carried out before packets get their turn.
+const ORDERS: Duration = Duration::from_millis(2);
 
 impl<E: Engine> Shard<E> {
-    pub(super) fn command(&mut self, now: Instant, command: Command) {
+    /// Carries out what was commanded, as far as there is time. Whether there was something, and whether there may be more.
+    pub(super) fn obey(&mut self, begun: Instant) -> (bool, bool) {
+        let mut any = false;
+        while begun.elapsed() < ORDERS {
+            let Ok(command) = self.commands.try_recv() else { return (any, false) };
+            self.command(begun, command);
+            any = true;
+        }
+        (any, true)
+    }
+
+    fn command(&mut self, now: Instant, command: Command) {
         match command {
             Command::Open(opening, reply) => {
                 let result = self.router.open(now, opening).map(|(key, new)| {
@@ -22,9 +40,14 @@ impl<E: Engine> Shard<E> {
                 });
                 let _ = reply.send(result);
             }
-            Command::Negotiate { session, offer, publish, subscribe, reply } => {
-                let result = self.negotiate(now, &session, &offer, &publish, &subscribe);
-                let _ = reply.send(result);
+            Command::Negotiate(negotiation) => {
+                let key = self.router.key(&negotiation.session);
+                let is_joining = key.and_then(|key| self.connections.get(key)).is_some_and(|slot| !slot.up);
+                if !is_joining {
+                    self.answer(now, negotiation);
+                } else if let Err(refused) = self.turnstile.push(now, negotiation) {
+                    let _ = refused.reply.send(Err(Crowded.into()));
+                }
             }
             Command::Subscribe(session, subscribe, reply) => {
                 let result = match self.router.key(&session) {
@@ -71,7 +94,8 @@ impl<E: Engine> Shard<E> {
         }
     }
 
-    pub(super) fn open(&mut self, now: Instant, key: SessionKey) {
+    fn open(&mut self, now: Instant, key: SessionKey) {
+        let begun = Instant::now();
         let connection = self.engine.open(now, self.candidate, &format!("{:02x}", self.index));
         let ufrag = connection.ufrag();
         self.by_ufrag.insert(ufrag.clone(), key);
@@ -88,14 +112,50 @@ impl<E: Engine> Shard<E> {
                 addresses,
                 deadline: now,
                 scheduled: None,
+                up: false,
+                join_cost: Duration::ZERO,
                 has_media: false,
                 dirty: false,
             });
         }
         self.drain(now, key);
+        self.joined_for(key, begun.elapsed());
     }
 
-    pub(super) fn negotiate(
+    /// Answers offers of those who join, as far as it is their turn; not for long, as others have something to do, too.
+    pub(super) fn let_in(&mut self) -> bool {
+        let (begun, mut any) = (Instant::now(), false);
+        while begun.elapsed() < ORDERS {
+            match self.turnstile.pop(Instant::now(), |join: &Negotiation| !join.reply.is_closed()) {
+                Some(Ok(join)) => {
+                    let (key, now) = (self.router.key(&join.session), Instant::now());
+                    self.answer(now, join);
+                    key.into_iter().for_each(|key| self.joined_for(key, now.elapsed()));
+                    any = true;
+                }
+                Some(Err(late)) => drop(late.reply.send(Err(Crowded.into()))),
+                None => break,
+            }
+        }
+        any
+    }
+
+    /// Some of the thread's time went into a session that isn't up, or only just.
+    pub(super) fn joined_for(&mut self, key: SessionKey, time: Duration) {
+        self.turnstile.spend(time);
+        let Some(slot) = self.connections.get_mut(key) else { return };
+        slot.join_cost += time;
+        if slot.up {
+            self.turnstile.up(slot.join_cost);
+        }
+    }
+
+    fn answer(&mut self, now: Instant, negotiation: Negotiation) {
+        let Negotiation { session, offer, publish, subscribe, reply } = negotiation;
+        let _ = reply.send(self.negotiate(now, &session, &offer, &publish, &subscribe));
+    }
+
+    fn negotiate(
         &mut self,
         now: Instant,
         session: &SessionId,
@@ -130,8 +190,17 @@ impl<E: Engine> Shard<E> {
 
     pub(super) fn close(&mut self, now: Instant, key: SessionKey, reason: CloseReason) {
         let Some(mut slot) = self.connections.slots.get_mut(key.0).and_then(Option::take) else { return };
-        if let Some(session) = self.router.id(key) {
-            tracing::info!(%session, %reason, "session closed");
+        if let Some(last) = self.router.stats_of(key) {
+            tracing::info!(
+                session = %last.session,
+                room = %last.room,
+                %reason,
+                sent_packets = last.sent_packets,
+                received_packets = last.received_packets,
+                expected = last.expected,
+                lost = last.lost,
+                "session closed"
+            );
         }
         // A failed engine can't say good-bye; a draining node doesn't: its clients are being moved, and shall not take their connection
         // for closed before they are told where to go.

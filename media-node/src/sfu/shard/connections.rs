@@ -12,7 +12,11 @@ use crate::{
         router::{Outbox, SessionKey},
     },
 };
-use std::{collections::BTreeSet, net::SocketAddr, time::Instant};
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 use tokio::sync::broadcast;
 
 pub(super) struct Slot<C> {
@@ -23,6 +27,9 @@ pub(super) struct Slot<C> {
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) deadline: Instant,
     pub(super) scheduled: Option<Instant>,
+    /// ICE and DTLS came up, and what that took of the thread's time.
+    pub(super) up: bool,
+    pub(super) join_cost: Duration,
     /// Something was forwarded to it.
     pub(super) has_media: bool,
     /// The engine has something to do.

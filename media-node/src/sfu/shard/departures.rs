@@ -55,7 +55,12 @@ impl<E: Engine> Shard<E> {
         let (router, out) = (&mut self.router, &mut self.connections);
         match happening {
             Happening::Packet(packet) => router.packet(now, key, &packet, out),
-            Happening::Connected => router.connected(now, key, out),
+            Happening::Connected => {
+                if let Some(slot) = out.get_mut(key) {
+                    slot.up = true;
+                }
+                router.connected(now, key, out);
+            }
             Happening::Ready => router.ready(now, key, out),
             Happening::Lost => router.consent(now, key, false),
             Happening::Regained => router.consent(now, key, true),

@@ -43,6 +43,8 @@ pub struct Counters {
     pub busy: AtomicU64,
     /// Share of the wanted video that is given up for lack of CPU time, in percent.
     pub relief: AtomicU64,
+    /// Sessions whose offer waits for its turn.
+    pub joins_waiting: AtomicU64,
 }
 
 /// The shard is gone or has too much to do.

@@ -116,16 +116,54 @@ fn silence_is_neither_loss_nor_an_end() {
     assert!(!f.out.events.iter().any(|event| matches!(event, Occurrence::TrackStopped(_) | Occurrence::Closed(_))));
 }
 
+/// So many who speak, `mic1` and on, and one who hears them on `r1` and on.
+fn microphones(f: &mut Fixture, count: u8) -> (Vec<SessionKey>, SessionKey) {
+    let senders = (1..=count).map(|n| f.join(n, lines(), &[publish("a", &format!("mic{n}"))], &[])).collect();
+    let wishes: Vec<Line> = (1..=count).map(|n| line(&format!("r{n}"), Kind::Audio, false, &[])).collect();
+    let subscriptions: Vec<Subscribe> =
+        (1..=count).map(|n| subscribe(&format!("r{n}"), &format!("mic{n}"), 0)).collect();
+    (senders, f.join(99, wishes, &[], &subscriptions))
+}
+
+#[test]
+fn a_node_with_far_too_much_to_do_forwards_the_loudest_voices_only() {
+    let mut f = Fixture::new();
+    let count = limits::AUDIBLE as u8;
+    let (senders, listener) = microphones(&mut f, count);
+    let mut seq = 0;
+    let mut heard = |f: &mut Fixture, percent: u8| {
+        f.router.relieve(percent);
+        f.out.sent.clear();
+        // Longer than a voice keeps its place at least.
+        for _ in 0..60 {
+            for (n, sender) in senders.iter().enumerate() {
+                // The last speaks much louder than the others.
+                f.sound(*sender, OPUS, seq, &[1; 80], Some(if n + 1 == senders.len() { 10 } else { 40 }));
+            }
+            f.pass(20);
+            seq += 1;
+        }
+        let last = mid(&format!("r{count}"));
+        let mut mids: Vec<Mid> = f.out.sent.iter().filter(|sent| sent.0 == listener).map(|sent| sent.1).collect();
+        let loudest = mids.iter().filter(|mid| **mid == last).count();
+        mids.sort_unstable();
+        mids.dedup();
+        (mids.len(), loudest)
+    };
+    assert_eq!(heard(&mut f, 100), (10, 60));
+    assert_eq!(heard(&mut f, 75), (10, 60));
+    heard(&mut f, 50);
+    assert_eq!(heard(&mut f, 50), (5, 60));
+    heard(&mut f, 20);
+    assert_eq!(heard(&mut f, 20), (3, 60));
+    assert_eq!(heard(&mut f, 100), (10, 60));
+}
+
 #[test]
 fn a_large_room_hears_its_loudest_voices_without_gaps() {
     let mut f = Fixture::new();
     let count = limits::AUDIBLE as u8 + 3;
-    let senders: Vec<SessionKey> =
-        (1..=count).map(|n| f.join(n, lines(), &[publish("a", &format!("mic{n}"))], &[])).collect();
-    let wishes: Vec<Line> = (1..=count).map(|n| line(&format!("r{n}"), Kind::Audio, false, &[])).collect();
-    let subscriptions: Vec<Subscribe> =
-        (1..=count).map(|n| subscribe(&format!("r{n}"), &format!("mic{n}"), 0)).collect();
-    let listener = f.join(99, wishes, &[], &subscriptions);
+    let (senders, listener) = microphones(&mut f, count);
     let mut seq = 0;
     let mut speak = |f: &mut Fixture, levels: &dyn Fn(usize) -> u8, packets: usize| {
         for _ in 0..packets {
@@ -188,12 +226,7 @@ fn small_rooms_and_shared_sound_are_never_cut() {
 fn voices_that_are_not_heard_leave_the_line_to_pictures() {
     let mut f = Fixture::new();
     let count = limits::AUDIBLE as u8 + 20;
-    let senders: Vec<SessionKey> =
-        (1..=count).map(|n| f.join(n, lines(), &[publish("a", &format!("mic{n}"))], &[])).collect();
-    let wishes: Vec<Line> = (1..=count).map(|n| line(&format!("r{n}"), Kind::Audio, false, &[])).collect();
-    let subscriptions: Vec<Subscribe> =
-        (1..=count).map(|n| subscribe(&format!("r{n}"), &format!("mic{n}"), 0)).collect();
-    let listener = f.join(99, wishes, &[], &subscriptions);
+    let (senders, listener) = microphones(&mut f, count);
     for seq in 0..100 {
         for (n, sender) in senders.iter().enumerate() {
             let level = if n < 2 { 20 } else { 127 };

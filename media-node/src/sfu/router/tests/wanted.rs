@@ -27,7 +27,8 @@ fn pass(f: &mut Fixture, seconds: u64) {
 #[test]
 fn layers_that_nobody_wants_are_named_after_a_while_and_wanted_ones_at_once() {
     let mut f = Fixture::new();
-    simulcast(&mut f);
+    let sender = simulcast(&mut f);
+    f.video(sender, rid("q"), 1, true);
     pass(&mut f, 3);
     assert_eq!(wanted(&mut f), [], "others may come");
     pass(&mut f, 3);
@@ -45,6 +46,20 @@ fn layers_that_nobody_wants_are_named_after_a_while_and_wanted_ones_at_once() {
     assert_eq!(wanted(&mut f), told(&["q"]));
     f.router.close(receiver, CloseReason::ClientClosed, &mut f.out);
     pass(&mut f, 6);
+    assert_eq!(wanted(&mut f), told(&[]));
+}
+
+#[test]
+fn what_has_not_begun_is_not_called_unwanted() {
+    let mut f = Fixture::new();
+    let sender = simulcast(&mut f);
+    // A camera that takes long to start: others hear of the video with its first packet, and can't want it before.
+    pass(&mut f, 20);
+    assert_eq!(wanted(&mut f), []);
+    f.video(sender, rid("q"), 1, true);
+    pass(&mut f, 3);
+    assert_eq!(wanted(&mut f), []);
+    pass(&mut f, 3);
     assert_eq!(wanted(&mut f), told(&[]));
 }
 
