@@ -9,6 +9,7 @@ use crate::{
     generator::{Generator, Gone},
     machine,
     model::audio::Audio,
+    rising::{Rising, Silent},
     sfu::{
         Sfu, SfuError,
         chroom::Chroom,
@@ -17,7 +18,7 @@ use crate::{
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::VecDeque,
     time::{Duration, Instant},
 };
 
@@ -108,8 +109,8 @@ pub enum ChurnError {
     #[error(transparent)]
     Gone(#[from] Gone),
     /// Nothing is heard of clients.
-    #[error("{0} clients don't come up")]
-    Silent(usize),
+    #[error(transparent)]
+    Silent(#[from] Silent),
 }
 
 struct Member {
@@ -123,7 +124,7 @@ struct Churn<'a> {
     staff: Staff,
     random: StdRng,
     rooms: Vec<VecDeque<Member>>,
-    rising: BTreeSet<ClientId>,
+    rising: Rising,
     next: u32,
     failed: u32,
     began: Instant,
@@ -133,7 +134,7 @@ struct Churn<'a> {
 pub fn run(task: &Task, sfu: Chroom, generator: &Generator, staff: Staff) -> Result<Outcome, ChurnError> {
     let rooms = (0..task.rooms).map(|_| VecDeque::new()).collect();
     let random = StdRng::seed_from_u64(task.seed);
-    let (rising, began) = (BTreeSet::new(), Instant::now());
+    let (rising, began) = (Rising::default(), Instant::now());
     let mut churn = Churn { sfu, generator, staff, random, rooms, rising, next: 1, failed: 0, began };
     let mut notes = vec![churn.note(0)?];
     let step = (task.sessions / NOTES).max(1);
@@ -199,13 +200,13 @@ impl Churn<'_> {
     }
 
     fn connect(&mut self, plan: Plan) -> Result<(), ChurnError> {
-        self.rising.insert(plan.id);
+        self.rising.add(plan.id);
         self.generator.join(plan)?;
         self.settle(IN_FLIGHT - 1)
     }
 
     fn leave(&mut self, member: &Member, vanish_percent: u32) -> Result<(), ChurnError> {
-        self.rising.remove(&member.client);
+        self.rising.forget(member.client);
         for track in &member.participant.publish {
             self.generator.activate(track.source, false)?;
         }
@@ -217,19 +218,12 @@ impl Churn<'_> {
     }
 
     /// Waits until at most so many clients are still coming up.
-    fn settle(&mut self, rising: usize) -> Result<(), ChurnError> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let patience = if self.rising.len() > rising { PATIENCE } else { Duration::ZERO };
-            match self.generator.news(patience) {
-                Some((id, News::Up(_))) => drop(self.rising.remove(&id)),
-                Some((_, News::Media(_))) => {}
-                Some((id, News::Failed(_) | News::Late)) => self.failed += u32::from(self.rising.remove(&id)),
-                None if self.rising.len() <= rising => return Ok(()),
-                None if Instant::now() > deadline => return Err(ChurnError::Silent(self.rising.len())),
-                None => {}
-            }
-        }
+    fn settle(&mut self, left: usize) -> Result<(), ChurnError> {
+        let Self { rising, generator, failed, .. } = self;
+        rising.settle(generator, left, PATIENCE, |_, news, was_rising| {
+            *failed += u32::from(was_rising && matches!(news, News::Failed(_) | News::Late));
+            Ok(())
+        })
     }
 
     fn note(&mut self, sessions: u32) -> Result<Note, ChurnError> {

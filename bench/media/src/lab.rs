@@ -5,6 +5,7 @@ use crate::{
     counts::Counts,
     generator::{Generator, Gone},
     machine,
+    rising::{Rising, Silent},
     scenario::{Scenario, Shape},
     sfu::{
         Sfu, SfuError,
@@ -35,8 +36,8 @@ pub enum LabError {
     #[error("client {0:?} doesn't come up: {1:?}")]
     Failed(ClientId, News),
     /// Nothing is heard of clients.
-    #[error("{0} clients don't come up")]
-    Silent(usize),
+    #[error(transparent)]
+    Silent(#[from] Silent),
 }
 
 impl LabError {
@@ -83,7 +84,7 @@ pub struct Lab<'a> {
     present: Vec<Participant>,
     clients: HashMap<u32, Vec<ClientId>>,
     active: BTreeSet<u32>,
-    rising: BTreeSet<ClientId>,
+    rising: Rising,
     /// Join times so far.
     pub joined: Joined,
     in_flight: usize,
@@ -109,7 +110,7 @@ impl<'a> Lab<'a> {
             present: Vec::new(),
             clients: HashMap::new(),
             active: BTreeSet::new(),
-            rising: BTreeSet::new(),
+            rising: Rising::default(),
             joined: Joined::default(),
             // Where join times are what is measured, one comes after the other.
             in_flight: if scenario == Scenario::Joins { 1 } else { IN_FLIGHT },
@@ -163,28 +164,22 @@ impl<'a> Lab<'a> {
     fn connect(&mut self, participant: &Participant, plan: Option<Plan>) -> Result<(), LabError> {
         let Some(plan) = plan else { return Ok(()) };
         self.clients.entry(participant.number).or_default().push(plan.id);
-        self.rising.insert(plan.id);
+        self.rising.add(plan.id);
         self.generator.join(plan)?;
         self.settle(self.in_flight - 1)
     }
 
     /// Waits until at most so many clients are still coming up, and takes in what else is heard.
-    fn settle(&mut self, rising: usize) -> Result<(), LabError> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let patience = if self.rising.len() > rising { PATIENCE } else { Duration::ZERO };
-            match self.generator.news(patience) {
-                Some((id, News::Up(took))) => {
-                    self.rising.remove(&id);
-                    self.joined.up.push(took.as_secs_f64() * 1e3);
-                }
-                Some((_, News::Media(took))) => self.joined.media.push(took.as_secs_f64() * 1e3),
-                Some((id, news)) => return Err(LabError::Failed(id, news)),
-                None if self.rising.len() <= rising => return Ok(()),
-                None if Instant::now() > deadline => return Err(LabError::Silent(self.rising.len())),
-                None => {}
+    fn settle(&mut self, left: usize) -> Result<(), LabError> {
+        let Self { rising, generator, joined, .. } = self;
+        rising.settle(generator, left, PATIENCE, |id, news, _| {
+            match news {
+                News::Up(took) => joined.up.push(took.as_secs_f64() * 1e3),
+                News::Media(took) => joined.media.push(took.as_secs_f64() * 1e3),
+                News::Failed(_) | News::Late => return Err(LabError::Failed(id, news)),
             }
-        }
+            Ok(())
+        })
     }
 
     /// Measures for a while.
@@ -247,6 +242,8 @@ impl<'a> Lab<'a> {
             unknown: new.unknown - old.unknown,
             keyframes_asked: new.keyframes_asked - old.keyframes_asked,
             asked: new.asked - old.asked,
+            duplicates: new.duplicates - old.duplicates,
+            padding: new.padding - old.padding,
             load: machine::load(),
         }
     }

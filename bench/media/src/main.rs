@@ -21,6 +21,7 @@ fn main() -> ExitCode {
     let done = match &options.command {
         Some(Command::Bare(task)) => bare_loop(&options, task),
         Some(Command::Churn(task)) => churn(&options, task),
+        Some(Command::Rush(task)) => rush(&options, task),
         Some(Command::Impair(task)) => impair(&options, task),
         Some(Command::Processing(task)) => costs(&options, task),
         None => all(&options),
@@ -56,6 +57,18 @@ fn churn(options: &Options, task: &chroom_bench_media::options::Churn) -> Result
     let leaks = outcome.leaks();
     leaks.iter().for_each(|leak| eprintln!("not forgotten: {leak}"));
     Ok(if leaks.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(3) })
+}
+
+fn rush(options: &Options, task: &chroom_bench_media::options::Rush) -> Result<ExitCode> {
+    namespace::enter(Network::Shared)?;
+    run::pin(options.generator_core)?;
+    let outcome = run::rush(options, task)?;
+    if options.json {
+        println!("{}", serde_json::json!({ "bench": "rush", "outcome": outcome }));
+    } else {
+        println!("{}", report::rush(&outcome));
+    }
+    Ok(if outcome.up + outcome.refused == outcome.clients { ExitCode::SUCCESS } else { ExitCode::from(3) })
 }
 
 fn impair(options: &Options, task: &chroom_bench_media::options::Impair) -> Result<ExitCode> {

@@ -30,6 +30,8 @@ pub enum Server {
     chroom-bench-media --server chroom --scenario fan-out --profile
   A day's joins and leaves, and what is left after them:
     chroom-bench-media churn --sessions 100000
+  Two thousand who join at the same moment, as when another node has died:
+    chroom-bench-media rush --clients 2000
   Receivers behind bad lines, Chroom beside Janus:
     chroom-bench-media impair --loss 0,2,10 --rtt 100
   The same with the kernel's netem between network namespaces:
@@ -144,6 +146,8 @@ pub enum Command {
     Bare(Bare),
     /// Joins and leaves: whether Chroom's SFU forgets who left.
     Churn(Churn),
+    /// A crowd that joins all at once beside calls: how long it takes, and what the calls notice.
+    Rush(Rush),
     /// Lines that lose, delay, and get narrow for a while: what can be seen behind them.
     Impair(Impair),
     /// What mixes, recordings, bridges and thumbnails cost a media node, in thousandths of a core.
@@ -196,6 +200,17 @@ pub struct Churn {
     /// Of a hundred that leave, so many vanish without a word.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub vanish_percent: u32,
+}
+
+/// A crowd at the door.
+#[derive(Args, Clone, Debug)]
+pub struct Rush {
+    /// Clients who join at once.
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    pub clients: u32,
+    /// Receivers of a video who are there already, in rooms of 25.
+    #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub receivers: u32,
 }
 
 /// The bare loop's task.

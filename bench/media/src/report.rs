@@ -250,3 +250,33 @@ pub fn churn(outcome: &crate::churn::Outcome) -> String {
     ));
     text
 }
+
+/// What became of a crowd, and of the calls beside it.
+pub fn rush(outcome: &crate::rush::Outcome) -> String {
+    let mut text = format!(
+        "{} clients at once: {} up, {} refused, {} failed; the first after {:.2} s, half after {:.2}, 99 of 100 after {:.2}, the last after {:.2}\n\n",
+        outcome.clients,
+        outcome.up,
+        outcome.refused,
+        outcome.failed,
+        outcome.first,
+        outcome.half,
+        outcome.most,
+        outcome.last
+    );
+    text.push_str(
+        "| Calls beside it | Seconds | Packets/s | Loss | p50, p99, longest delay |\n|---|--:|--:|--:|--:|\n",
+    );
+    for (when, calls) in [("before", outcome.before), ("during", outcome.during), ("after", outcome.after)] {
+        text.push_str(&format!(
+            "| {when} | {:.1} | {:.0} | {:.2} % | {:.2}, {:.2}, {:.0} ms |\n",
+            calls.seconds,
+            calls.packets,
+            calls.loss * 100.0,
+            calls.p50_ms,
+            calls.p99_ms,
+            calls.longest_ms
+        ));
+    }
+    text
+}

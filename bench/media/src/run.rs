@@ -10,6 +10,7 @@ use crate::{
     options::{self, Options, Server},
     profile,
     report::{Bare, JoinTimes, Run},
+    rush,
     scenario::Scenario,
     search::Search,
     sfu::{
@@ -202,6 +203,15 @@ pub fn churn(options: &Options, task: &options::Churn) -> Result<churn::Outcome>
         seed: options.load.seed,
     };
     Ok(churn::run(&task, sfu, &generator, staff)?)
+}
+
+/// A crowd at the door.
+pub fn rush(options: &Options, task: &options::Rush) -> Result<rush::Outcome> {
+    let generator = Generator::start(&setup(options))?;
+    let staff = Staff::new(&generator, options.load.downlink());
+    let sfu = Chroom::start(&sfu_program(options)?, options.seat())?;
+    let calls = Scenario::Rooms.cast(&options.load.shape(), task.receivers);
+    Ok(rush::run(task.clients, &calls, sfu, &generator, staff)?)
 }
 
 /// How the generator works.

@@ -85,6 +85,8 @@ impl Turns {
                     if !self.receive(index) {
                         break;
                     }
+                    // A camera doesn't wait for what others receive: late ones would send their frames one upon the other.
+                    self.expire();
                 }
             }
             self.deliver();

@@ -51,6 +51,10 @@ pub struct Window {
     pub keyframes_asked: u64,
     /// Packets that receivers asked for again.
     pub asked: u64,
+    /// Packets that came once too often.
+    pub duplicates: u64,
+    /// Probes and padding that came.
+    pub padding: u64,
     /// Load average of the machine.
     pub load: f64,
 }

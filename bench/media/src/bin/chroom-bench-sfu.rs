@@ -11,10 +11,12 @@ use chroom_media_node::sfu::{
     router::{Opening, Publish, Subscribe},
 };
 use clap::Parser;
+use futures::{StreamExt, stream::FuturesOrdered};
 use std::{
     io::{BufRead, IsTerminal, Write},
     net::SocketAddr,
 };
+use tokio::sync::mpsc;
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
 /// Kilobits a second that a session may publish: more than any load here.
@@ -46,13 +48,35 @@ fn main() -> Result<()> {
     let sfu = Sfu::start(&config)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     say(&Answer::Ready { version: env!("CARGO_PKG_VERSION").into() })?;
-    for line in std::io::stdin().lock().lines() {
-        let request = serde_json::from_str(&line?).context("a request is not understood")?;
-        let answer = runtime.block_on(answer(&sfu, request));
-        say(&answer.unwrap_or_else(|error| Answer::Refused { reason: format!("{error:#}") }))?;
-    }
+    let (lines, requests) = mpsc::channel(1);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines() {
+            if lines.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    let served = runtime.block_on(serve(&sfu, requests));
     runtime.block_on(sfu.stop(CloseReason::Draining));
-    Ok(())
+    served
+}
+
+/// Carries out requests side by side, as they would come from many; answers are in their order.
+async fn serve(sfu: &Sfu, mut requests: mpsc::Receiver<std::io::Result<String>>) -> Result<()> {
+    let mut answers = FuturesOrdered::new();
+    loop {
+        tokio::select! {
+            line = requests.recv() => {
+                let Some(line) = line else { return Ok(()) };
+                let request = serde_json::from_str(&line?).context("a request is not understood")?;
+                answers.push_back(answer(sfu, request));
+            }
+            Some(answer) = answers.next() => {
+                let refused = |error: anyhow::Error| Answer::Refused { reason: format!("{error:#}") };
+                say(&answer.unwrap_or_else(refused))?;
+            }
+        }
+    }
 }
 
 fn say(answer: &Answer) -> Result<()> {

@@ -151,7 +151,8 @@ impl Receiving {
             }
         }
         stream.time(Duration::from_nanos(arrived), header.timestamp);
-        if self.watch.is_some() || stream.bound.is_none() || index % SAMPLE == 0 {
+        let unbound = stream.is_to_be_bound(world.since);
+        if self.watch.is_some() || unbound || index % SAMPLE == 0 {
             let payload = keys.open_rtp(packet, header.len, header.ssrc, index).ok();
             match payload.as_deref().and_then(|payload| Some((Stamp::read(payload, HEAD)?, payload))) {
                 Some((stamp, payload)) => {

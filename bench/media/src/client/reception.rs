@@ -5,6 +5,8 @@ use std::time::Duration;
 
 /// Missing packets that are remembered.
 const MAX_MISSING: usize = 512;
+/// Whoever sends nothing for so long may go on elsewhere in the source.
+const PAUSE: Duration = Duration::from_millis(90);
 
 /// How what is missing is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,6 +53,7 @@ pub struct Reception {
     pub kind: Kind,
     /// The published source in it, and what is added to the source's numbers; known once a packet was opened.
     pub bound: Option<(u32, u32)>,
+    last: Option<Duration>,
     first: u64,
     highest: u64,
     received: u64,
@@ -74,6 +77,7 @@ impl Reception {
             ssrc,
             kind,
             bound: None,
+            last: None,
             first,
             highest: first.wrapping_sub(1),
             received: 0,
@@ -92,6 +96,12 @@ impl Reception {
     pub fn extend(&self, seq: u16) -> u64 {
         let ahead = seq.wrapping_sub(self.highest as u16) as i16;
         self.highest.wrapping_add_signed(ahead.into())
+    }
+
+    /// Whether what the stream is of has to be looked at again: nothing is known yet, or it paused. Asked once with each packet.
+    pub fn is_to_be_bound(&mut self, now: Duration) -> bool {
+        let last = self.last.replace(now);
+        self.bound.is_none() || last.is_none_or(|last| now.saturating_sub(last) >= PAUSE)
     }
 
     /// Takes in a packet by its extended number.
@@ -240,6 +250,17 @@ mod tests {
             prop_assert!(reception.ask(NOW + Patience::default().late).is_empty() && !reception.is_missing());
             prop_assert_eq!(reception.take_given_up() as usize, missing.len());
         }
+    }
+
+    #[test]
+    fn a_stream_that_paused_is_looked_at_again() {
+        let mut reception = Reception::new(1, Kind::Video, 7, Patience::default());
+        assert!(reception.is_to_be_bound(NOW) && reception.is_to_be_bound(NOW), "nothing is known of it");
+        reception.bound = Some((3, 0));
+        let short = PAUSE - Duration::from_millis(1);
+        assert!(!reception.is_to_be_bound(NOW + short));
+        assert!(!reception.is_to_be_bound(NOW + short * 2));
+        assert!(reception.is_to_be_bound(NOW + short * 2 + PAUSE));
     }
 
     #[test]

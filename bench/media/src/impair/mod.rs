@@ -15,6 +15,7 @@ use crate::{
     namespace::NamespaceError,
     netem::Lines,
     path,
+    rising::Silent,
     sfu::{
         Sfu, SfuError,
         participant::{Participant, Staff, Track},
@@ -90,7 +91,7 @@ pub fn run(
     mut staff: Staff,
     lines: Option<Lines>,
 ) -> Result<Vec<Row>, ImpairError> {
-    let mut up = Rising::new(generator, lines);
+    let mut up = Attendance::new(generator, lines);
     let mut rooms = Vec::new();
     for (index, condition) in conditions.iter().enumerate() {
         let cast = cast(index as u32, condition);
@@ -153,8 +154,8 @@ fn cast(index: u32, condition: &Condition) -> Cast {
     }
 }
 
-/// Clients that come up.
-struct Rising<'a> {
+/// Who attends, how long joining took each, and the lines that they are behind.
+struct Attendance<'a> {
     generator: &'a Generator,
     /// How long each took; those that must come up are `true` until they did.
     joined: BTreeMap<ClientId, (bool, Option<Duration>)>,
@@ -162,7 +163,7 @@ struct Rising<'a> {
     lines: Option<Lines>,
 }
 
-impl<'a> Rising<'a> {
+impl<'a> Attendance<'a> {
     fn new(generator: &'a Generator, lines: Option<Lines>) -> Self {
         Self { generator, joined: BTreeMap::new(), lines }
     }
@@ -214,7 +215,7 @@ impl<'a> Rising<'a> {
                 return Ok(());
             }
             if Instant::now() >= deadline {
-                return Err(LabError::Silent(rising).into());
+                return Err(LabError::Silent(Silent(rising)).into());
             }
             self.hear(deadline)?;
         }

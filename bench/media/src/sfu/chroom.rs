@@ -2,7 +2,7 @@
 
 use super::{
     Sfu, SfuError,
-    participant::{Participant, Staff, accepted},
+    participant::{Local, Participant, Staff, accepted},
     process::{Process, Seat, pinned},
 };
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::{
     io::{BufRead, BufReader, Write},
+    os::fd::AsFd,
     path::Path,
     process::{ChildStdin, ChildStdout, Stdio},
 };
@@ -130,14 +131,83 @@ impl Chroom {
         serde_json::from_str(&line).map_err(|error| SfuError::Refused(format!("{error} in {line}")))
     }
 
-    fn ask(&mut self, request: &Request) -> Result<Answer, SfuError> {
-        let mut line = serde_json::to_string(request).map_err(|error| SfuError::Refused(error.to_string()))?;
-        line.push('\n');
-        self.requests.write_all(line.as_bytes())?;
+    /// The answer to the oldest request that has none yet.
+    fn granted(&mut self) -> Result<Answer, SfuError> {
         match self.answer()? {
             Answer::Refused { reason } => Err(SfuError::Refused(reason)),
             answer => Ok(answer),
         }
+    }
+
+    fn ask(&mut self, request: &Request) -> Result<Answer, SfuError> {
+        self.requests.write_all(line(request)?.as_bytes())?;
+        self.granted()
+    }
+
+    /// Has participants come in all at once. What became of each is told as soon as it is known, in their order.
+    pub fn enter_together(
+        &mut self,
+        staff: &mut Staff,
+        participants: &[Participant],
+        mut entered: impl FnMut(&Participant, Result<Plan, SfuError>) -> Result<(), SfuError>,
+    ) -> Result<(), SfuError> {
+        let applications: Vec<Application> = participants.iter().map(|one| Application::new(staff, one)).collect();
+        let lines: Result<String, SfuError> = applications.iter().map(|one| line(&one.request)).collect();
+        let lines = lines?;
+        // The pipes hold no more than some dozens: who writes all of it can't read the answers meanwhile.
+        let mut requests = self.requests.as_fd().try_clone_to_owned().map(std::fs::File::from)?;
+        std::thread::scope(|scope| {
+            let writing = scope.spawn(move || requests.write_all(lines.as_bytes()));
+            for (participant, application) in participants.iter().zip(applications) {
+                let plan = match self.granted() {
+                    Ok(answer) => application.accepted(staff, participant, answer),
+                    Err(SfuError::Refused(reason)) => Err(SfuError::Refused(reason)),
+                    Err(error) => return Err(error),
+                };
+                entered(participant, plan)?;
+            }
+            writing.join().map_err(|_| SfuError::Ended)??;
+            Ok(())
+        })
+    }
+}
+
+fn line(request: &Request) -> Result<String, SfuError> {
+    let line = serde_json::to_string(request).map_err(|error| SfuError::Refused(error.to_string()))?;
+    Ok(line + "\n")
+}
+
+/// Who asks to be let in.
+struct Application {
+    local: Local,
+    plans: Vec<publication::Plan>,
+    request: Request,
+}
+
+impl Application {
+    fn new(staff: &mut Staff, participant: &Participant) -> Self {
+        let mut local = staff.client();
+        let plans: Vec<publication::Plan> = participant.publish.iter().flat_map(|track| local.publish(track)).collect();
+        let line = |plan: &publication::Plan| OnLine { mid: plan.mid.clone(), track: track(plan.source) };
+        let mut publish: Vec<OnLine> = plans.iter().map(line).collect();
+        // A track's layers share its m-line; the first one's number is the track's.
+        publish.dedup_by(|next, first| next.mid == first.mid);
+        let mut subscribe = Vec::new();
+        for wanted in &participant.subscribe {
+            let mid = local.description.lines.len().to_string();
+            local.offer(wanted.content.kind(), Direction::Receive, Vec::new());
+            subscribe.push(OnLine { mid, track: track(wanted.source) });
+        }
+        let (room, offer) = (room(participant.room), local.description.text());
+        let request = Request::Join { room, participant: participant.number, offer, publish, subscribe };
+        Self { local, plans, request }
+    }
+
+    fn accepted(self, staff: &Staff, participant: &Participant, answer: Answer) -> Result<Plan, SfuError> {
+        let Answer::Joined { sdp } = answer else { return Err(SfuError::Missing("session")) };
+        let remote = Description::read(&sdp)?;
+        let publish = self.plans.into_iter().map(|plan| accepted(plan, &remote)).collect();
+        staff.plan(&self.local, remote, publish, &participant.subscribe).ok_or(SfuError::Missing("candidate"))
     }
 }
 
@@ -159,30 +229,9 @@ impl Sfu for Chroom {
     }
 
     fn enter(&mut self, staff: &mut Staff, participant: &Participant) -> Result<Option<Plan>, SfuError> {
-        let mut local = staff.client();
-        let plans: Vec<publication::Plan> = participant.publish.iter().flat_map(|track| local.publish(track)).collect();
-        let line = |plan: &publication::Plan| OnLine { mid: plan.mid.clone(), track: track(plan.source) };
-        let mut publish: Vec<OnLine> = plans.iter().map(line).collect();
-        // A track's layers share its m-line; the first one's number is the track's.
-        publish.dedup_by(|next, first| next.mid == first.mid);
-        let mut subscribe = Vec::new();
-        for wanted in &participant.subscribe {
-            let mid = local.description.lines.len().to_string();
-            local.offer(wanted.content.kind(), Direction::Receive, Vec::new());
-            subscribe.push(OnLine { mid, track: track(wanted.source) });
-        }
-        let request = Request::Join {
-            room: room(participant.room),
-            participant: participant.number,
-            offer: local.description.text(),
-            publish,
-            subscribe,
-        };
-        let Answer::Joined { sdp } = self.ask(&request)? else { return Err(SfuError::Missing("session")) };
-        let remote = Description::read(&sdp)?;
-        let publish = plans.into_iter().map(|plan| accepted(plan, &remote)).collect();
-        let plan = staff.plan(&local, remote, publish, &participant.subscribe);
-        Ok(Some(plan.ok_or(SfuError::Missing("candidate"))?))
+        let application = Application::new(staff, participant);
+        let answer = self.ask(&application.request)?;
+        application.accepted(staff, participant, answer).map(Some)
     }
 
     /// Subscriptions are by name and may come before the track.
