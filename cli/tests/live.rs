@@ -16,6 +16,7 @@ use chroom_wallet::Wallet;
 use codec::Encode;
 use serde_json::{Value, json as value};
 use std::{
+    fs::File,
     path::Path,
     process::{Child, Command, Output, Stdio},
     time::Duration,
@@ -24,10 +25,13 @@ use subxt_signer::sr25519::dev;
 
 const CELL: H3Cell = H3Cell(0x0851_fb46_7fff_ffff);
 
+/// File of a node's log, in its data folder.
+const LOG: &str = "log";
+
 struct Node {
     url: String,
     process: Child,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
 }
 
 impl Node {
@@ -43,10 +47,27 @@ impl Node {
             .args(["--dev", "--port", "0", "--rpc-port", &port.to_string(), "--base-path"])
             .arg(data.path())
             .args(more)
-            .stderr(Stdio::null())
+            .stderr(File::create(data.path().join(LOG)).unwrap())
+            .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        Self { url: format!("ws://127.0.0.1:{port}"), process, _data: data }
+        Self { url: format!("ws://127.0.0.1:{port}"), process, data }
+    }
+
+    /// The word behind `before` in the node's log, once it is there.
+    async fn told(&self, before: &str) -> String {
+        let found = async {
+            loop {
+                let log = std::fs::read_to_string(self.data.path().join(LOG)).unwrap();
+                // Only of lines that are whole.
+                let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
+                if let Some((_, after)) = whole.split_once(before) {
+                    return after.split_whitespace().next().unwrap().to_owned();
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(300), found).await.expect("the node logs it")
     }
 
     async fn client(&self) -> ChainClient {
@@ -271,10 +292,10 @@ async fn a_registry_that_lies_to_a_claimant_is_found_and_reported() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the node's binary in CHROOM_TEST_NODE"]
 async fn every_metric_of_the_chain_nodes_dashboard_is_exported() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let node = Node::start_with(&["--prometheus-port", &port.to_string()]);
+    // A port that is chosen before the node takes it may be another node's by then.
+    let node = Node::start_with(&["--prometheus-port", "0"]);
     node.client().await;
-    let metrics = format!("http://127.0.0.1:{port}/metrics");
+    let metrics = format!("http://{}/metrics", node.told("Prometheus exporter started at ").await);
     let metrics = chroom_cli::fetch::get(&metrics, Duration::from_secs(60)).await.unwrap();
     let dashboard = include_str!("../../grafana/chain-node.json");
     let missing = chroom_rpc::dashboard::missing(dashboard, "substrate_", &String::from_utf8_lossy(&metrics));

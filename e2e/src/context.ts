@@ -17,7 +17,7 @@ export class Context {
   /** The call between the two, begun by the first test and kept to the last. */
   adaPage!: DemoPage;
   gracePage!: DemoPage;
-  /** What governance agreed on while the first test ran. */
+  /** What governance agreed on while the first test ran; only where a new runtime is tested, as who waits for it would keep the process. */
   agreed!: Promise<Agreed>;
   /** First epoch in which everything that is to be scored ran from its beginning to its end. */
   measuredEpoch = 0;
@@ -27,8 +27,8 @@ export class Context {
   failed = false;
   readonly #endings: (() => Promise<unknown>)[] = [];
 
-  /** Starts what all need. */
-  async start(): Promise<void> {
+  /** Starts what all need, and governance's work on a new runtime where that is to be tested. */
+  async start(upgrade: boolean): Promise<void> {
     this.network = await Network.start();
     this.onEnd(async () => {
       const keep = this.failed || process.env.CHROOM_E2E_KEEP === "1";
@@ -36,9 +36,11 @@ export class Context {
       if (keep) console.error(`the network's data and logs are kept in ${this.network.data}`);
     });
     this.chain = new Chain(this.network.ready.chain);
-    this.agreed = agree(this.network);
-    // Whoever waits for it hears of a failure.
-    this.agreed.catch(() => undefined);
+    if (upgrade) {
+      this.agreed = agree(this.network);
+      // Whoever waits for it hears of a failure.
+      this.agreed.catch(() => undefined);
+    }
     this.app = demoApp(this.network.ready);
     this.ada = await Browser.open("sideways", 440);
     this.onEnd(() => this.ada.close());

@@ -34,3 +34,18 @@ export async function sessionStats(endpoint: string, orchestrator: TlsIdentity):
     ];
   });
 }
+
+/** What a media node logs of a session when it ends; see docs/media-node.md. */
+export interface LastStats {
+  sentPackets: number;
+}
+
+/** The last figures of the sessions that a media node closed, by session id, out of its log. */
+export function lastStats(log: string): Map<string, LastStats> {
+  const closed = new Map<string, LastStats>();
+  for (const line of log.split("\n")) {
+    const found = /session closed session=([0-9a-f-]+) .*sent_packets=(\d+)/.exec(line);
+    if (found?.[1] && found[2]) closed.set(found[1].replaceAll("-", ""), { sentPackets: Number(found[2]) });
+  }
+  return closed;
+}

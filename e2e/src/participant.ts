@@ -25,9 +25,13 @@ export interface NativeReport {
   node: string;
   sentPackets: number;
   receivedPackets: number;
+  /** Came again: repairs that were not needed any more, or the media node's probing of the line. */
+  repeatedPackets: number;
   receipts: number;
   receiptsFailed: number;
   moves: number;
+  /** Ids of the videos that the media node had paused for it in the end, as its line did not carry them. */
+  paused: string[];
   tracks: NativeTrack[];
 }
 
@@ -45,6 +49,8 @@ export class Natives {
       seconds: number;
       name: string;
       kbps?: number;
+      /** Milliseconds of sound in a packet. */
+      ptime?: number;
       cell?: string;
     },
   ): Natives {
@@ -63,6 +69,7 @@ export class Natives {
         ...["--video", String(options.video)],
         ...["--videos", String(options.videos)],
         ...["--video-kbps", String(options.kbps ?? 150)],
+        ...["--ptime", String(options.ptime ?? 20)],
         ...["--duration", String(options.seconds)],
       ]),
     );

@@ -48,7 +48,7 @@ export class Polkadot {
     return this.#send(transaction, from, (result) => result.isFinalized, signer);
   }
 
-  /** Signs, sends, and waits until the transaction is in a block. */
+  /** Signs, sends, and waits until the transaction is in a block, which needn't be one that stays: nothing may depend on it yet. */
   include(transaction: Transaction, from: AddressOrPair): Promise<ISubmittableResult> {
     return this.#send(transaction, from, (result) => result.isInBlock || result.isFinalized);
   }

@@ -24,6 +24,8 @@ interface Proof {
 export async function kill(suite: Context, t: TestContext): Promise<void> {
   const { network, chain } = suite;
   const { nodeId } = network.media("media-1");
+  // Where the call is: on a busy machine the orchestrator may have moved it before.
+  const homes = (await Promise.all([suite.adaPage.call(), suite.gracePage.call()])).map(({ node }) => node);
   const registry = network.ready.registries.find(({ name }) => name === "registry-1");
   assert.ok(registry);
   const done: string[] = [];
@@ -64,7 +66,7 @@ export async function kill(suite: Context, t: TestContext): Promise<void> {
   done.push(`registry back in ${seconds(began)}`);
 
   // The other media node: its callers move, by themselves.
-  await killMedia(suite, done);
+  await killMedia(suite, homes, done);
 
   // The orchestrator: media goes on, sessions are taken up again.
   const orchestrator = network.ready.orchestrators[0];
@@ -113,15 +115,17 @@ export async function kill(suite: Context, t: TestContext): Promise<void> {
 
   const gaps = await Promise.all(watches.map((watch) => watch.end()));
   for (const { other: gap } of gaps) {
-    assert.ok(
-      gap < LONGEST_GAP_MS,
-      `the call on media-1 went on: the longest time without a frame was ${gap} ms`,
-    );
+    assert.ok(gap < LONGEST_GAP_MS, `the call went on: the longest time without a frame was ${gap} ms`);
   }
   const calls = await Promise.all([suite.adaPage.call(), suite.gracePage.call()]);
-  for (const call of calls) assert.equal(call.node, nodeId, "the call stayed on its media node");
+  assert.deepEqual(
+    calls.map(({ node }) => node),
+    homes,
+    "the call stayed on its media node",
+  );
   done.push(`the call went on throughout, longest pause ${Math.max(...gaps.map(({ other }) => other))} ms`);
-  done.push(await nothingLost(suite, nodeId, firstEpoch, await chain.epoch()));
+  for (const home of new Set(homes))
+    done.push(await nothingLost(suite, home, firstEpoch, await chain.epoch()));
   done.push(await ownNode(suite));
   t.diagnostic(done.join("; "));
 }
@@ -130,16 +134,21 @@ export async function kill(suite: Context, t: TestContext): Promise<void> {
 async function ownNode(suite: Context): Promise<string> {
   const began = Date.now();
   const old = await Promise.all([suite.adaPage.call(), suite.gracePage.call()]);
-  await suite.network.restarted("media-1", suite.network.kill("media-1"));
+  const home = suite.network.ready.mediaNodes.find((one) => one.nodeId === old[0].node);
+  assert.ok(home, "the call is on a media node of this network");
+  await suite.network.restarted(home.name, suite.network.kill(home.name));
   for (const [index, [page, other]] of (
     [
       [suite.adaPage, "grace"],
       [suite.gracePage, "ada"],
     ] as const
   ).entries()) {
+    const before = old[index];
     await until(`${page.name} was moved and is connected`, 60_000, async () => {
       const call = await page.call();
-      return call.moves > (old[index]?.moves ?? 0) && call.state === "connected";
+      // Who was on another one stays there.
+      const moved = before?.node !== home.nodeId || call.moves > before.moves;
+      return moved && call.state === "connected";
     });
     const frames = await page.frames(other);
     await until(
@@ -186,11 +195,15 @@ async function nothingLost(suite: Context, node: string, first: number, last: nu
   return `epochs ${first} to ${last}: all ${taken} receipts that were taken of the browsers are in every member's tree (of ${counted} in all)`;
 }
 
-async function killMedia(suite: Context, done: string[]): Promise<void> {
+async function killMedia(suite: Context, homes: string[], done: string[]): Promise<void> {
   const { network } = suite;
   const orchestrator = network.ready.orchestrators[0];
   assert.ok(orchestrator);
-  const { cell, nodeId, http } = network.media("media-2");
+  const other = ["media-2", "media-1"]
+    .map((name) => network.media(name))
+    .find(({ nodeId }) => !homes.includes(nodeId));
+  assert.ok(other, "one of two media nodes doesn't have the call");
+  const { name, cell, nodeId, http } = other;
   const room = "to-be-moved";
   const near = await Signalling.open(orchestrator.ws);
   const joined = await near.join(token(suite.app, { room, identity: "first" }), cell);
@@ -206,10 +219,10 @@ async function killMedia(suite: Context, done: string[]): Promise<void> {
     near.close();
     if (natives.running) await natives.stop();
   });
-  await until("two callers are in the room on media-2", 30_000, () => heard(near) >= 2);
+  await until(`two callers are in the room on ${name}`, 30_000, () => heard(near) >= 2);
   const began = Date.now();
-  await network.restarted("media-2", network.kill("media-2"));
-  await until("media-2 serves again", 60_000, async () => {
+  await network.restarted(name, network.kill(name));
+  await until(`${name} serves again`, 60_000, async () => {
     const status = (await (await fetch(`${http}/v1/status`)).json()) as { health: { accepting: boolean } };
     return status.health.accepting;
   });
@@ -220,29 +233,28 @@ async function killMedia(suite: Context, done: string[]): Promise<void> {
   const before = moves(near).length;
   const current = String((moves(near).at(-1)?.node as { id?: string } | undefined)?.id);
   const place = network.ready.mediaNodes.find((one) => one.nodeId === current);
-  assert.ok(place && place.name !== "media-1", "the room is on one of the other media nodes");
+  assert.ok(place && !homes.includes(place.nodeId), "the room is on one of the other media nodes");
   const hung = Date.now();
   const { pid } = network.process(place.name);
   assert.ok(pid !== null);
   process.kill(pid, "SIGSTOP");
-  let home: string;
+  // A room whose nodes have much to do is put on two at once, so that its callers may be on different ones.
+  const elsewhere = network.ready.mediaNodes.filter(({ nodeId: id }) => id !== current);
   try {
-    home = await until("the room moves to another media node", 45_000, () =>
+    await until("the room moves to another media node", 45_000, () =>
       moves(near)
         .slice(before)
-        .map(({ node }) => (node as { id: string }).id)
-        .find((id) => id !== current),
+        .some(({ node }) => (node as { id: string }).id !== current),
     );
     done.push(`a hanging one's room elsewhere in ${seconds(hung)}`);
-    const elsewhere = network.ready.mediaNodes.find(({ nodeId: id }) => id === home);
-    assert.ok(elsewhere);
     const callers = near.events
       .filter(({ type }) => type === "participantJoined")
       .map(({ participant }) => participant as { id: string; identity: string })
       .filter(({ identity }) => identity.startsWith("mover-"));
     assert.equal(callers.length, 2);
     await until("both callers are sent each other's sound there", 45_000, async () => {
-      const all = await sessionStats(elsewhere.rpc, nodeIdentity(network, "orchestrator-1"));
+      const asks = elsewhere.map(({ rpc }) => sessionStats(rpc, nodeIdentity(network, "orchestrator-1")));
+      const all = (await Promise.all(asks)).flat();
       return callers.every(({ id }) => all.some((one) => one.participant === id && one.sentPackets > 250));
     });
   } finally {
@@ -253,7 +265,7 @@ async function killMedia(suite: Context, done: string[]): Promise<void> {
   for (const report of reports) {
     // Whoever was still on the way to the first place when that hung goes to the second at once.
     assert.ok(report.moves >= 1, `${report.identity} was moved ${report.moves} times`);
-    assert.equal(report.node, home, `${report.identity} was served elsewhere in the end`);
+    assert.notEqual(report.node, current, `${report.identity} was served elsewhere in the end`);
     const audio = report.tracks
       .filter(({ kind }) => kind === "audio")
       .reduce((sum, { received }) => sum + received, 0);

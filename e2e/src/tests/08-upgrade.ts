@@ -44,8 +44,9 @@ export async function agree(network: Network): Promise<Agreed> {
     const approve = polkadot.call("enactment", "approve", { hash: hash(authorize) });
     const lengthBound = approve.method.encodedLength;
     const proposalHash = approve.method.hash.toHex();
+    // Final before anything is built upon it: where two validators author a slot, what is in the one's block isn't in the other's.
     const send = (from: string, transaction: Transaction) =>
-      polkadot.include(transaction, polkadot.account(from));
+      polkadot.submit(transaction, polkadot.account(from));
     // Who is in no house may note what they are to decide on, and close what they decided.
     await Promise.all([
       send("//Charlie", polkadot.call("preimage", "notePreimage", { bytes: hex(authorize) })),
@@ -97,11 +98,21 @@ export async function upgrade(suite: Context, t: TestContext): Promise<void> {
     });
     assert.equal(await polkadot.stored<number>("qos", "palletVersion"), 1);
     // Anybody may bring it: the hash is what was decided.
-    await polkadot.include(
+    const { status } = await polkadot.include(
       polkadot.call("system", "applyAuthorizedUpgrade", { code: hex(code) }),
       polkadot.account("//Ferdie"),
     );
     const applied = Date.now();
+    // Its block has the new code and the old storage: what chain-client's `settled` is for.
+    const bringer = (status.isInBlock ? status.asInBlock : status.asFinalized).toHex();
+    const [brought, storage] = await until("the block that brought the runtime is read", 30_000, () =>
+      Promise.all([
+        post<string>(chain.url, "state_getStorageHash", [hex(Buffer.from(":code")), bringer]),
+        migratedTo(polkadot, chain.url, bringer),
+      ]),
+    );
+    assert.equal(brought, codeHash);
+    assert.equal(storage, LAST_RELEASE);
     const built = await until("all validators run the new runtime", 60_000, async () => {
       const versions = await Promise.all(
         network.ready.validators.map(({ ws }) => version(ws.replace(/^ws/, "http"))),
@@ -115,6 +126,7 @@ export async function upgrade(suite: Context, t: TestContext): Promise<void> {
       async () => (await chain.finalised()) >= target,
     );
     const took = Date.now() - applied;
+    assert.equal(await migratedTo(polkadot, chain.url), built);
     const pages = await migrated(network);
     const gaps = await Promise.all(watches.map((watch) => watch.end()));
     const stood = gaps.map(({ other, own }) => `${other} ms (the own camera ${own} ms)`).join(" and ");
@@ -128,6 +140,16 @@ export async function upgrade(suite: Context, t: TestContext): Promise<void> {
   } finally {
     await polkadot.close();
   }
+}
+
+/** Version of the runtime whose migrations ran last, as of a block, the best one if none is given. */
+async function migratedTo(polkadot: Polkadot, url: string, block?: string): Promise<number> {
+  const item = polkadot.api.query.system?.lastRuntimeUpgrade;
+  assert.ok(item, "the metadata have the last upgrade");
+  // Raw, as the API would have the node compile the block's runtime first.
+  const raw = await post<string>(url, "state_getStorage", [item.key(), ...(block ? [block] : [])]);
+  const last = polkadot.api.registry.createType("FrameSystemLastRuntimeUpgradeInfo", raw);
+  return (last.toJSON() as { specVersion: number }).specVersion;
 }
 
 /** Number of pages that the migration cut the attestor sets into. */

@@ -5,8 +5,8 @@ import type { Context } from "../context.js";
 import { until } from "../until.js";
 
 /**
- * Longest time in which the picture may stand still, beyond what the page's own camera does. The aim is 300 ms; a machine with other work to do shows
- * frames late.
+ * Longest time in which the picture may stand still, beyond what both pages' own cameras do: the one makes the pictures and the other shows them, and
+ * where they get no time one after the other, both times are missing. The aim is 300 ms; a machine with other work to do shows frames late.
  */
 const LONGEST_MS = 1_500;
 /** How long is looked for standstills before the move, and after it. */
@@ -63,7 +63,8 @@ export async function drain(suite: Context, t: TestContext): Promise<void> {
   await command("resume", from);
   await command("resume", LOSSY);
   const said = `from ${from} to ${to}: pictures stood still for ${longest.join(" and ")} ms at most (${calm.join(" and ")} ms in ${CALM_MS / 1_000} s before), own cameras for ${own.join(" and ")} ms`;
-  longest.forEach((ms, index) => assert.ok(ms < LONGEST_MS + (own[index] ?? 0), said));
+  const machine = own.reduce((sum, ms) => sum + ms, 0);
+  longest.forEach((ms) => assert.ok(ms < LONGEST_MS + machine, said));
   await until("both still see each other", 30_000, async () => {
     const frames = await Promise.all([adaPage.frames("grace"), gracePage.frames("ada")]);
     await new Promise((resolve) => setTimeout(resolve, 1_000));
