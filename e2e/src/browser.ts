@@ -74,6 +74,8 @@ interface DemoWindow {
     ownStandstill(): number | undefined;
   };
   chroomFailure?: { slug: string; message: string; hint: string };
+  /** How slow connections are to begin, in milliseconds. */
+  hesitation?: { offer: number; answer: number };
 }
 
 /** A Chromium process of its own, with a camera that shows a moving bar and a microphone that hears a tone. */
@@ -207,6 +209,33 @@ export class DemoPage {
   /** The longest time, in milliseconds, for which the page's own camera, which crosses no network, stood still since this was asked last. */
   ownStandstill(): Promise<number | undefined> {
     return this.page.evaluate(() => (window as unknown as DemoWindow).chroomDemo?.ownStandstill());
+  }
+
+  /** From now on connections are slow to begin: it takes so long, in milliseconds, until an offer is made, and until its answer is used. */
+  hesitate(offer: number, answer: number): Promise<void> {
+    return this.page.evaluate(
+      (delays) => {
+        const page = window as unknown as DemoWindow;
+        const installed = page.hesitation !== undefined;
+        page.hesitation = delays;
+        if (installed) return;
+        const wait = (of: "offer" | "answer"): Promise<void> =>
+          new Promise((resolve) => setTimeout(resolve, page.hesitation?.[of] ?? 0));
+        const { prototype } = RTCPeerConnection;
+        const methods = { offer: prototype.createOffer, answer: prototype.setRemoteDescription };
+        Object.assign(prototype, {
+          async createOffer(this: RTCPeerConnection, options: RTCOfferOptions) {
+            await wait("offer");
+            return Reflect.apply(methods.offer, this, [options]) as Promise<unknown>;
+          },
+          async setRemoteDescription(this: RTCPeerConnection, description: RTCSessionDescriptionInit) {
+            await wait("answer");
+            return Reflect.apply(methods.answer, this, [description]) as Promise<unknown>;
+          },
+        });
+      },
+      { offer, answer },
+    );
   }
 
   /** Sends a chat message. */

@@ -13,6 +13,13 @@ const LONGEST_MS = 1_500;
 const CALM_MS = 5_000;
 const AFTER_MS = 7_000;
 
+/**
+ * How long after the other one Grace begins to change over, and how long her connection takes then. Until it is up she is seen by way of the node that
+ * she leaves: the next one has to go on showing what comes from there.
+ */
+const LATER_MS = 1_000;
+const SLOWLY_MS = 2_000;
+
 /** Loses a tenth of what it sends, by a fault that the suite asks for: pictures stand still there without any move. */
 const LOSSY = "media-3";
 
@@ -56,12 +63,14 @@ export async function drain(suite: Context, t: TestContext): Promise<void> {
   await Promise.all([standstills(), owns()]);
   await new Promise((resolve) => setTimeout(resolve, CALM_MS));
   const [calm] = await Promise.all([standstills(), owns()]);
+  await gracePage.hesitate(LATER_MS, SLOWLY_MS);
   await command("drain", from);
   const [to] = await leave(from);
   await new Promise((resolve) => setTimeout(resolve, AFTER_MS));
   const [longest, own] = await Promise.all([standstills(), owns()]);
   await command("resume", from);
   await command("resume", LOSSY);
+  await gracePage.hesitate(0, 0);
   const said = `from ${from} to ${to}: pictures stood still for ${longest.join(" and ")} ms at most (${calm.join(" and ")} ms in ${CALM_MS / 1_000} s before), own cameras for ${own.join(" and ")} ms`;
   const machine = own.reduce((sum, ms) => sum + ms, 0);
   longest.forEach((ms) => assert.ok(ms < LONGEST_MS + machine, said));

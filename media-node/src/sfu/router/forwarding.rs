@@ -8,12 +8,12 @@ impl Router {
         if self.sessions.get(from.0).is_some_and(|session| !session.ready) {
             self.ready(now, from, out);
         }
-        let Self { sessions, tracks, rooms, empty, .. } = self;
+        let Self { sessions, tracks, rooms, .. } = self;
         let Some(sender) = sessions.get_mut(from.0) else { return };
         let size = packet.payload.len();
         sender.received_packets += 1;
         sender.received_bytes += size as u64;
-        let Some((_, track_key)) = sender.up.iter().find(|(mid, _)| *mid == packet.mid) else { return };
+        let Some((_, track_key)) = sender.up.iter().find(|(mid, _)| *mid == packet.mid).copied() else { return };
         if !sender.uplink.take(now, u32::try_from(size).unwrap_or(u32::MAX)) {
             return;
         }
@@ -32,14 +32,23 @@ impl Router {
                 out.event(Event { room: room.id.clone(), session: Some(sender.id), occurrence });
             }
         }
+        let frame = match track.kind {
+            Kind::Audio => None,
+            Kind::Video => picture::read(now, sessions, track, index, packet, out),
+        };
+        if !track.shown {
+            let flows = track.kind == Kind::Audio || frame.is_some_and(|frame| frame.keyframe);
+            self.take_place(now, track_key, (index, flows), out);
+        }
+        let Self { sessions, tracks, rooms, empty, .. } = self;
+        let Some(track) = tracks.get_mut(track_key.0) else { return };
         match track.kind {
             Kind::Audio => {
-                if let Some(room) = rooms.get_mut(sender.room) {
-                    let key = *track_key;
-                    sound::forward(now, sessions, room, (key, track), packet, out);
+                if let Some(room) = sessions.get(from.0).and_then(|sender| rooms.get_mut(sender.room)) {
+                    sound::forward(now, sessions, room, (track_key, track), packet, out);
                 }
             }
-            Kind::Video => picture::forward(now, sessions, track, index, packet, empty, out),
+            Kind::Video => picture::forward(now, sessions, track, index, (packet, frame), empty, out),
         }
     }
 

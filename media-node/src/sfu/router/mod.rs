@@ -173,6 +173,8 @@ struct Room {
     id: RoomId,
     sessions: Vec<SessionKey>,
     tracks: HashMap<TrackId, TrackKey>,
+    /// Publications that take the place of one that comes over a pipe once they flow: [`publishing`].
+    successors: HashMap<TrackId, TrackKey>,
     speakers: Speakers<ParticipantId>,
     /// How many microphones compete for the places below.
     voices: usize,
@@ -218,6 +220,8 @@ struct Track {
     heard: bool,
     demand: Demand,
     started: bool,
+    /// Whether it has its name's place in the room, or waits for it.
+    shown: bool,
 }
 
 impl Track {
@@ -228,7 +232,7 @@ impl Track {
 
     /// Whether its publisher hears what of it is wanted. Nobody can want what has not begun, as nobody has heard of it.
     fn is_in_demand(&self) -> bool {
-        self.kind == Kind::Video && self.remote.is_none() && self.started
+        self.kind == Kind::Video && self.remote.is_none() && self.started && self.shown
     }
 }
 

@@ -5,17 +5,17 @@ use super::{
     *,
 };
 
-pub(super) fn forward(
+/// Takes in a packet's frame, and gives the packet to pipes.
+pub(super) fn read(
     now: Instant,
     sessions: &mut Slab<Session>,
     track: &mut Track,
     index: usize,
     packet: &Packet,
-    empty: &Arc<[u8]>,
     out: &mut impl Outbox,
-) {
-    let Track { layers, receivers, id, tap, .. } = track;
-    let Some(layer) = layers.get_mut(index) else { return };
+) -> Option<Frame> {
+    let Track { layers, receivers, tap, .. } = track;
+    let layer = layers.get_mut(index)?;
     // A stream that comes up again, or shows more layers, is to be chosen from at once.
     let (version, was_alive) = (layer.stream.version(), layer.stream.alive(now));
     // Padding has no frame; nor has, for now, what builds on a structure that is still missing.
@@ -28,6 +28,21 @@ pub(super) fn forward(
             }
         }
     }
+    frame
+}
+
+/// Gives a packet, with what [`read`] found in it, to the receivers here.
+pub(super) fn forward(
+    now: Instant,
+    sessions: &mut Slab<Session>,
+    track: &mut Track,
+    index: usize,
+    (packet, frame): (&Packet, Option<Frame>),
+    empty: &Arc<[u8]>,
+    out: &mut impl Outbox,
+) {
+    let Track { layers, receivers, id, .. } = track;
+    let Some(layer) = layers.get_mut(index) else { return };
     let mut delivery = Delivery { sessions, receivers, id, index, began: None, empty };
     delivery.hand_out(&layer.stream, packet, frame.as_ref(), out);
     if !frame.is_some_and(|frame| frame.keyframe) {

@@ -1,4 +1,8 @@
 //! What clients publish.
+//!
+//! A client that moves here from another node publishes the names that it has there, and those may flow here already, over a pipe. Its own
+//! connection is not up for a while: what it publishes takes the place of what comes over the pipe with its first key frame or packet of sound, and
+//! not before. Other nodes hear of it then. If the pipe's ends sooner, it takes the free place with whatever comes first.
 
 use super::{subscribing::check_subscriptions, *};
 
@@ -29,11 +33,11 @@ impl Router {
             if wish.track.is_reserved() {
                 return Err(RouteError::TrackTaken(wish.track.clone()));
             }
-            let owner =
-                room.tracks.get(&wish.track).and_then(|track| self.tracks.get(track.0)).map(|track| track.owner);
+            let holders = room.tracks.get(&wish.track).into_iter().chain(room.successors.get(&wish.track));
             // A participant that comes from another node brings its names along.
             let remote = |owner: SessionKey| self.sessions.get(owner.0).is_some_and(|session| session.remote);
-            if owner.is_some_and(|owner| owner != key && !remote(owner)) {
+            let mut owners = holders.filter_map(|track| self.tracks.get(track.0)).map(|track| track.owner);
+            if owners.any(|owner| owner != key && !remote(owner)) {
                 return Err(RouteError::TrackTaken(wish.track.clone()));
             }
         }
@@ -101,9 +105,6 @@ impl Router {
         if session.up.iter().any(|(mid, _)| *mid == wish.mid) {
             return;
         }
-        let Some(room) = self.rooms.get_mut(session.room) else { return };
-        // The same track on another m-line of the same client moves there.
-        let moved = room.tracks.get(&wish.track).copied();
         let layers = if rids.is_empty() {
             vec![Layer::new(None, now)]
         } else {
@@ -125,22 +126,43 @@ impl Router {
             place: None,
             heard: true,
             started: false,
+            shown: false,
         };
-        room.voices += usize::from(track.is_voice());
         let track_key = TrackKey(self.tracks.insert(track));
         session.up.push((wish.mid, track_key));
-        room.tracks.insert(wish.track.clone(), track_key);
-        let members = room.sessions.clone();
-        if let Some(old) = moved {
-            self.drop_track(old);
+        let is_local = !session.remote;
+        let Some(room) = self.rooms.get_mut(session.room) else { return };
+        let present = room.tracks.get(&wish.track).and_then(|track| self.tracks.get(track.0));
+        if is_local && present.is_some_and(|track| track.remote.is_some() && track.started) {
+            if let Some(other) = room.successors.insert(wish.track.clone(), track_key) {
+                self.drop_track(other);
+            }
+        } else {
+            self.show(now, track_key, out);
         }
+    }
+
+    /// Puts a track in its name's place, for whoever wants it. What has that place ends.
+    pub(super) fn show(&mut self, now: Instant, key: TrackKey, out: &mut impl Outbox) {
+        let Some(track) = self.tracks.get_mut(key.0) else { return };
+        let Some(session) = self.sessions.get(track.owner.0) else { return };
+        let Some(room) = self.rooms.get_mut(session.room) else { return };
+        track.shown = true;
+        room.voices += usize::from(track.is_voice());
+        let name = track.id.clone();
+        // What its client published under the name before, and never came. One that comes over a pipe makes nobody wait in vain.
+        let waited = if session.remote { None } else { room.successors.remove(&name).filter(|waited| *waited != key) };
+        // The same track on another m-line of the same client moves there.
+        let before = room.tracks.insert(name.clone(), key);
+        let members = room.sessions.clone();
+        waited.into_iter().chain(before).for_each(|old| self.drop_track(old));
         for member in members {
             let waiting: Vec<usize> = self
                 .sessions
                 .get(member.0)
                 .map(|session| {
                     let waits = |down: &Down| {
-                        down.track.is_none() && down.wanted.as_ref().is_some_and(|wanted| wanted.track == wish.track)
+                        down.track.is_none() && down.wanted.as_ref().is_some_and(|wanted| wanted.track == name)
                     };
                     session.down.iter().filter(|(_, down)| waits(down)).map(|(index, _)| index).collect()
                 })
@@ -148,6 +170,25 @@ impl Router {
             for index in waiting {
                 self.bind(now, member, index, out);
             }
+        }
+    }
+
+    /// Something came of a track that waits for its name's place, in a layer: it takes the place if receivers can begin with that, or if the place is
+    /// free.
+    pub(super) fn take_place(
+        &mut self,
+        now: Instant,
+        key: TrackKey,
+        (layer, begins): (usize, bool),
+        out: &mut impl Outbox,
+    ) {
+        let Some(track) = self.tracks.get(key.0) else { return };
+        let room = self.sessions.get(track.owner.0).and_then(|session| self.rooms.get(session.room));
+        if begins || room.is_some_and(|room| !room.tracks.contains_key(&track.id)) {
+            self.show(now, key, out);
+        } else {
+            // Nobody else asks for it, as nobody receives it.
+            self.request_keyframe(now, key, layer, out);
         }
     }
 
@@ -160,6 +201,9 @@ impl Router {
         if let Some(room) = self.rooms.get_mut(session.room) {
             if room.tracks.get(&id) == Some(&key) {
                 room.tracks.remove(&id);
+            }
+            if room.successors.get(&id) == Some(&key) {
+                room.successors.remove(&id);
             }
             if started {
                 out.event(Event {
@@ -176,7 +220,8 @@ impl Router {
         let Some(track) = self.tracks.try_remove(key.0) else { return };
         if let Some(session) = self.sessions.get_mut(track.owner.0) {
             session.up.retain(|(_, up)| *up != key);
-            if track.is_voice()
+            if track.shown
+                && track.is_voice()
                 && let Some(room) = self.rooms.get_mut(session.room)
             {
                 room.voices = room.voices.saturating_sub(1);

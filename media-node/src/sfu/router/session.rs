@@ -36,6 +36,7 @@ impl Router {
             id: id.clone(),
             sessions: Vec::new(),
             tracks: HashMap::new(),
+            successors: HashMap::new(),
             speakers: Speakers::default(),
             voices: 0,
             audible: Audible::new(pressure::audible(self.share)),

@@ -3,6 +3,7 @@ use crate::sfu::codec::dependency::RawDescriptor;
 use proptest::prelude::*;
 
 mod choices;
+mod moves;
 mod priority;
 mod scalable;
 mod sound;
