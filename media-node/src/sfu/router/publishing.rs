@@ -182,9 +182,13 @@ impl Router {
         (layer, begins): (usize, bool),
         out: &mut impl Outbox,
     ) {
-        let Some(track) = self.tracks.get(key.0) else { return };
+        let Some(track) = self.tracks.get_mut(key.0) else { return };
         let room = self.sessions.get(track.owner.0).and_then(|session| self.rooms.get(session.room));
         if begins || room.is_some_and(|room| !room.tracks.contains_key(&track.id)) {
+            if let Some(layer) = track.layers.get_mut(layer).filter(|_| begins) {
+                // Receivers would ask for the key frame that just comes.
+                layer.gate.request(now);
+            }
             self.show(now, key, out);
         } else {
             // Nobody else asks for it, as nobody receives it.

@@ -140,6 +140,21 @@ fn the_picture_over_the_pipe_goes_on_until_the_first_key_frame_here() {
 }
 
 #[test]
+fn the_key_frame_that_takes_the_place_is_not_asked_for() {
+    let mut m = Moving::new(Kind::Video);
+    m.remote(1);
+    let mover = m.publish(1);
+    m.f.out.requests.clear();
+    assert_eq!(m.local(mover, "q", 1, true), 1);
+    assert_eq!(m.f.out.requests, []);
+    let late = m.f.join(3, vec![line("0", Kind::Video, false, &[])], &[], &[subscribe("0", "mine", 180)]);
+    m.f.pass(500);
+    assert_eq!(m.f.out.requests, [(mover, rid("q"))], "whoever comes later does");
+    assert_eq!(m.local(mover, "q", 2, true), 1);
+    assert_eq!(m.f.received(late).len(), 1);
+}
+
+#[test]
 fn the_sound_over_the_pipe_goes_on_until_the_first_packet_here() {
     let mut m = Moving::new(Kind::Audio);
     assert_eq!(m.remote(1), 1);
