@@ -38,7 +38,7 @@ impl Closed {
             Closed::Stopping => "the node is stopping",
             Closed::Draining => "the node is draining",
             Closed::NotInService => "the node is not in service on the chain",
-            Closed::Busy => "the node's CPU is busy",
+            Closed::Busy => "the node has no time for more: its CPU or a media thread is busy",
             Closed::Egress => "the node's egress is used up",
             Closed::Full => "the node has as many sessions as it may have",
         }
@@ -62,6 +62,8 @@ pub enum Registered {
 pub struct Load {
     /// The greater of the process's share of the machine's CPU and the busiest media thread's share of its time, parts per 10,000.
     pub cpu: u16,
+    /// Share of the video that receivers want, in percent, that the busiest media thread doesn't send for lack of time.
+    pub relief: u8,
     /// Ingress in kb/s.
     pub ingress_kbps: u32,
     /// Egress in kb/s, over pipes to other media nodes included.
@@ -149,7 +151,8 @@ impl Health {
     /// Takes in a measurement.
     pub fn set_load(&self, load: Load) {
         let mut state = self.state.lock();
-        state.busy = load.cpu >= if state.busy { CPU_AGAIN } else { CPU_LIMIT };
+        // Of a machine that gives its time to others a thread is at its end long before the limit.
+        state.busy = load.relief > 0 || load.cpu >= if state.busy { CPU_AGAIN } else { CPU_LIMIT };
         state.load = load;
     }
 
@@ -172,6 +175,10 @@ mod tests {
             health.set_load(Load { cpu, ..load });
             assert_eq!(health.closed(), closed, "{cpu}");
         }
+        health.set_load(Load { cpu: 6_000, relief: 25, ..load });
+        assert_eq!(health.closed(), Some(Closed::Busy), "those who are there get less than they want");
+        health.set_load(Load { cpu: 6_000, ..load });
+        assert_eq!(health.closed(), None);
         // What goes over pipes fills the line as well.
         health.set_load(Load { egress_kbps: 900, pipe_egress_kbps: 700, ..load });
         assert_eq!(health.closed(), Some(Closed::Egress));

@@ -61,6 +61,7 @@ impl LoadMeter {
         let rtt = rtts.iter().sum::<Duration>() / u32::try_from(rtts.len().max(1)).unwrap_or(1);
         Load {
             cpu,
+            relief: traffic.relief,
             ingress_kbps: to_callers.0.saturating_add(to_pipes.0),
             egress_kbps: to_callers.1.saturating_add(to_pipes.1),
             pipe_egress_kbps: to_pipes.1,

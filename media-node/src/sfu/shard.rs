@@ -281,18 +281,27 @@ impl<E: Engine> Shard<E> {
             }
             if let Some(percent) = self.pressure.observe(share, self.cpu_share) {
                 let (busy, cpu) = (f64::from(share) / 1e4, f64::from(self.cpu_share) / 1e4);
-                let voices = pressure::audible(percent);
-                if percent < 100 {
+                let (shard, voices) = (self.index, pressure::audible(percent));
+                let before = 100 - self.counters.relief.load(Ordering::Relaxed).min(100);
+                if u64::from(percent) < before {
                     tracing::warn!(
-                        shard = self.index,
+                        shard,
                         busy,
                         cpu,
                         percent,
                         voices,
                         "too much to do: receivers get less of what they want"
                     );
+                } else if percent < 100 {
+                    tracing::info!(
+                        shard,
+                        busy,
+                        percent,
+                        voices,
+                        "some time again: receivers get more of what they want"
+                    );
                 } else {
-                    tracing::info!(shard = self.index, busy, "there is time again for all that receivers want");
+                    tracing::info!(shard, busy, "there is time again for all that receivers want");
                 }
                 self.counters.relief.store(u64::from(100 - percent.min(100)), Ordering::Relaxed);
                 self.router.relieve(percent);

@@ -38,7 +38,7 @@ impl Configuration {
             |names: &[&str]| names.iter().map(|name| format!("libjanus_{name}.so")).collect::<Vec<_>>().join(",");
         let loops = if self.event_loops > 0 { format!("event_loops = {}", self.event_loops) } else { String::new() };
         let main = format!(
-            "general: {{ configs_folder = \"{}\"; debug_level = 2; debug_colors = false; session_timeout = 0; {loops} }}\n\
+            "general: {{ configs_folder = \"{}\"; debug_level = 3; debug_colors = false; session_timeout = 0; {loops} }}\n\
              certificates: {{ cert_pem = \"{}\"; cert_key = \"{}\" }}\n\
              media: {{ ipv6 = false }}\n\
              nat: {{ ice_lite = true; ice_enforce_list = \"{}\" }}\n\

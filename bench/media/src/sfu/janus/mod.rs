@@ -19,13 +19,22 @@ use serde_json::{Value, json};
 use std::{
     collections::{BTreeSet, HashMap},
     process::{Command, Stdio},
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
 
 /// The program.
 const PROGRAM: &str = "janus";
+/// How often it is started before it is given up.
+const STARTS: u32 = 3;
 /// Lines of its log that are shown when it doesn't start.
 const LAST_WORDS: usize = 8;
+
+/// What it says of a publisher whose media it doesn't have yet: it sets that up in a thread of its own, some time after the handshake's end.
+const NO_FEED: &str = "No such feed";
+/// Longest wait for that, and between two questions.
+const FEED_PATIENCE: Duration = Duration::from_secs(5);
+const FEED_PAUSE: Duration = Duration::from_millis(20);
 
 /// The running server.
 pub struct Janus {
@@ -52,8 +61,19 @@ impl Janus {
         Ok(format!("Janus {}", version.unwrap_or("of unknown version").trim()))
     }
 
-    /// Starts it on its seat. The clients' certificate serves it too: the clients' DTLS knows no RSA, which it would make one with.
+    /// Starts it on its seat. The clients' certificate serves it too: the clients' DTLS knows no RSA, which it would make one with. It ends while it starts
+    /// once in a while, and is started again then.
     pub fn start(seat: Seat, identity: &Identity, configuration: &Configuration) -> Result<Self, SfuError> {
+        let mut starts = 1;
+        loop {
+            match Self::try_start(seat, identity, configuration) {
+                Err(SfuError::Ended) if starts < STARTS => starts += 1,
+                result => return result,
+            }
+        }
+    }
+
+    fn try_start(seat: Seat, identity: &Identity, configuration: &Configuration) -> Result<Self, SfuError> {
         let version = Self::installed()?;
         let folder = tempfile::Builder::new().prefix("chroom-janus-").tempdir()?;
         configuration.write(folder.path(), identity)?;
@@ -121,7 +141,16 @@ impl Janus {
         let streams: Vec<Value> = feeds.into_iter().map(|feed| json!({ "feed": feed })).collect();
         let body =
             json!({ "request": "join", "ptype": "subscriber", "room": room, "streams": streams, "autoupdate": false });
-        let (_, offer) = self.link.tell(self.session, handle, &body, None)?;
+        let begun = Instant::now();
+        let offer = loop {
+            match self.link.tell(self.session, handle, &body, None) {
+                Ok((_, offer)) => break offer,
+                Err(SfuError::Refused(why)) if why.starts_with(NO_FEED) && begun.elapsed() < FEED_PATIENCE => {
+                    std::thread::sleep(FEED_PAUSE);
+                }
+                Err(error) => return Err(error),
+            }
+        };
         let remote = Description::read(&offer.ok_or(SfuError::Missing("offer"))?)?;
         // What is offered is taken as it is.
         local.description.lines = remote.lines.clone();
