@@ -4,8 +4,12 @@ use std::time::Duration;
 
 /// A session whose client hasn't come up (ICE and DTLS) by then is closed.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a session may stay without consent (RFC 7675) once ICE reports it lost, before it is closed.
+/// How long a session may stay without consent once ICE reports it lost, after 15 s, before it is closed if nothing else was heard of its client of late;
 pub const DISCONNECT_GRACE: Duration = Duration::from_secs(5);
+/// "of late" is so long ago at most: reports of sound may be 5 s apart.
+pub const HEARD_LATELY: Duration = Duration::from_secs(10);
+/// and if something was, so that it is 30 s in all (RFC 7675, section 5.1).
+pub const CONSENT_GRACE: Duration = Duration::from_secs(15);
 /// Largest SDP that is read, in bytes.
 pub const MAX_SDP: usize = 64 * 1024;
 /// Most m-lines of one client.

@@ -29,8 +29,11 @@ impl Router {
     }
 
     /// A client's receiver reports.
-    pub fn path(&mut self, key: SessionKey, path: PathReport) {
+    pub fn path(&mut self, now: Instant, key: SessionKey, path: PathReport) {
         let Some(session) = self.sessions.get_mut(key.0) else { return };
+        if path.expected != session.path.expected {
+            session.heard = now;
+        }
         session.path = path;
         session.history.push_back((path.expected, path.lost));
         if session.history.len() > LOSS_SECONDS {

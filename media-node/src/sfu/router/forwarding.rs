@@ -11,6 +11,7 @@ impl Router {
         let Self { sessions, tracks, rooms, .. } = self;
         let Some(sender) = sessions.get_mut(from.0) else { return };
         let size = packet.payload.len();
+        sender.heard = now;
         sender.received_packets += 1;
         sender.received_bytes += size as u64;
         let Some((_, track_key)) = sender.up.iter().find(|(mid, _)| *mid == packet.mid).copied() else { return };

@@ -23,7 +23,7 @@ impl Router {
                 over.push((key, CloseReason::ConnectTimeout));
                 continue;
             }
-            if session.lost_at.is_some_and(|lost| now.saturating_duration_since(lost) >= limits::DISCONNECT_GRACE) {
+            if session.is_gone(now) {
                 over.push((key, CloseReason::ConnectionLost));
                 continue;
             }

@@ -308,6 +308,8 @@ struct Session {
     /// Whether the client has shown that its side is up, too.
     ready: bool,
     lost_at: Option<Instant>,
+    /// When media or a report of its client came last.
+    heard: Instant,
     up: Vec<(Mid, TrackKey)>,
     down: Slab<Down>,
     lines: Vec<Line>,
@@ -330,6 +332,16 @@ struct Session {
     path: PathReport,
     /// The sums of the last seconds' reports.
     history: VecDeque<(u64, u64)>,
+}
+
+impl Session {
+    /// Whether its client has gone. Where a fifth is lost, all of a client's consent checks of 20 s may be, while the rest of what it sends shows that
+    /// it is there.
+    fn is_gone(&self, now: Instant) -> bool {
+        let is_heard = now.saturating_duration_since(self.heard) < limits::HEARD_LATELY;
+        let patience = if is_heard { limits::CONSENT_GRACE } else { limits::DISCONNECT_GRACE };
+        self.lost_at.is_some_and(|lost| now.saturating_duration_since(lost) >= patience)
+    }
 }
 
 /// How long media waits, after the handshake's end here, for a sign that it has ended at the client: what came sooner would be lost there.

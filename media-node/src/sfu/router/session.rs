@@ -117,6 +117,7 @@ pub(super) fn session(now: Instant, room: usize, opening: Opening) -> Session {
         connected: None,
         ready: false,
         lost_at: None,
+        heard: now,
         up: Vec::new(),
         down: Slab::new(),
         lines: Vec::new(),

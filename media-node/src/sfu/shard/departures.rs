@@ -74,7 +74,7 @@ impl<E: Engine> Shard<E> {
                     self.close(now, slow, CloseReason::DataBacklog);
                 }
             }
-            Happening::Path(path) => router.path(key, path),
+            Happening::Path(path) => router.path(now, key, path),
         }
     }
 }
