@@ -12,13 +12,17 @@ impl<E: Engine> Shard<E> {
     /// Lets connections send what others gave them, until none has anything left.
     pub(super) fn drain_dirty(&mut self, now: Instant) {
         self.connections.forwarded = 0;
-        while let Some(key) = self.connections.with_media.pop() {
+        // In the order in which their packets came: the other way round, what waits longest would wait for all that came after it, too.
+        let mut with_media = std::mem::take(&mut self.connections.with_media);
+        for key in with_media.drain(..) {
             let Self { connections, ways, .. } = self;
             if let Some(slot) = connections.get_mut(key) {
                 slot.has_media = false;
                 slot.connection.flush(now, ways);
             }
         }
+        // Its memory is used again.
+        self.connections.with_media = with_media;
         while let Some(key) = self.connections.dirty.pop() {
             if let Some(slot) = self.connections.get_mut(key) {
                 slot.dirty = false;
