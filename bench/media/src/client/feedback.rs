@@ -1,6 +1,6 @@
 //! What a receiver says: reports each second, arrival times ten times a second, and soon what is missing.
 
-use super::{address::ClientId, receiving::Receiving};
+use super::{address::ClientId, receiving::Receiving, reception::Reception};
 use crate::{
     counts::Counts,
     wire::{
@@ -59,7 +59,8 @@ impl Feedback {
 
     /// When something is due.
     pub fn deadline(&self, receiving: &Receiving) -> Duration {
-        let ask = if receiving.streams.iter().any(missing) { self.next_ask } else { NEVER };
+        let ask = receiving.streams.iter().filter(is_repaired).map(Reception::due).min();
+        let ask = ask.map_or(NEVER, |due| due.max(self.next_ask));
         let look = receiving.watch.as_ref().map_or(NEVER, super::watch::Watch::due);
         self.next_report.min(self.next_arrivals).min(ask).min(look)
     }
@@ -97,9 +98,9 @@ impl Feedback {
             self.count = self.count.wrapping_add(u8::from(!self.arrivals.is_empty()));
             self.arrivals.clear();
         }
-        if now >= self.next_ask && receiving.streams.iter().any(missing) {
+        if now >= self.next_ask && receiving.streams.iter().any(|stream| is_repaired(&stream) && now >= stream.due()) {
             self.next_ask = now + ASK;
-            for stream in receiving.streams.iter_mut().filter(|stream| missing(stream)) {
+            for stream in receiving.streams.iter_mut().filter(|stream| stream.kind == Kind::Video) {
                 let wanted = stream.ask(now);
                 if !wanted.is_empty() {
                     counts.asked += wanted.len() as u64;
@@ -128,6 +129,6 @@ impl Feedback {
 }
 
 /// Only video is repaired, as was negotiated.
-fn missing(stream: &super::reception::Reception) -> bool {
-    stream.kind == Kind::Video && stream.is_missing()
+fn is_repaired(stream: &&Reception) -> bool {
+    stream.kind == Kind::Video
 }

@@ -8,6 +8,9 @@ const MAX_MISSING: usize = 512;
 /// Whoever sends nothing for so long may go on elsewhere in the source.
 const PAUSE: Duration = Duration::from_millis(90);
 
+/// Nothing is ever due.
+const NEVER: Duration = Duration::from_secs(1 << 32);
+
 /// How what is missing is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Patience {
@@ -58,6 +61,8 @@ pub struct Reception {
     highest: u64,
     received: u64,
     missing: Vec<Missing>,
+    /// Before this time nothing has to be asked for or given up: many receivers that miss much would otherwise look through it all the time.
+    due: Duration,
     patience: Patience,
     /// How long what is asked for takes to come, smoothed: a queue on the way is in it.
     trip: Duration,
@@ -82,6 +87,7 @@ impl Reception {
             highest: first.wrapping_sub(1),
             received: 0,
             missing: Vec::new(),
+            due: NEVER,
             patience,
             trip: Duration::ZERO,
             given_up: 0,
@@ -118,6 +124,9 @@ impl Reception {
             asked: 0,
             last_asked: None,
         }));
+        if gap > 0 {
+            self.due = self.due.min(now);
+        }
         self.highest = index;
         self.received += 1;
         Arrival::New
@@ -160,13 +169,16 @@ impl Reception {
         self.sender_report = Some((time, now));
     }
 
-    /// Whether something is missing that may still be asked for.
-    pub fn is_missing(&self) -> bool {
-        !self.missing.is_empty()
+    /// When something has to be asked for or given up; of no use if nothing is missing any more.
+    pub fn due(&self) -> Duration {
+        if self.missing.is_empty() { NEVER } else { self.due }
     }
 
     /// The numbers to ask for now, ascending. What is too late is given up.
     pub fn ask(&mut self, now: Duration) -> Vec<u16> {
+        if now < self.due() {
+            return Vec::new();
+        }
         let (Patience { again, times, late }, before) = (self.patience, self.missing.len());
         // What waits in a queue isn't lost: to ask for it once more would only make the queue longer.
         let again = again.max(self.trip);
@@ -174,6 +186,7 @@ impl Reception {
         self.missing.retain(|missing| now.saturating_sub(missing.since) < late);
         self.given_up += (before - self.missing.len()) as u64;
         let mut due: Vec<u64> = Vec::new();
+        self.due = NEVER;
         for missing in &mut self.missing {
             let waited = missing.last_asked.is_none_or(|last| now.saturating_sub(last) >= again);
             if waited && missing.asked < times {
@@ -181,6 +194,8 @@ impl Reception {
                 missing.last_asked = Some(now);
                 due.push(missing.index);
             }
+            let next = missing.last_asked.filter(|_| missing.asked < times).map_or(NEVER, |last| last + again);
+            self.due = self.due.min(next).min(missing.since + late);
         }
         due.sort_unstable();
         due.into_iter().map(|index| index as u16).collect()
@@ -247,7 +262,8 @@ mod tests {
             prop_assert!(reception.ask(NOW).is_empty());
             prop_assert_eq!(reception.ask(NOW + Patience::default().again), missing.clone());
             prop_assert_eq!(reception.block(NOW).lost as usize, missing.len());
-            prop_assert!(reception.ask(NOW + Patience::default().late).is_empty() && !reception.is_missing());
+            prop_assert!(reception.ask(NOW + Patience::default().late).is_empty());
+            prop_assert_eq!(reception.due(), NEVER);
             prop_assert_eq!(reception.take_given_up() as usize, missing.len());
         }
     }
@@ -313,6 +329,27 @@ mod tests {
         let asked = reception.ask(now).len();
         assert!(reception.ask(now + Duration::from_millis(280)).is_empty());
         assert_eq!(reception.ask(now + Duration::from_millis(301)).len(), asked);
+    }
+
+    #[test]
+    fn it_is_due_when_it_has_something_to_do() {
+        let patience = Patience::default();
+        let mut reception = Reception::new(1, Kind::Video, 10, patience);
+        reception.take(10, NOW);
+        assert_eq!(reception.due(), NEVER);
+        reception.take(13, NOW);
+        assert_eq!(reception.due(), NOW);
+        let mut asked = Vec::new();
+        // By its own clock it asks as often, and gives up when it should.
+        while reception.due() < NEVER {
+            let now = reception.due();
+            asked.push((now - NOW, reception.ask(now).len()));
+        }
+        let mut wanted: Vec<_> = (0..u32::from(patience.times)).map(|time| (patience.again * time, 2)).collect();
+        wanted.push((patience.late.max(patience.again * (u32::from(patience.times) + 1)), 0));
+        assert_eq!((asked, reception.take_given_up()), (wanted, 2));
+        reception.take(15, NOW + Duration::from_secs(2));
+        assert!(reception.repair(14, NOW + Duration::from_secs(2)) && reception.due() == NEVER, "it came");
     }
 
     #[test]
