@@ -276,9 +276,7 @@ impl<E: Engine> Shard<E> {
             self.turnstile.busy(now, f64::from(share) / 10_000.0);
         }
         if let Some(share) = self.leisure.measure(now) {
-            if share >= leisure::FULL {
-                self.router.strained();
-            }
+            self.router.strain(share >= leisure::FULL);
             if let Some(percent) = self.pressure.observe(share, self.cpu_share) {
                 let (busy, cpu) = (f64::from(share) / 1e4, f64::from(self.cpu_share) / 1e4);
                 let (shard, voices) = (self.index, pressure::audible(percent));

@@ -57,13 +57,16 @@ pub struct VideoSource {
     next: Duration,
     number: u32,
     last_key: Option<Duration>,
+    /// When the next key frame is due that nobody has to ask for. Its times are the source's own: if they counted from the last that was asked for,
+    /// all sources would go in step ever after a moment in which all were asked.
+    next_key: Duration,
     wanted: bool,
 }
 
 impl VideoSource {
     /// An encoder whose first frame, a key frame, is due at `start`.
     pub fn new(video: Video, start: Duration) -> Self {
-        Self { video, next: start, number: 0, last_key: None, wanted: false }
+        Self { video, next: start, number: 0, last_key: None, next_key: start, wanted: false }
     }
 
     /// When the next frame is due.
@@ -90,7 +93,14 @@ impl VideoSource {
             self.number = self.number.wrapping_add(skipped);
         }
         let since_key = self.last_key.map(|last| now.saturating_sub(last));
-        let keyframe = since_key.is_none_or(|since| since >= self.video.key_every || self.wanted && since >= KEY_GAP);
+        let is_due = now >= self.next_key;
+        if is_due {
+            let every = self.video.key_every.max(interval);
+            let behind = (now - self.next_key).as_micros() / every.as_micros().max(1) + 1;
+            self.next_key += every.saturating_mul(u32::try_from(behind).unwrap_or(u32::MAX));
+        }
+        let keyframe = since_key
+            .is_none_or(|since| is_due && since >= self.video.key_every / 2 || self.wanted && since >= KEY_GAP);
         if keyframe {
             self.last_key = Some(now);
             self.wanted = false;
@@ -134,6 +144,23 @@ mod tests {
         let kbps = frames.iter().map(|(_, frame)| frame.bytes).sum::<usize>() / 125 / 60;
         assert!((2_450..=2_550).contains(&kbps), "{kbps}");
         assert!(frames.windows(2).all(|pair| pair[1].1.number == pair[0].1.number + 1));
+    }
+
+    #[test]
+    fn sources_that_were_asked_together_dont_stay_together() {
+        let keys = |start, asked: u64| {
+            let mut source = VideoSource::new(CAMERA, Duration::from_millis(start));
+            let frames = run(&mut source, 50, |source, at| {
+                if at == asked {
+                    source.want_keyframe()
+                }
+            });
+            frames.into_iter().filter(|(_, frame)| frame.keyframe).map(|(at, _)| at / 100).collect::<Vec<_>>()
+        };
+        assert_eq!(keys(0, 13_020), [0, 100, 130, 200, 300, 400]);
+        assert_eq!(keys(3_000, 13_020), [30, 130, 133, 230, 330, 430]);
+        // One that was asked for not long before is as good.
+        assert_eq!(keys(7_000, 13_020), [70, 130, 270, 370, 470]);
     }
 
     #[test]

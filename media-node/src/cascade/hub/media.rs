@@ -7,7 +7,10 @@ use crate::{
         datagram::{self, MediaHead},
         pipe::{Received, Target},
     },
-    sfu::packet::{Channel, Packet},
+    sfu::{
+        keyframe::Need,
+        packet::{Channel, Packet},
+    },
 };
 
 impl Hub {
@@ -129,7 +132,7 @@ impl Hub {
     pub(super) fn want_keyframe(&mut self, now: Instant, handle: Handle, layer: u8, out: &mut impl Exits) {
         let Some(track) = self.tracks.get_mut(&handle).filter(|track| track.kind == Kind::Video) else { return };
         let index = usize::from(layer);
-        if track.layers.get_mut(index).is_some_and(|layer| layer.gate.request(now)) {
+        if track.layers.get_mut(index).is_some_and(|layer| layer.gate.request(now, Need::Picture, false)) {
             self.ask_keyframe(handle, index, out);
         }
     }

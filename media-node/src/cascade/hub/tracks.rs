@@ -322,7 +322,7 @@ impl Hub {
                 over.push(*handle);
             }
             for (index, layer) in track.layers.iter_mut().enumerate() {
-                if layer.gate.due(now) {
+                if layer.gate.due(now, false) {
                     asks.push((*handle, index));
                 }
             }

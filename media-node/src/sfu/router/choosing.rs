@@ -23,9 +23,13 @@ impl Router {
         }
     }
 
-    /// The thread was at its end in the last second: what became of layers is held against receivers' lines no longer than it has to be.
-    pub fn strained(&mut self) {
-        self.sessions.iter_mut().for_each(|(_, session)| session.headroom.excuse());
+    /// Whether the thread was at its end in the last second: what became of layers is held against receivers' lines no longer than it has to be, and
+    /// key frames are for those who have no picture.
+    pub fn strain(&mut self, strained: bool) {
+        self.strained = strained;
+        if strained {
+            self.sessions.iter_mut().for_each(|(_, session)| session.headroom.excuse());
+        }
     }
 
     /// A client's receiver reports.
@@ -136,7 +140,7 @@ impl Router {
             }
         }
         for (track, layer) in ask {
-            self.request_keyframe(now, track, layer, out);
+            self.request_keyframe(now, (track, layer), Need::Picture, out);
         }
     }
 }

@@ -58,13 +58,20 @@ impl Router {
         let Some(session) = self.sessions.get(key.0) else { return };
         let Some((_, down)) = session.down.iter().find(|(_, down)| down.mid == mid) else { return };
         let (Some(track), Some(layer)) = (down.track, down.current.or(down.target)) else { return };
-        self.request_keyframe(now, track, layer, out);
+        let need = if down.current.is_some() { Need::Repair } else { Need::Picture };
+        self.request_keyframe(now, (track, layer), need, out);
     }
 
-    pub(super) fn request_keyframe(&mut self, now: Instant, track: TrackKey, index: usize, out: &mut impl Outbox) {
+    pub(super) fn request_keyframe(
+        &mut self,
+        now: Instant,
+        (track, index): (TrackKey, usize),
+        need: Need,
+        out: &mut impl Outbox,
+    ) {
         let Some(track) = self.tracks.get_mut(track.0) else { return };
         if let Some(layer) = track.layers.get_mut(index)
-            && layer.gate.request(now)
+            && layer.gate.request(now, need, self.strained)
         {
             track.ask(index, out);
         }

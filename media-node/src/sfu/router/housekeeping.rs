@@ -54,7 +54,7 @@ impl Router {
         // Requests that fell into a gate's interval and are still open.
         for (_, track) in &mut self.tracks {
             for index in 0..track.layers.len() {
-                if track.layers.get_mut(index).is_some_and(|layer| layer.gate.due(now)) {
+                if track.layers.get_mut(index).is_some_and(|layer| layer.gate.due(now, self.strained)) {
                     track.ask(index, out);
                 }
             }

@@ -25,7 +25,8 @@ use super::{
     event::{CloseReason, Event, Occurrence},
     headroom::{Change, Headroom, Reading},
     id::{Mid, ParticipantId, Rid, RoomId, SessionId, TrackId},
-    keyframe, layer, limits,
+    keyframe::{self, Need},
+    layer, limits,
     meter::Bucket,
     packet::{Channel, Forward, Kind, Packet},
     pressure,
@@ -379,6 +380,8 @@ pub struct Router {
     limited: Option<Instant>,
     /// Share of the wanted video that receivers may have, in percent: [`super::pressure`].
     share: u8,
+    /// The thread was at its end in the last second.
+    strained: bool,
     /// Tracks for which the demand may have changed.
     demanded: Vec<TrackKey>,
     /// What is sent in the place of a late packet that a receiver shall not get.
@@ -400,6 +403,7 @@ impl Router {
             looked: None,
             limited: None,
             share: 100,
+            strained: false,
             demanded: Vec::new(),
             empty: Arc::from([]),
         }

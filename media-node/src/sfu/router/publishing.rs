@@ -187,12 +187,12 @@ impl Router {
         if begins || room.is_some_and(|room| !room.tracks.contains_key(&track.id)) {
             if let Some(layer) = track.layers.get_mut(layer).filter(|_| begins) {
                 // Receivers would ask for the key frame that just comes.
-                layer.gate.request(now);
+                layer.gate.request(now, Need::Picture, self.strained);
             }
             self.show(now, key, out);
         } else {
             // Nobody else asks for it, as nobody receives it.
-            self.request_keyframe(now, key, layer, out);
+            self.request_keyframe(now, (key, layer), Need::Picture, out);
         }
     }
 

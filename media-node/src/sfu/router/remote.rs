@@ -112,7 +112,7 @@ impl Router {
             }
             ToRoom::Keyframe(room, track, layer) => {
                 if let Some(key) = self.named(&room, &track) {
-                    self.request_keyframe(now, key, layer.into(), out);
+                    self.request_keyframe(now, (key, layer.into()), Need::Picture, out);
                 }
             }
             ToRoom::Message(room, participant, channel, data) => {

@@ -100,7 +100,7 @@ impl Router {
             }
         }
         if let (Kind::Video, Some(layer)) = (track.kind, track.layers.first_mut())
-            && layer.gate.request(now)
+            && layer.gate.request(now, Need::Picture, self.strained)
         {
             track.ask(0, out);
         }

@@ -272,6 +272,23 @@ fn key_frame_requests_are_coalesced_and_repeated_until_one_comes() {
         f.router.keyframe_wanted(f.now, receiver, mid("0"), &mut f.out);
     }
     assert_eq!(f.out.requests.len(), before + 1);
+    f.video(sender, rid("q"), 2, true);
+    let asked = f.out.requests.len();
+    // While there is too much to do, one receiver's picture is mended later, and one that has none yet gets one.
+    f.router.strain(true);
+    f.pass(1_000);
+    f.router.keyframe_wanted(f.now, receiver, mid("0"), &mut f.out);
+    f.pass(500);
+    assert_eq!(f.out.requests.len(), asked);
+    let newcomer = f.join(20, vec![line("0", Kind::Video, false, &[])], &[], &[subscribe("0", "video", 180)]);
+    assert_eq!(f.out.requests.len(), asked + 1);
+    f.video(sender, rid("q"), 3, true);
+    f.pass(500);
+    f.router.keyframe_wanted(f.now, newcomer, mid("0"), &mut f.out);
+    assert_eq!(f.out.requests.len(), asked + 1, "it has a picture now");
+    f.router.strain(false);
+    f.pass(100);
+    assert_eq!(f.out.requests.len(), asked + 2);
 }
 
 #[test]
