@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use chroom_bench_media::{
-    bare,
+    bare::{self, timed},
     client::address::Subnet,
     impair::{round, table},
     machine,
@@ -33,15 +33,21 @@ fn main() -> ExitCode {
 }
 
 fn bare_loop(options: &Options, task: &chroom_bench_media::options::Bare) -> Result<ExitCode> {
-    let plan = bare::Plan {
-        subnet: Subnet::NAMESPACE,
-        ports: task.ports.clone(),
-        receivers: task.receivers,
-        bursts: task.of.bursts(&options.load.shape()),
-        time: run::BARE_TIME,
-        profile: if task.key_bits == 128 { Profile::Gcm128 } else { Profile::Gcm256 },
+    let (subnet, ports) = (Subnet::NAMESPACE, task.ports.clone());
+    let profile = if task.key_bits == 128 { Profile::Gcm128 } else { Profile::Gcm256 };
+    let (shape, time) = (options.load.shape(), run::BARE_TIME);
+    let done = match task.from_size {
+        Some(size) => {
+            let (of, growth, seed) = (task.of, options.growth, options.load.seed);
+            let plan = timed::Plan { subnet, ports, of, shape, size, growth, time, profile, seed };
+            serde_json::to_string(&timed::run(&plan)?)?
+        }
+        None => {
+            let (receivers, bursts) = (task.receivers, task.of.bursts(&shape));
+            serde_json::to_string(&bare::run(&bare::Plan { subnet, ports, receivers, bursts, time, profile })?)?
+        }
     };
-    println!("{}", serde_json::to_string(&bare::run(&plan)?)?);
+    println!("{done}");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -139,8 +145,7 @@ fn all(options: &Options) -> Result<ExitCode> {
                 }
             }
             let Some(first) = runs.get(before).filter(|_| !options.no_bare) else { continue };
-            let sessions = first.best.map_or(1, |best| best.sessions as u32);
-            let bare = run::bare(options, *scenario, round, first.protection, sessions)?;
+            let bare = run::bare(options, *scenario, round, first.protection, first.best)?;
             if options.json {
                 println!("{}", serde_json::json!({ "bench": "media", "setting": setting, "bare": bare }));
             }

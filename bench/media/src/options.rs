@@ -228,6 +228,9 @@ pub struct Bare {
     /// Length of the cipher's key in bits, 128 or 256.
     #[arg(long)]
     pub key_bits: u16,
+    /// Frames come when they are due, and the greatest load within the limits is looked for, from this size on.
+    #[arg(long)]
+    pub from_size: Option<u32>,
 }
 
 impl Options {

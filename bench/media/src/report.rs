@@ -1,7 +1,7 @@
 //! What is printed: a table for people, a line of JSON per scenario and server for programs.
 
 use crate::{
-    bare::Sent,
+    bare::{Sent, timed::Carried},
     lab::{Joined, quantile},
     machine,
     profile::Stage,
@@ -121,6 +121,8 @@ pub struct Bare {
     pub arrived: u64,
     /// Packets a second that the kernel took.
     pub per_second: f64,
+    /// What it carried within the limits.
+    pub timed: Option<Carried>,
     /// Load average of the machine.
     pub load: f64,
 }
@@ -175,6 +177,22 @@ pub fn table(setting: &Setting, runs: &[Run], bare: &[Bare]) -> String {
             1e6 / bare.per_second.max(1.0),
             bare.load,
         );
+        if let Some(carried) = bare.timed {
+            let _ = writeln!(
+                out,
+                "| {} | bare loop within the limits | {} | {} | | {:.0} | {:.2} % | {:.2}, {:.2} ms | {:.0} % | {:.2} | | | | {:.1} |",
+                bare.scenario.name(),
+                bare.round,
+                carried.size,
+                carried.per_second,
+                carried.loss * 100.0,
+                carried.delay_p50_ms,
+                carried.delay_p99_ms,
+                carried.busy * 100.0,
+                1e6 * carried.busy / carried.per_second.max(1.0),
+                bare.load,
+            );
+        }
     }
     for run in runs.iter().filter(|run| !run.profile.is_empty()) {
         let _ = writeln!(

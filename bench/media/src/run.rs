@@ -1,7 +1,7 @@
 //! All runs: each scenario on each server in turn, and the bare loop beside them.
 
 use crate::{
-    bare::Sent,
+    bare::{Sent, timed::Carried},
     churn,
     client::address::Subnet,
     generator::{Generator, Setup},
@@ -25,6 +25,7 @@ use crate::{
     wire::srtp::Profile,
 };
 use anyhow::{Context, Result, bail};
+use serde::de::DeserializeOwned;
 use std::{
     path::PathBuf,
     process::{Command, Stdio},
@@ -34,8 +35,8 @@ use std::{
 /// Sockets of the generator.
 const SOCKETS: usize = 8;
 /// Receivers of the bare loop at most.
-const BARE_RECEIVERS: u32 = 500;
-/// Seconds that the bare loop runs.
+const BARE_RECEIVERS: u32 = 10_000;
+/// How long the bare loop runs, and how long each window of the one within the limits is.
 pub const BARE_TIME: Duration = Duration::from_secs(3);
 
 /// Puts this program on its core; threads and children that come later inherit it.
@@ -266,17 +267,42 @@ fn sfu_program(options: &Options) -> Result<PathBuf> {
     Ok(program)
 }
 
-/// Runs the bare loop on the server's core, with a sink here.
-pub fn bare(options: &Options, scenario: Scenario, round: u8, protection: &str, receivers: u32) -> Result<Bare> {
+/// Runs the bare loops on the server's core, with a sink here: beside a server that carried `best`.
+pub fn bare(options: &Options, scenario: Scenario, round: u8, protection: &str, best: Option<Window>) -> Result<Bare> {
+    let key_bits = if protection == Profile::Gcm128.name() { "128" } else { "256" };
+    let receivers = best.map_or(1, |best| best.sessions as u32).clamp(1, BARE_RECEIVERS).to_string();
+    let task = ["bare", "--of", scenario.name(), "--receivers", &receivers, "--key-bits", key_bits];
+    let (sent, arrived): (Sent, u64) = bare_loop(options, &task)?;
+    let per_second = sent.packets as f64 / sent.seconds;
+    eprintln!("{} bare loop: {per_second:.0} packets/s, {arrived} of {} arrived", scenario.name(), sent.packets);
+    // Joins have no load to look for.
+    let timed = if scenario == Scenario::Joins {
+        None
+    } else {
+        let size = best.map_or(scenario.sizes().0, |best| best.size).to_string();
+        let (carried, arrived): (Carried, u64) =
+            bare_loop(options, &[task.as_slice(), &["--from-size", &size]].concat())?;
+        eprintln!(
+            "{} bare loop within the limits: size {}, {:.0} packets/s, p99 {:.2} ms, busy {:.0} %, {arrived} of {} arrived",
+            scenario.name(),
+            carried.size,
+            carried.per_second,
+            carried.delay_p99_ms,
+            carried.busy * 100.0,
+            carried.packets
+        );
+        Some(carried)
+    };
+    Ok(Bare { scenario, round, sent, arrived, per_second, timed, load: machine::load() })
+}
+
+/// Has a bare loop do its task; what it printed, and how many packets arrived.
+fn bare_loop<T: DeserializeOwned>(options: &Options, task: &[&str]) -> Result<(T, u64)> {
     let mut sockets = Sockets::open(SOCKETS, Subnet::NAMESPACE, Instant::now(), Default::default(), options.load.seed)?;
     let ports: Vec<String> = sockets.ports()?.iter().map(u16::to_string).collect();
-    let program = std::env::current_exe()?;
-    let key_bits = if protection == Profile::Gcm128.name() { "128" } else { "256" };
-    let receivers = receivers.clamp(1, BARE_RECEIVERS).to_string();
-    let mut command = pinned(options.seat(), &program.to_string_lossy());
+    let mut command = pinned(options.seat(), &std::env::current_exe()?.to_string_lossy());
     command.args(options.load.words());
-    command.args(["bare", "--ports", &ports.join(","), "--of", scenario.name()]);
-    command.args(["--receivers", &receivers, "--key-bits", key_bits]);
+    command.arg(format!("--growth={}", options.growth)).args(task).args(["--ports", &ports.join(",")]);
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
     let mut ended = None;
     let arrived = crate::bare::sink(&mut sockets, || {
@@ -287,8 +313,5 @@ pub fn bare(options: &Options, scenario: Scenario, round: u8, protection: &str, 
         }
     })?;
     let output = child.wait_with_output()?;
-    let sent: Sent = serde_json::from_slice(&output.stdout).context("the bare loop failed")?;
-    let per_second = sent.packets as f64 / sent.seconds;
-    eprintln!("{} bare loop: {per_second:.0} packets/s, {arrived} of {} arrived", scenario.name(), sent.packets);
-    Ok(Bare { scenario, round, sent, arrived, per_second, load: machine::load() })
+    Ok((serde_json::from_slice(&output.stdout).context("the bare loop failed")?, arrived))
 }

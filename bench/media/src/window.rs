@@ -62,10 +62,15 @@ pub struct Window {
 /// Standing still for more of a window than this keeps its packets waiting, whatever server it is: 25 ms of five seconds.
 const SPOILED: f64 = 0.005;
 
+/// Whether what is lost (0 to 1) and the delay's 99th percentile are within the limits that whatever is measured is held to.
+pub fn is_within_limits(loss: f64, delay_p99_ms: f64) -> bool {
+    loss < 0.01 && delay_p99_ms < 5.0
+}
+
 impl Window {
     /// Whether it is within the limits: less than 1 % lost, the 99th percentile of the delay below 5 ms, nothing damaged.
     pub fn is_good(&self) -> bool {
-        self.loss < 0.01 && self.delay_p99_ms < 5.0 && self.corrupt == 0 && self.due > 0.0
+        is_within_limits(self.loss, self.delay_p99_ms) && self.corrupt == 0 && self.due > 0.0
     }
 
     /// Whether the machine's host took so much time that what was missed says nothing of the server.

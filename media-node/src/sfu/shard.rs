@@ -4,6 +4,7 @@ mod arrivals;
 mod commands;
 mod connections;
 mod departures;
+mod gathering;
 mod handle;
 
 pub use handle::{Counters, ShardError, ShardHandle};

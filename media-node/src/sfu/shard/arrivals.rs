@@ -1,6 +1,6 @@
 //! What comes in: datagrams of clients, straight or by way of other shards, frames of TCP connections, packets of other nodes.
 
-use super::{Shard, handle::Relayed};
+use super::{Shard, gathering::Gathering, handle::Relayed};
 use crate::sfu::{
     binding,
     command::Command,
@@ -13,11 +13,6 @@ use crate::sfu::{
 use mio::Token;
 use std::{net::SocketAddr, time::Instant};
 
-/// Packets that wait for clients before they leave, as long as more come in: what takes about two milliseconds to send. The more of them,
-/// the larger the batches; the first of them wait for the last.
-const UNSENT: usize = 1_000;
-/// Datagrams that are taken in before anything leaves, as long as more are there: a frame's packets follow each other, and leave together.
-const FRAME: usize = 16;
 /// Batches that are read before timers get their turn.
 const BATCHES_PER_TURN: usize = 8;
 /// Frames of TCP connections that are taken in before timers get their turn.
@@ -41,22 +36,20 @@ pub(super) enum Way {
 impl<E: Engine> Shard<E> {
     /// Reads what the socket has. Whether there may be more.
     pub(super) fn receive(&mut self) -> bool {
-        let mut unsent = 0;
+        let mut gathering = Gathering::default();
         for _ in 0..BATCHES_PER_TURN {
             match self.ways.udp.receive() {
                 Ok(Some(received)) => {
                     let now = Instant::now();
                     for (source, datagram) in received.datagrams() {
-                        self.ways.udp.traffic.received += 1;
-                        self.ways.udp.traffic.received_bytes += datagram.len() as u64;
-                        self.datagram(now, source, datagram, Way::Udp);
-                        unsent += 1;
-                        if unsent >= FRAME && self.connections.forwarded >= UNSENT {
-                            unsent = 0;
+                        if gathering.next(source, self.connections.forwarded) {
                             self.drain_dirty(now);
                             self.ways.flush();
                             self.wake_cascade();
                         }
+                        self.ways.udp.traffic.received += 1;
+                        self.ways.udp.traffic.received_bytes += datagram.len() as u64;
+                        self.datagram(now, source, datagram, Way::Udp);
                     }
                     self.ways.udp.recycle(received);
                 }
