@@ -57,7 +57,9 @@ impl DelayBased {
     /// A packet that left at `sent` arrived at `arrival_us`, as feedback said at `now`. `probe`: it was part of a probe, whose own queue says
     /// nothing of the rate otherwise.
     pub fn on_arrival(&mut self, now: Instant, sent: Instant, arrival_us: i64, size: u16, probe: bool, limited: bool) {
-        if self.arrived.replace(now).is_some_and(|at| now.saturating_duration_since(at) > SILENCE) {
+        // All of one feedback have the same `now`.
+        let heard = self.arrived.replace(now).filter(|at| *at != now);
+        if heard.is_some_and(|at| now.saturating_duration_since(at) > SILENCE) {
             self.groups = Groups::default();
             self.trend = Trend::default();
             self.recent = Recent::default();

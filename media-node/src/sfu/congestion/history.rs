@@ -114,11 +114,11 @@ impl History {
     /// Drops what can't change any more.
     pub fn forget(&mut self, now: Instant) {
         while let Some(entry) = self.entries.front() {
-            let age = now.saturating_duration_since(entry.sent.at);
+            let age = || now.saturating_duration_since(entry.sent.at);
             let done = match entry.state {
                 State::Unused | State::Arrived => true,
-                State::Lost => age > LATE,
-                State::InFlight => age > FORGET,
+                State::Lost => age() > LATE,
+                State::InFlight => age() > FORGET,
             };
             if !done {
                 break;

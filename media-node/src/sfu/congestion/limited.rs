@@ -24,9 +24,13 @@ impl Limited {
     /// Accounts for `size` bytes (0 to let only time pass). Says whether this ended the limitation.
     pub fn on_sent(&mut self, now: Instant, size: u16, target: Rate) -> bool {
         let full = target.fill(WINDOW) * USE;
-        let passed = self.filled.replace(now).map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
-        let refill = target.fill(passed.min(WINDOW * 2)) * USE;
-        self.level = ((self.level + refill).min(full) - f64::from(size)).max(-full);
+        let filled = self.filled.replace(now);
+        // A frame's packets leave at the same time.
+        if let Some(at) = filled.filter(|at| *at != now) {
+            let passed = now.saturating_duration_since(at);
+            self.level += target.fill(passed.min(WINDOW * 2)) * USE;
+        }
+        self.level = (self.level.min(full) - f64::from(size)).max(-full);
         if self.limited && self.level < full * LEAVE {
             self.limited = false;
             return true;

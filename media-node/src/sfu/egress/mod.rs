@@ -3,6 +3,8 @@
 //! A forwarded packet takes a header of its own, one pass of the cipher straight into the batch that leaves, and an entry among the packets
 //! that may be asked for again; no allocation, no copy besides the cipher's. `docs/egress.md` has the whole way.
 
+#[cfg(test)]
+mod cost;
 mod header;
 mod keys;
 mod line;

@@ -123,7 +123,7 @@ impl Controller {
     /// receiver's, `None` if it hasn't arrived.
     pub fn on_arrivals(&mut self, now: Instant, packets: impl Iterator<Item = (u16, Option<i64>)>) {
         self.history.forget(now);
-        let mut shortest: Option<Duration> = None;
+        let mut latest: Option<Instant> = None;
         let mut found = None;
         let (mut news, mut freed) = (false, false);
         for (sequence, arrival) in packets {
@@ -144,8 +144,7 @@ impl Controller {
                 self.delay.on_lost(sent.size, sent.cluster.is_some());
             }
             let (Verdict::Arrived(sent) | Verdict::Late(sent), Some(at)) = (verdict, arrival) else { continue };
-            let trip = now.saturating_duration_since(sent.at);
-            shortest = Some(shortest.map_or(trip, |shortest| shortest.min(trip)));
+            latest = latest.max(Some(sent.at));
             self.delay.on_arrival(now, sent.at, at, sent.size, sent.cluster.is_some(), self.limited.is());
             if let Some(id) = sent.cluster {
                 found = self.measurements.on_arrival(id, &sent, at).or(found);
@@ -156,8 +155,9 @@ impl Controller {
         }
         self.heard = Some(now);
         self.silenced = None;
-        if let Some(trip) = shortest {
-            self.on_rtt(trip);
+        if let Some(sent) = latest {
+            // The shortest trip of those that this tells of.
+            self.on_rtt(now.saturating_duration_since(sent));
         }
         if let Some((cluster, rate)) = found {
             // What was lost at random had its place on the line.
