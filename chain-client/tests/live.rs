@@ -61,6 +61,15 @@ impl Node {
         format!("ws://127.0.0.1:{}", self.port)
     }
 
+    /// Whether all of its threads stand still.
+    fn is_stopped(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap();
+        threads.flatten().all(|thread| {
+            let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+            stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+        })
+    }
+
     async fn client(&self) -> ChainClient {
         let url = self.url();
         for _ in 0..360 {
@@ -110,6 +119,10 @@ async fn a_silent_node_is_left_for_the_next() {
     until(&client, |m| m.block >= 1).await;
     // It keeps the connection open and says nothing any more.
     first.signal("-STOP");
+    // Threads stop one after the other; one that still ran could answer.
+    while !first.is_stopped() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     let before = client.membership().borrow().block;
     let answer = tokio::time::timeout(Duration::from_secs(180), client.epoch_info()).await;
     assert!(answer.expect("a question to a silent node ends").is_err());
