@@ -14,6 +14,7 @@ use chroom_primitives::{
     record::NodeRecord,
 };
 use chroom_wallet::Wallet;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use std::{sync::Arc, time::Duration};
 use subxt_signer::sr25519::dev;
 
@@ -52,22 +53,22 @@ impl Node {
         self.process = Self::spawn(&self.binary, &self.data, self.port);
     }
 
-    fn signal(&self, signal: &str) {
-        let pid = self.process.id().to_string();
-        assert!(std::process::Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    /// Stops all of its threads, and waits until the last stands still: one that still ran could answer.
+    fn pause(&self) {
+        kill_process(self.pid(), Signal::STOP).unwrap();
+        waitid(WaitId::Pid(self.pid()), WaitIdOptions::STOPPED).unwrap();
+    }
+
+    fn resume(&self) {
+        kill_process(self.pid(), Signal::CONT).unwrap();
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.process)
     }
 
     fn url(&self) -> String {
         format!("ws://127.0.0.1:{}", self.port)
-    }
-
-    /// Whether all of its threads stand still.
-    fn is_stopped(&self) -> bool {
-        let threads = std::fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap();
-        threads.flatten().all(|thread| {
-            let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
-            stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
-        })
     }
 
     async fn client(&self) -> ChainClient {
@@ -118,15 +119,11 @@ async fn a_silent_node_is_left_for_the_next() {
     let client = first.client().await;
     until(&client, |m| m.block >= 1).await;
     // It keeps the connection open and says nothing any more.
-    first.signal("-STOP");
-    // Threads stop one after the other; one that still ran could answer.
-    while !first.is_stopped() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    first.pause();
     let before = client.membership().borrow().block;
     let answer = tokio::time::timeout(Duration::from_secs(180), client.epoch_info()).await;
     assert!(answer.expect("a question to a silent node ends").is_err());
-    first.signal("-CONT");
+    first.resume();
     until(&client, |m| m.block > before + 2).await;
     client.epoch_info().await.unwrap();
 }

@@ -226,16 +226,8 @@ async fn behind(line: Line, target: SocketAddr) -> SocketAddr {
     address
 }
 
-const OPUS: Format = Format {
-    codec: Codec::Opus,
-    clock_rate: 48_000,
-    channels: Some(2),
-    packetization_mode: None,
-    profile_level_id: None,
-    profile_id: None,
-    blocks: None,
-};
-const VP8: Format = Format { codec: Codec::Vp8, clock_rate: 90_000, channels: None, ..OPUS };
+const OPUS: Format = Format { channels: Some(2), ..Format::new(Codec::Opus, 48_000) };
+const VP8: Format = Format::new(Codec::Vp8, 90_000);
 
 const LAYERS: [(&str, u16); 2] = [("q", 180), ("h", 360)];
 const VIDEO_SIZE: usize = 1_000;

@@ -64,15 +64,7 @@ pub fn get(from: &mut Bytes) -> Option<Format> {
     let packetization_mode = if first & MODE != 0 { Some(varint::u8(from)?) } else { None };
     let profile = if first & PROFILE != 0 { Some(varint::get(from)?) } else { None };
     let clock_rate = if first & CLOCK != 0 { varint::u32(from)? } else { usual_clock(codec) };
-    let mut format = Format {
-        codec,
-        clock_rate,
-        channels,
-        packetization_mode,
-        profile_level_id: None,
-        profile_id: None,
-        blocks: None,
-    };
+    let mut format = Format { channels, packetization_mode, ..Format::new(codec, clock_rate) };
     match (codec, profile) {
         (Codec::H264, _) => format.profile_level_id = profile,
         // RTP's payload types have seven bits.

@@ -156,14 +156,10 @@ fn bounded(picture: Picture, most: u32) -> Picture {
 /// What RTP calls it.
 pub fn format(codec: VideoCodec) -> Format {
     Format {
-        codec: codec.codec(),
-        clock_rate: CLOCK,
-        channels: None,
         packetization_mode: (codec == VideoCodec::H264).then_some(1),
         // Constrained baseline, level 3.1, as RFC 7742 asks of everyone.
         profile_level_id: (codec == VideoCodec::H264).then_some(0x42_E01F),
-        profile_id: None,
-        blocks: None,
+        ..Format::new(codec.codec(), CLOCK)
     }
 }
 

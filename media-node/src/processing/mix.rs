@@ -29,15 +29,7 @@ const HANGOVER: u32 = 10;
 /// Most participants with a mix of their own.
 const MAX_OWN: usize = 64;
 /// What RTP calls it.
-const FORMAT: Format = Format {
-    codec: Codec::Opus,
-    clock_rate: SAMPLE_RATE,
-    channels: Some(2),
-    packetization_mode: None,
-    profile_level_id: None,
-    profile_id: None,
-    blocks: None,
-};
+const FORMAT: Format = Format { channels: Some(2), ..Format::new(Codec::Opus, SAMPLE_RATE) };
 
 struct Voice {
     participant: ParticipantId,

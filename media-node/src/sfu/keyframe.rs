@@ -77,6 +77,7 @@ mod tests {
         gate.satisfied();
         assert!(!gate.due(later + INTERVAL, false));
     }
+
     #[test]
     fn who_has_no_picture_need_not_wait_for_a_strained_thread() {
         let start = Instant::now();

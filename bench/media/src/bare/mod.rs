@@ -11,6 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// How often the sink looks: its sockets' queues hold some twenty times what comes meanwhile.
+const LOOK: Duration = Duration::from_micros(500);
+
 /// What is to be sent.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -77,7 +80,7 @@ pub fn sink(sockets: &mut Sockets, mut alive: impl FnMut() -> bool) -> io::Resul
         for index in 0..sockets.out.sockets() {
             while sockets.receive(index, |_, _, bytes, stride, _| count += bytes.len().div_ceil(stride) as u64)? {}
         }
-        std::thread::sleep(Duration::from_micros(500));
+        std::thread::sleep(LOOK);
     }
     Ok(count)
 }

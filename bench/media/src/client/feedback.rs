@@ -1,6 +1,10 @@
 //! What a receiver says: reports each second, arrival times ten times a second, and soon what is missing.
 
-use super::{address::ClientId, receiving::Receiving, reception::Reception};
+use super::{
+    address::ClientId,
+    receiving::Receiving,
+    reception::{NEVER, Reception},
+};
 use crate::{
     counts::Counts,
     wire::{
@@ -18,8 +22,6 @@ const REPORT: Duration = Duration::from_secs(1);
 const ARRIVALS: Duration = Duration::from_millis(100);
 /// How soon something missing is asked for: packets may overtake each other.
 const ASK: Duration = Duration::from_millis(10);
-/// No feedback is ever due.
-const NEVER: Duration = Duration::from_secs(1 << 32);
 
 /// The feedback of one client.
 pub struct Feedback {
@@ -59,7 +61,7 @@ impl Feedback {
 
     /// When something is due.
     pub fn deadline(&self, receiving: &Receiving) -> Duration {
-        let ask = receiving.streams.iter().filter(is_repaired).map(Reception::due).min();
+        let ask = receiving.streams.iter().filter(|stream| is_repaired(stream)).map(Reception::due).min();
         let ask = ask.map_or(NEVER, |due| due.max(self.next_ask));
         let look = receiving.watch.as_ref().map_or(NEVER, super::watch::Watch::due);
         self.next_report.min(self.next_arrivals).min(ask).min(look)
@@ -98,9 +100,9 @@ impl Feedback {
             self.count = self.count.wrapping_add(u8::from(!self.arrivals.is_empty()));
             self.arrivals.clear();
         }
-        if now >= self.next_ask && receiving.streams.iter().any(|stream| is_repaired(&stream) && now >= stream.due()) {
+        if now >= self.next_ask && receiving.streams.iter().any(|stream| is_repaired(stream) && now >= stream.due()) {
             self.next_ask = now + ASK;
-            for stream in receiving.streams.iter_mut().filter(|stream| stream.kind == Kind::Video) {
+            for stream in receiving.streams.iter_mut().filter(|stream| is_repaired(stream)) {
                 let wanted = stream.ask(now);
                 if !wanted.is_empty() {
                     counts.asked += wanted.len() as u64;
@@ -129,6 +131,6 @@ impl Feedback {
 }
 
 /// Only video is repaired, as was negotiated.
-fn is_repaired(stream: &&Reception) -> bool {
+fn is_repaired(stream: &Reception) -> bool {
     stream.kind == Kind::Video
 }

@@ -8,8 +8,8 @@ const MAX_MISSING: usize = 512;
 /// Whoever sends nothing for so long may go on elsewhere in the source.
 const PAUSE: Duration = Duration::from_millis(90);
 
-/// Nothing is ever due.
-const NEVER: Duration = Duration::from_secs(1 << 32);
+/// The time of what is never due.
+pub const NEVER: Duration = Duration::from_secs(1 << 32);
 
 /// How what is missing is asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -141,15 +141,7 @@ fn name(text: &str) -> TrackId {
     text.parse().unwrap()
 }
 
-const VP8: Format = Format {
-    codec: Codec::Vp8,
-    clock_rate: 90_000,
-    channels: None,
-    packetization_mode: None,
-    profile_level_id: None,
-    profile_id: None,
-    blocks: None,
-};
+const VP8: Format = Format::new(Codec::Vp8, 90_000);
 
 impl World {
     fn new(nodes: usize, seed: u64) -> Self {

@@ -54,6 +54,21 @@ pub struct Format {
     pub blocks: Option<u8>,
 }
 
+impl Format {
+    /// One that only codec and RTP clock, in Hz, have to be known of.
+    pub const fn new(codec: Codec, clock_rate: u32) -> Self {
+        Self {
+            codec,
+            clock_rate,
+            channels: None,
+            packetization_mode: None,
+            profile_level_id: None,
+            profile_id: None,
+            blocks: None,
+        }
+    }
+}
+
 /// What a packet's payload says about its frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Description {

@@ -71,19 +71,10 @@ fn keys(number: u8, active: bool) -> Keys {
 }
 
 fn packet(seq: u64, now: Instant, timestamp: u32) -> Packet {
-    let format = Format {
-        codec: Codec::Vp8,
-        clock_rate: 90_000,
-        channels: None,
-        packetization_mode: None,
-        profile_level_id: None,
-        profile_id: None,
-        blocks: None,
-    };
     Packet {
         mid: Mid::parse("v").unwrap(),
         rid: None,
-        format,
+        format: Format::new(Codec::Vp8, 90_000),
         seq,
         timestamp,
         marker: seq % PACKETS == PACKETS - 1,

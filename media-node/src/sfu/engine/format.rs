@@ -14,8 +14,6 @@ pub(super) fn format_of(spec: &CodecSpec) -> Option<Format> {
         _ => return None,
     };
     Some(Format {
-        codec,
-        clock_rate: spec.clock_rate.get(),
         channels: spec.channels,
         packetization_mode: (codec == Codec::H264).then(|| spec.format.packetization_mode.unwrap_or(0)),
         profile_level_id: if codec == Codec::H264 { spec.format.profile_level_id } else { None },
@@ -24,7 +22,7 @@ pub(super) fn format_of(spec: &CodecSpec) -> Option<Format> {
             Codec::Av1 => Some(spec.format.profile.unwrap_or(0).into()),
             _ => None,
         },
-        blocks: None,
+        ..Format::new(codec, spec.clock_rate.get())
     })
 }
 

@@ -112,6 +112,7 @@ impl Router {
             }
             ToRoom::Keyframe(room, track, layer) => {
                 if let Some(key) = self.named(&room, &track) {
+                    // Other shards and nodes don't say what for; it is at most one of each in an interval.
                     self.request_keyframe(now, (key, layer.into()), Need::Picture, out);
                 }
             }

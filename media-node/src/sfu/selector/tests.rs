@@ -17,15 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-const FORMAT: Format = Format {
-    codec: Codec::Av1,
-    clock_rate: 90_000,
-    channels: None,
-    packetization_mode: None,
-    profile_level_id: None,
-    profile_id: Some(0),
-    blocks: None,
-};
+const FORMAT: Format = Format { profile_id: Some(0), ..Format::new(Codec::Av1, 90_000) };
 
 fn packet(codec: Codec, seq: u64, timestamp: u32, marker: bool, payload: &[u8]) -> Packet {
     Packet {
