@@ -9,6 +9,7 @@ mod connection;
 mod frames;
 mod media;
 mod mutation;
+mod packets;
 mod pipes;
 mod reports;
 mod sdp;
@@ -29,10 +30,11 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     Target { name: "frames", run: frames::run, seeds: frames::seeds },
     Target { name: "stun", run: stun::run, seeds: stun::seeds },
     Target { name: "sdp", run: sdp::run, seeds: sdp::seeds },
+    Target { name: "packets", run: packets::run, seeds: packets::seeds },
     Target { name: "reports", run: reports::run, seeds: reports::seeds },
     Target { name: "payloads", run: media::payloads, seeds: media::payload_seeds },
     Target { name: "descriptors", run: media::descriptors, seeds: media::descriptor_seeds },
@@ -75,10 +77,10 @@ mod tests {
         ($($name:ident $times:literal)*) => { $(#[test] fn $name() { try_out(stringify!($name), $times); })* };
     }
 
-    tries! { frames 20_000 stun 20_000 sdp 3_000 reports 20_000 payloads 20_000 descriptors 20_000 assembly 20_000 pipes 20_000 signalling 10_000 connection 300 }
+    tries! { frames 20_000 stun 20_000 sdp 3_000 packets 20_000 reports 20_000 payloads 20_000 descriptors 20_000 assembly 20_000 pipes 20_000 signalling 10_000 connection 300 }
 
     #[test]
     fn each_target_has_its_test() {
-        assert_eq!(TARGETS.len(), 10);
+        assert_eq!(TARGETS.len(), 11);
     }
 }

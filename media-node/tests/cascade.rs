@@ -80,7 +80,7 @@ impl Outbox for Members {
     fn request_keyframe(&mut self, of: SessionKey, _: Mid, rid: Option<Rid>) {
         self.keyframes.insert((of, rid));
     }
-    fn limit_uplink(&mut self, _: SessionKey, _: Mid, _: Option<Rid>, _: u32) {}
+    fn limit_uplink(&mut self, _: SessionKey, _: u32) {}
     fn send(&mut self, to: SessionKey, _: Channel, message: &[u8]) -> bool {
         self.messages.push((to, message.to_vec()));
         true

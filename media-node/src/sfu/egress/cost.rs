@@ -163,7 +163,7 @@ fn the_cost_of_a_packet() {
                     let mut sealed = Vec::new();
                     client.seal_rtcp(&report, &mut sealed).unwrap();
                     let begun = Instant::now();
-                    sender.receive(now, &sealed);
+                    sender.receive(now, &sealed, |_, _| {});
                     sender.drain(now, Some(to), &mut batch);
                     spent[2] += begun.elapsed();
                     counts[2] += u64::from(count);

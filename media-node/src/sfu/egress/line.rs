@@ -2,13 +2,17 @@
 
 use super::{
     header::Header,
-    once::Once,
     outgoing::Outgoing,
     protection::Sent,
     resend::{History, Kept},
+};
+use crate::sfu::{
+    codec::Rewritten,
+    id::Mid,
+    once::Once,
+    packet::Kind,
     rtcp::{ReportBlock, SenderInfo},
 };
-use crate::sfu::{codec::Rewritten, id::Mid, packet::Kind};
 use std::time::{Duration, Instant};
 
 /// Packets that name their m-line: a client that demultiplexes by it (RFC 9143) has learnt the SSRC by then.

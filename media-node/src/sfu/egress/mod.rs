@@ -8,16 +8,14 @@ mod cost;
 mod header;
 mod keys;
 mod line;
-mod once;
 mod outgoing;
 mod probing;
 mod protection;
 mod resend;
-pub mod rtcp;
 mod seal;
 mod sender;
 mod srtp;
 
 pub use keys::{KeySlot, take_slot, tapped};
 pub use line::{ExtensionIds, LineConfig};
-pub use sender::{Received, Sender};
+pub use sender::Sender;

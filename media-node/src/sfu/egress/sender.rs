@@ -6,7 +6,6 @@ use super::{
     outgoing::{self, Outgoing},
     probing::Probing,
     protection::Protection,
-    rtcp::{self, Feedback},
     seal::Seal,
     srtp::Srtp,
 };
@@ -15,7 +14,9 @@ use crate::sfu::{
     engine::{Exit, PathReport},
     headroom::Reading,
     id::Mid,
+    ingress::Sealed,
     packet::Forward,
+    rtcp::{self, Feedback},
 };
 use rand::Rng;
 use std::{
@@ -38,17 +39,6 @@ const MAX_REPORT: usize = 1_100;
 const FIRST_ESTIMATE: Rate = Rate::kbps(1_500);
 /// Padding that leaves in one turn: timers are coarser than packets at high rates.
 const MAX_PADDING: usize = 32;
-
-/// What became of a datagram of SRTCP.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Received {
-    /// It isn't authentic, or came before there were keys.
-    Unread,
-    /// It is the client's, and the engine has to read it as well.
-    Shared,
-    /// It is the client's, and all of it was about what this side sends.
-    Settled,
-}
 
 /// The sending side of one connection.
 #[derive(Debug)]
@@ -85,7 +75,6 @@ pub struct Sender {
     ready: Vec<u8>,
     ends: Vec<usize>,
     /// Kept between packets, so that none allocates.
-    opened: Vec<u8>,
     report: Vec<u8>,
 }
 
@@ -118,7 +107,6 @@ impl Sender {
             queue: Vec::new(),
             ready: Vec::new(),
             ends: Vec::new(),
-            opened: Vec::new(),
             report: Vec::new(),
         }
     }
@@ -144,10 +132,6 @@ impl Sender {
     /// The SSRC that the client receives on an m-line.
     pub fn ssrc(&self, mid: Mid) -> Option<u32> {
         self.places.iter().find(|(of, _)| *of == mid).map(|(_, ssrc)| *ssrc)
-    }
-
-    fn ours(lines: &[Line], ssrc: u32) -> bool {
-        lines.iter().any(|line| line.config.ssrc == ssrc || line.config.rtx == Some(ssrc))
     }
 
     /// Whether the handshake is over; takes its keys when it is.
@@ -178,23 +162,24 @@ impl Sender {
         }
     }
 
-    /// Whether the client sealed a packet of SRTP: its header is `length` bytes long, `index` is its extended sequence number.
-    pub fn is_authentic(&mut self, packet: &[u8], length: usize, ssrc: u32, index: u64) -> bool {
-        self.is_keyed() && self.srtp.as_mut().is_some_and(|srtp| srtp.verify_rtp(packet, length, ssrc, index).is_ok())
+    /// Opens a packet that the client sealed; `None` if it did not, or there are no keys yet.
+    pub fn open(&mut self, sealed: Sealed<'_>) -> Option<Arc<[u8]>> {
+        if !self.is_keyed() {
+            return None;
+        }
+        self.srtp.as_mut()?.open_rtp(sealed).ok()
     }
 
-    /// Takes in a datagram of SRTCP from the client.
-    pub fn receive(&mut self, now: Instant, datagram: &[u8]) -> Received {
+    /// Takes in a datagram of SRTCP. Whether it is the client's. `sent` is told of what it says as a sender: a source, and the middle of its NTP timestamp.
+    pub fn receive(&mut self, now: Instant, datagram: &[u8], mut sent: impl FnMut(u32, u32)) -> bool {
         if !self.is_keyed() {
-            return Received::Unread;
+            return false;
         }
-        let mut received = Received::Unread;
         let mut compound = std::mem::take(&mut self.report);
-        if let Some(srtp) = &mut self.srtp
-            && srtp.open_rtcp(datagram, &mut compound).is_ok()
-        {
+        let is_authentic = self.srtp.as_mut().is_some_and(|srtp| srtp.open_rtcp(datagram, &mut compound).is_ok());
+        if is_authentic {
             let middle = self.middle_of_ntp(now);
-            let all = rtcp::read(&compound, |feedback| match feedback {
+            rtcp::read(&compound, |feedback| match feedback {
                 Feedback::Report(block) => self.reported(now, &block, middle),
                 Feedback::Nack { ssrc, pairs } => self.repeat(now, ssrc, pairs),
                 Feedback::Arrivals(packet) => match Arrivals::parse(packet) {
@@ -206,11 +191,11 @@ impl Sender {
                 },
                 Feedback::Keyframe { ssrc } => self.keyframe(ssrc),
                 Feedback::Estimate(rate) => self.controller.on_remb(now, Rate::bps(rate)),
+                Feedback::Sent { ssrc, middle } => sent(ssrc, middle),
             });
-            received = if all { Received::Settled } else { Received::Shared };
         }
         self.report = compound;
-        received
+        is_authentic
     }
 
     fn keyframe(&mut self, ssrc: u32) {
@@ -347,22 +332,20 @@ impl Sender {
         }
     }
 
-    /// Seals the reports that the engine wrote anew, with one count for all.
-    pub fn take_over(&mut self, datagram: &[u8]) {
-        // They may be the first that leaves: a client that only sends is asked for a key frame before anything is sent to it.
-        if !self.is_keyed() {
-            return;
-        }
-        let Self { srtp: Some(srtp), lines, ready, ends, report, opened, .. } = self else { return };
-        if let Err(error) = srtp.open_own_rtcp(datagram, opened) {
-            tracing::warn!(%error, "reports of the engine's that cannot be read");
-            return;
-        }
+    /// Seals what `write` appends: reports about what the client sends. Nothing leaves before there are keys.
+    pub fn report(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let is_keyed = self.is_keyed();
+        let Self { srtp, ready, ends, report, .. } = self;
         report.clear();
-        rtcp::as_receiver(opened, |ssrc| Self::ours(lines, ssrc), report);
-        if !report.is_empty() {
+        write(report);
+        if let Some(srtp) = srtp.as_mut().filter(|_| is_keyed && !report.is_empty()) {
             seal_report(srtp, report, ready, ends);
         }
+    }
+
+    /// The round-trip time to the client, if it reported on anything.
+    pub fn rtt(&self) -> Option<Duration> {
+        self.rtt
     }
 
     /// Lets time pass: sends reports that are due.

@@ -1,10 +1,12 @@
 //! SRTP and SRTCP of one connection: what leaves is sealed, reports that come are opened (RFC 3711, RFC 7714).
 //!
 //! Each pair of key and nonce is used once: a packet's nonce is made of its SSRC and extended sequence number, and the SSRCs that this side
-//! sends are drawn here and nowhere else; all SRTCP of this side, the engine's too, takes its index from one counter.
+//! sends are drawn here and nowhere else; all SRTCP of this side takes its index from one counter, and the engine seals nothing that leaves.
 
 use super::keys::Keys;
+use crate::sfu::ingress::Sealed;
 use aws_lc_rs::aead::{AES_128_GCM, AES_256_GCM, Aad, Algorithm, LessSafeKey, Nonce, UnboundKey};
+use std::sync::Arc;
 use str0m::crypto::{
     AeadAes128Gcm, AeadAes256Gcm, Aes128CmSha1_80, Aes128CmSha1_80Cipher, CryptoProvider, Sha1HmacProvider,
     SrtpProvider, dtls::SrtpProfile,
@@ -140,8 +142,6 @@ pub struct Srtp {
     rtcp_out: Cipher,
     rtp_in: Cipher,
     rtcp_in: Cipher,
-    /// This side's own reports, as the engine sealed them.
-    rtcp_own: Cipher,
     rtcp_index: u32,
     /// What ciphers read or write besides; kept between packets, so that none allocates.
     plain: Vec<u8>,
@@ -172,7 +172,6 @@ impl Srtp {
             rtcp_out: Cipher::new(&own, keys.profile, false, true)?,
             rtp_in: Cipher::new(&other, keys.profile, true, false)?,
             rtcp_in: Cipher::new(&other, keys.profile, false, false)?,
-            rtcp_own: Cipher::new(&own, keys.profile, false, false)?,
             rtcp_index: 0,
             plain: Vec::new(),
             sha1: provider.sha1_hmac_provider,
@@ -232,27 +231,39 @@ impl Srtp {
         Ok(())
     }
 
-    /// Whether the other side sealed this packet: its header is `length` bytes long, `index` is its extended sequence number. What it holds is thrown away.
-    pub fn verify_rtp(&mut self, packet: &[u8], length: usize, ssrc: u32, index: u64) -> Result<(), SrtpError> {
-        let (header, sealed) = packet.split_at_checked(length).ok_or(SrtpError::Short)?;
-        match &self.rtp_in {
+    /// Opens a packet of the other side's: its header is `header` bytes long, `index` is its extended sequence number. The payload is deciphered straight to where
+    /// all who receive it will read it.
+    pub fn open_rtp(&mut self, sealed: Sealed<'_>) -> Result<Arc<[u8]>, SrtpError> {
+        let Sealed { packet, header, ssrc, index } = sealed;
+        let (header, body) = packet.split_at_checked(header).ok_or(SrtpError::Short)?;
+        let tag = match &self.rtp_in {
+            Cipher::Gcm { .. } => GCM_TAG,
+            Cipher::Counter { .. } => Aes128CmSha1_80::HMAC_TAG_LEN,
+        };
+        let at = body.len().checked_sub(tag).ok_or(SrtpError::Short)?;
+        let (body, tag) = body.split_at_checked(at).ok_or(SrtpError::Short)?;
+        let mut payload: Arc<[u8]> = std::iter::repeat_n(0, body.len()).collect();
+        let plain = Arc::get_mut(&mut payload).ok_or(SrtpError::Short)?;
+        match &mut self.rtp_in {
             Cipher::Gcm { salt, key } => {
                 let iv = AeadAes128Gcm::rtp_iv(*salt, ssrc, (index >> 16) as u32, index as u16);
-                self.plain.clear();
-                self.plain.extend_from_slice(sealed);
                 let nonce = Nonce::assume_unique_for_key(iv);
-                let opened = key.open_in_place(nonce, Aad::from(header), &mut self.plain);
-                opened.map(|_| ()).map_err(|_| SrtpError::Cipher)
+                key.open_separate_gather(nonce, Aad::from(header), body, tag, plain).map_err(|_| SrtpError::Cipher)?;
             }
-            Cipher::Counter { tag_key, .. } => {
-                let at = sealed.len().checked_sub(Aes128CmSha1_80::HMAC_TAG_LEN).ok_or(SrtpError::Short)?;
-                let (signed, tag) = packet.split_at_checked(length + at).ok_or(SrtpError::Short)?;
-                let sha1 = self.sha1;
+            Cipher::Counter { salt, tag_key, cipher } => {
+                let (sha1, signed) = (self.sha1, packet.get(..header.len() + body.len()).ok_or(SrtpError::Short)?);
                 let hmac = |key: &[u8], parts: &[&[u8]]| sha1.sha1_hmac(key, parts);
-                let authentic = Aes128CmSha1_80::rtp_verify(hmac, tag_key, signed, index, tag);
-                if authentic { Ok(()) } else { Err(SrtpError::Cipher) }
+                if !Aes128CmSha1_80::rtp_verify(hmac, tag_key, signed, index, tag) {
+                    return Err(SrtpError::Cipher);
+                }
+                self.plain.clear();
+                self.plain.resize(body.len() + COUNTER_SLACK, 0);
+                let opened = cipher.decrypt(&Aes128CmSha1_80::rtp_iv(*salt, ssrc, index), body, &mut self.plain);
+                opened.map_err(|_| SrtpError::Cipher)?;
+                plain.copy_from_slice(self.plain.get(..body.len()).ok_or(SrtpError::Short)?);
             }
         }
+        Ok(payload)
     }
 
     /// Seals reports of this side: a compound packet as RFC 3550 §6.1 has it.
@@ -301,11 +312,6 @@ impl Srtp {
     /// must not add up.
     pub fn open_rtcp(&mut self, packet: &[u8], out: &mut Vec<u8>) -> Result<(), SrtpError> {
         open_rtcp(&mut self.rtcp_in, self.sha1, packet, out)
-    }
-
-    /// Opens reports that the engine sealed with this side's key.
-    pub fn open_own_rtcp(&mut self, packet: &[u8], out: &mut Vec<u8>) -> Result<(), SrtpError> {
-        open_rtcp(&mut self.rtcp_own, self.sha1, packet, out)
     }
 }
 
@@ -448,8 +454,6 @@ mod tests {
             assert_eq!(sealed[..3], [9; 3], "appended");
             server.open_rtcp(&sealed[3..], &mut opened).unwrap();
             assert_eq!(opened, reports);
-            client.open_own_rtcp(&sealed[3..], &mut opened).unwrap();
-            assert_eq!(opened, reports);
             assert_eq!(client.open_rtcp(&sealed[3..], &mut opened), Err(SrtpError::Cipher));
             let mut again = Vec::new();
             client.seal_rtcp(&reports, &mut again).unwrap();
@@ -473,6 +477,12 @@ mod tests {
         }
     }
 
+    /// A packet with a header of 12 bytes, of the source that it names.
+    fn of(packet: &[u8], index: u64) -> Sealed<'_> {
+        let ssrc = packet.get(8..12).map_or(7, |bytes| u32::from_be_bytes(bytes.try_into().unwrap()));
+        Sealed { packet, header: 12, ssrc, index }
+    }
+
     #[test]
     fn packets_are_the_other_sides_only_as_they_were_sealed() {
         for profile in PROFILES {
@@ -480,17 +490,15 @@ mod tests {
             let header = [0x80, 96, 0, 5, 0, 0, 0, 9, 0, 0, 0, 7];
             let mut sealed = [header.as_slice(), &[1; 50]].concat();
             client.seal_rtp(0, 12, 7, 65_541, &mut sealed).unwrap();
-            assert_eq!(server.verify_rtp(&sealed, 12, 7, 65_541), Ok(()));
-            assert_eq!(server.verify_rtp(&sealed, 12, 7, 65_541), Ok(()), "nothing is kept");
-            assert!(server.verify_rtp(&sealed, 12, 7, 5).is_err(), "another round of numbers");
-            assert!(client.verify_rtp(&sealed, 12, 7, 65_541).is_err(), "its own");
+            assert_eq!(server.open_rtp(of(&sealed, 65_541)), Ok([1; 50].into()));
+            assert_eq!(server.open_rtp(of(&sealed, 65_541)), Ok([1; 50].into()), "nothing is kept");
+            assert!(server.open_rtp(of(&sealed, 5)).is_err(), "another round of numbers");
+            assert!(client.open_rtp(of(&sealed, 65_541)).is_err(), "its own");
             for at in 0..sealed.len() {
                 let mut changed = sealed.clone();
                 changed[at] ^= 1;
-                // As whoever reads them would: the source is part of what is changed.
-                let ssrc = u32::from_be_bytes([changed[8], changed[9], changed[10], changed[11]]);
-                assert!(server.verify_rtp(&changed, 12, ssrc, 65_541).is_err(), "{profile:?} {at}");
-                assert!(server.verify_rtp(&sealed[..at], 12, 7, 65_541).is_err(), "{profile:?} {at}");
+                assert!(server.open_rtp(of(&changed, 65_541)).is_err(), "{profile:?} {at}");
+                assert!(server.open_rtp(of(&sealed[..at], 65_541)).is_err(), "{profile:?} {at}");
             }
         }
     }
@@ -524,7 +532,7 @@ mod tests {
                 let (mut client, _) = pair(profile);
                 let mut out = Vec::new();
                 prop_assert!(client.open_rtcp(&packet, &mut out).is_err());
-                prop_assert!(client.verify_rtp(&packet, 12, 7, 7).is_err());
+                prop_assert!(client.open_rtp(of(&packet, 7)).is_err());
                 prop_assert!(client.seal_rtcp(&packet, &mut out).is_ok() || packet.len() < 8);
             }
         }

@@ -1,7 +1,7 @@
 //! The port to the WebRTC engine.
 //!
-//! The engine is everything of one peer connection that isn't routing: ICE, DTLS, SRTP, RTP reception with NACK, RTX and congestion
-//! feedback, SCTP; and, from the egress beside it ([`super::egress`]), what leaves. [`peer`] joins str0m and the egress; nothing outside this
+//! The engine is everything of one peer connection that isn't routing: ICE, DTLS and SCTP; from the ingress beside it ([`super::ingress`]) what comes in over SRTP,
+//! repaired and reported on; and from the egress ([`super::egress`]) what leaves. [`peer`] joins str0m and both; nothing outside this
 //! folder knows str0m. A connection does no I/O: datagrams and the time go in, [`Output`]s come out.
 
 mod candidate;
@@ -11,7 +11,6 @@ mod offer;
 mod opus;
 mod peer;
 mod route;
-mod source;
 
 pub use offer::{Line, LineKind, Offer, OfferError};
 pub use peer::{Str0m, Str0mConnection};
@@ -153,8 +152,8 @@ pub trait Connection {
     /// Asks the client for a key frame.
     fn request_keyframe(&mut self, mid: Mid, rid: Option<Rid>);
 
-    /// Tells the client how much it may send, in kb/s.
-    fn limit_uplink(&mut self, mid: Mid, rid: Option<Rid>, kbps: u32);
+    /// Tells the client how much it may send in all, in kb/s.
+    fn limit_uplink(&mut self, kbps: u32);
 
     /// Writes a data message. `false`: the channel is full or not open.
     fn send(&mut self, channel: Channel, message: &[u8]) -> Result<bool, Fault>;

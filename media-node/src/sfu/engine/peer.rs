@@ -1,4 +1,4 @@
-//! The engine on str0m, in RTP mode: it decrypts and repairs what comes in; what goes out over SRTP is the egress's.
+//! The engine on str0m, which negotiates and has ICE, DTLS and SCTP; what comes in over SRTP is the ingress's, what goes out the egress's.
 
 use super::{
     AcceptError, Connection, Engine, Exit, Fault, Happening, Line, LineKind, Offer, Output, candidate, descriptor,
@@ -6,12 +6,12 @@ use super::{
     offer::Credentials,
     opus,
     route::{Route, TransactionId},
-    source::{Head, Sources},
 };
 use crate::sfu::{
-    codec::{Codec, Format, dependency::RawDescriptor},
-    egress::{self, ExtensionIds, LineConfig, Received, Sender},
+    codec::{Codec, Format},
+    egress::{self, ExtensionIds, LineConfig, Sender},
     id::{Mid, Rid},
+    ingress::{self, Receiver},
     limits,
     packet::{Channel, Forward, Kind, Packet},
 };
@@ -24,21 +24,24 @@ use std::{
 };
 use str0m::{
     Candidate, Event, IceConnectionState, IceCreds, Input, Rtc, RtcConfig,
-    bwe::Bitrate,
     change::SdpOffer,
     channel::ChannelId,
     config::{CryptoProvider, DtlsCert},
     crypto::from_feature_flags,
     ice::{StunMessage, TransId},
-    media::KeyframeRequestKind,
+    media::Rids,
     net::{Protocol, Receive},
-    rtp::{Extension, RtpPacket, Ssrc, VideoOrientation},
+    rtp::Extension,
 };
 
 /// Buffered data below which a full channel takes messages again, in bytes.
 const CHANNEL_LOW: usize = 32 * 1024;
 /// Header extension id of the dependency descriptor, until a client's offer has another.
 const DESCRIPTOR_ID: u8 = 12;
+/// An SSRC of no stream.
+const NOBODY: u32 = 1;
+/// Compound packets of reports that leave in one turn.
+const MAX_REPORTS: usize = 16;
 /// Timers that are due at once wait so long: a probe's packets leave a few at a time, and never keep a thread to themselves.
 const SENDER_STEP: Duration = Duration::from_micros(500);
 /// Bytes of a STUN header (RFC 8489 §5), and the fixed ones in it.
@@ -107,11 +110,12 @@ impl Engine for Str0m {
             ufrag_prefix: ufrag_prefix.to_owned(),
             drawn_ufrag: None,
             lines: Vec::new(),
-            formats: Box::new([None; 128]),
-            sources: Sources::new(now),
             channels: Vec::new(),
             sender,
+            receiver: Receiver::new(now, rand::rng().random()),
+            packet: None,
             engine_at: None,
+            turned: None,
             route: Route::default(),
             remote: None,
             crypto: self.crypto.clone(),
@@ -146,12 +150,15 @@ pub struct Str0mConnection {
     /// The last one that the engine drew itself, on an ICE restart.
     drawn_ufrag: Option<String>,
     lines: Vec<Media>,
-    formats: Box<[Option<Format>; 128]>,
-    sources: Sources,
     channels: Vec<(ChannelId, Channel)>,
     sender: Sender,
+    receiver: Receiver,
+    /// What came just now.
+    packet: Option<Packet>,
     /// Until when the engine has nothing to do, unless something comes in.
     engine_at: Option<Instant>,
+    /// What time the engine knows.
+    turned: Option<Instant>,
     /// Where media goes.
     route: Route,
     /// The client's user name and password, for checks of this side.
@@ -218,25 +225,23 @@ impl Connection for Str0mConnection {
     }
 
     fn receive(&mut self, now: Instant, source: SocketAddr, datagram: &[u8]) -> Result<(), Fault> {
-        let local = self.local;
-        let Ok(receive) = Receive::new(Protocol::Udp, source, local, datagram) else { return Ok(()) };
+        if is_rtcp(datagram) {
+            let receiver = &mut self.receiver;
+            self.spoke |= self.sender.receive(now, datagram, |ssrc, middle| receiver.sender_report(now, ssrc, middle));
+            return Ok(());
+        }
+        if is_rtp(datagram) {
+            self.packet = self.receiver.receive(now, datagram, |sealed| self.sender.open(sealed));
+            return Ok(());
+        }
+        let Ok(receive) = Receive::new(Protocol::Udp, source, self.local, datagram) else { return Ok(()) };
         if let Some(transaction) = answered(datagram)
             && self.route.awaits(source, transaction)
         {
             self.route.answer(source, transaction);
             return Ok(());
         }
-        if is_rtcp(datagram) {
-            let received = self.sender.receive(now, datagram);
-            self.spoke |= received != Received::Unread;
-            if received == Received::Settled {
-                return Ok(());
-            }
-            // The engine reads what publishers say of their own streams.
-        } else if is_rtp(datagram) && !self.admits(now, datagram) {
-            tracing::trace!(%source, "a packet of a source that isn't the client's");
-            return Ok(());
-        }
+        self.turned = Some(now);
         let rtc = self.wake();
         match guard(|| rtc.handle_input(Input::Receive(now, receive)))? {
             Ok(()) => {
@@ -256,17 +261,20 @@ impl Connection for Str0mConnection {
 
     fn tick(&mut self, now: Instant) -> Result<(), Fault> {
         self.sender.tick(now);
+        self.report(now);
         if self.engine_at.is_some_and(|at| now < at) {
             return Ok(());
         }
         self.engine_at = None;
-        let rtc = &mut self.rtc;
-        guard(|| rtc.handle_input(Input::Timeout(now)))?.map_err(|error| Fault(error.to_string()))
+        self.turn(now)
     }
 
     fn poll(&mut self, now: Instant) -> Result<Output, Fault> {
         if self.faulty {
             return Err(Fault("the engine failed".into()));
+        }
+        if let Some(packet) = self.packet.take() {
+            return Ok(Output::Happening(Happening::Packet(packet)));
         }
         if let Some((to, transaction)) = self.route.check(now)
             && let Some(check) = self.binding_request(transaction)
@@ -282,13 +290,18 @@ impl Connection for Str0mConnection {
         if self.spoke && self.connected && !std::mem::replace(&mut self.told, true) {
             return Ok(Output::Happening(Happening::Ready));
         }
+        self.report(now);
         if let Some(at) = self.engine_at {
             return Ok(Output::Idle(self.idle_until(now, at)));
+        }
+        // What was given to it, a message for one, would leave by the time of its last turn.
+        if self.turned != Some(now) {
+            self.turn(now)?;
         }
         for _ in 0..MAX_IDLE_TURNS {
             let rtc = &mut self.rtc;
             match guard(|| rtc.poll_output())?.map_err(|error| Fault(error.to_string()))? {
-                str0m::Output::Timeout(at) if at <= now => self.tick(now)?,
+                str0m::Output::Timeout(at) if at <= now => self.turn(now)?,
                 str0m::Output::Timeout(at) => {
                     self.engine_at = Some(at);
                     return Ok(Output::Idle(self.idle_until(now, at)));
@@ -299,10 +312,10 @@ impl Connection for Str0mConnection {
                         self.route.lead(now, destination, rand::rng().random());
                         destination = self.route.destination().unwrap_or(destination);
                     }
+                    // What it reports is about streams that it doesn't have: only where it sends that is of interest.
                     if !is_rtcp(&datagram) {
                         return Ok(Output::Transmit(destination, datagram));
                     }
-                    self.sender.take_over(&datagram);
                 }
                 str0m::Output::Event(event) => {
                     if let Some(happening) = self.happening(event) {
@@ -346,19 +359,11 @@ impl Connection for Str0mConnection {
     }
 
     fn request_keyframe(&mut self, mid: Mid, rid: Option<Rid>) {
-        let Some(engine_mid) = self.engine_mid(mid) else { return };
-        if let Some(stream) = self.wake().direct_api().stream_rx_by_mid(engine_mid, rid.map(|rid| rid.as_str().into()))
-        {
-            stream.request_keyframe(KeyframeRequestKind::Pli);
-        }
+        self.receiver.request_keyframe(mid, rid);
     }
 
-    fn limit_uplink(&mut self, mid: Mid, rid: Option<Rid>, kbps: u32) {
-        let Some(engine_mid) = self.engine_mid(mid) else { return };
-        if let Some(stream) = self.wake().direct_api().stream_rx_by_mid(engine_mid, rid.map(|rid| rid.as_str().into()))
-        {
-            stream.request_remb(Bitrate::kbps(kbps.into()));
-        }
+    fn limit_uplink(&mut self, kbps: u32) {
+        self.receiver.limit(kbps);
     }
 
     fn send(&mut self, channel: Channel, message: &[u8]) -> Result<bool, Fault> {
@@ -389,7 +394,8 @@ impl Connection for Str0mConnection {
 impl Str0mConnection {
     /// Until when there is nothing to do if the engine has nothing to do until `at`.
     fn idle_until(&self, now: Instant, at: Instant) -> Instant {
-        let at = at.min(self.sender.next_at().max(now + SENDER_STEP));
+        let own = [self.receiver.next_at(now), Some(self.sender.next_at())].into_iter().flatten().min();
+        let at = own.map_or(at, |own| at.min(own.max(now + SENDER_STEP)));
         self.route.next_at().map_or(at, |check| at.min(check)).max(now)
     }
 
@@ -410,14 +416,29 @@ impl Str0mConnection {
         Some(Input::Receive(now, Receive::new(Protocol::Udp, source, self.local, datagram).ok()?))
     }
 
+    /// Tells the engine the time.
+    fn turn(&mut self, now: Instant) -> Result<(), Fault> {
+        self.turned = Some(now);
+        let rtc = &mut self.rtc;
+        guard(|| rtc.handle_input(Input::Timeout(now)))?.map_err(|error| Fault(error.to_string()))
+    }
+
+    /// Says what is due about what the client sends.
+    fn report(&mut self, now: Instant) {
+        let rtt = self.sender.rtt();
+        for _ in 0..MAX_REPORTS {
+            if self.receiver.next_at(now).is_none_or(|at| at > now) {
+                return;
+            }
+            let receiver = &mut self.receiver;
+            self.sender.report(|out| receiver.report(now, rtt, out));
+        }
+    }
+
     /// The engine, to be given something to do.
     fn wake(&mut self) -> &mut Rtc {
         self.engine_at = None;
         &mut self.rtc
-    }
-
-    fn engine_mid(&self, mid: Mid) -> Option<str0m::media::Mid> {
-        self.lines.iter().find(|line| line.mid == mid).map(|line| line.engine_mid)
     }
 
     /// An ICE restart gives this side new credentials, which the engine draws by itself: the user name gets its prefix again, or the
@@ -442,32 +463,34 @@ impl Str0mConnection {
 
     /// Learns what the negotiation made of the m-lines.
     fn learn(&mut self, lines: &[Line]) {
-        self.sources.release();
         self.local_ufrag = self.rtc.direct_api().local_ice_credentials().ufrag;
-        self.formats.fill(None);
+        let mut config = ingress::Config::default();
         for params in self.rtc.codec_config().params() {
             let format = format_of(&params.spec());
-            if let Some(slot) = self.formats.get_mut(usize::from(*params.pt())) {
+            if let Some(slot) = config.formats.get_mut(usize::from(*params.pt())) {
                 *slot = format;
             }
-            if let Some(slot) = params.red().and_then(|pt| self.formats.get_mut(usize::from(*pt))) {
+            if let Some(slot) = params.red().and_then(|pt| config.formats.get_mut(usize::from(*pt))) {
                 *slot = format.map(|format| Format { codec: Codec::Red, blocks: Some(*params.pt()), ..format });
             }
+            config.repairs.extend(params.resend().map(|repair| (*repair, *params.pt())));
         }
         let mut sending = Vec::new();
         for line in lines {
             let LineKind::Media(kind) = line.kind else { continue };
             let engine_mid = str0m::media::Mid::from(line.mid.as_str());
             let sends = self.rtc.media(engine_mid).is_some_and(|media| media.direction().is_sending());
-            let config = if sends { self.line_config(line.mid, engine_mid, kind) } else { None };
-            let sender = config.is_some();
-            sending.extend(config);
+            let line_config = if sends { self.line_config(line.mid, engine_mid, kind) } else { None };
+            let sender = line_config.is_some();
+            sending.extend(line_config);
+            self.learn_received(line.mid, engine_mid, kind, &mut config);
             match self.lines.iter_mut().find(|known| known.mid == line.mid) {
                 Some(known) => known.sends = sender,
                 None => self.lines.push(Media { mid: line.mid, engine_mid, sends: sender, redundancy: false }),
             }
         }
         self.sender.learn(sending);
+        self.receiver.learn(config);
         self.lines.retain(|known| lines.iter().any(|line| line.mid == known.mid));
     }
 
@@ -483,7 +506,6 @@ impl Str0mConnection {
                 Some(Happening::Regained)
             }
             Event::Closed => Some(Happening::Closed),
-            Event::RtpPacket(packet) => self.packet(packet).map(Happening::Packet),
             Event::ChannelOpen(id, label) => {
                 let channel = Channel::by_label(&label)?;
                 self.channels.retain(|(_, known)| *known != channel);
@@ -506,46 +528,41 @@ impl Str0mConnection {
         self.channels.iter().find(|(known, _)| *known == id).map(|(_, channel)| *channel)
     }
 
-    fn packet(&mut self, packet: RtpPacket) -> Option<Packet> {
-        let header = &packet.header;
-        let format = (*self.formats.get(usize::from(*header.payload_type))?)?;
-        let (mid, rid) = self.place(header.ssrc, *packet.seq_no)?;
-        let extensions = &header.ext_vals;
-        Some(Packet {
-            mid,
-            rid,
-            format,
-            seq: *packet.seq_no,
-            timestamp: header.timestamp,
-            marker: header.marker,
-            audio_level: extensions.audio_level.map(|level| level.unsigned_abs().min(127)),
-            voice: extensions.voice_activity,
-            descriptor: extensions.user_values.get_arc::<RawDescriptor>(),
-            quarter_turns: extensions.video_orientation.map(quarter_turns),
-            arrival: packet.timestamp,
-            payload: packet.payload,
-        })
-    }
-
-    /// Whether the engine may see a packet of SRTP.
-    fn admits(&mut self, now: Instant, datagram: &[u8]) -> bool {
-        let Some(head) = Head::parse(datagram) else { return false };
-        let sender = &mut self.sender;
-        self.sources.admit(now, head, |index| sender.is_authentic(datagram, head.length, head.ssrc, index))
-    }
-
-    /// The m-line and layer of an SSRC that the engine has bound.
-    fn place(&mut self, ssrc: Ssrc, index: u64) -> Option<(Mid, Option<Rid>)> {
-        if let Some(place) = self.sources.place(*ssrc, index) {
-            return Some(place);
+    /// Learns what was negotiated for an m-line, if the client sends on it.
+    fn learn_received(&mut self, mid: Mid, engine_mid: str0m::media::Mid, kind: Kind, config: &mut ingress::Config) {
+        let Some(media) = self.rtc.media(engine_mid).filter(|media| media.direction().is_receiving()) else { return };
+        let ids = media.remote_extmap();
+        let extensions = [
+            (Extension::TransportSequenceNumber, ingress::Extension::TransportSeq),
+            (Extension::AudioLevel, ingress::Extension::AudioLevel),
+            (Extension::VideoOrientation, ingress::Extension::Orientation),
+            (Extension::RtpMid, ingress::Extension::Mid),
+            (Extension::RtpStreamId, ingress::Extension::Rid),
+            (Extension::RepairedRtpStreamId, ingress::Extension::RepairedRid),
+            (descriptor::extension(), ingress::Extension::Descriptor),
+        ];
+        for (extension, read) in extensions {
+            if let Some(id) = ids.id_of(extension)
+                && !config.extensions.contains(&(id, read))
+            {
+                config.extensions.push((id, read));
+            }
         }
+        let rids = match media.rids_rx() {
+            Rids::Specific(rids) => Some(rids.iter().filter_map(|rid| Rid::parse(rid)).collect()),
+            Rids::None | Rids::Any => None,
+        };
+        // The engine has no streams of clients: it would report on them. Each offer names them anew.
         let mut api = self.rtc.direct_api();
-        let stream = api.stream_rx(&ssrc)?;
-        let (engine_mid, rid) = (stream.mid(), stream.rid());
-        let mid = self.lines.iter().find(|line| line.engine_mid == engine_mid)?.mid;
-        let rid = rid.and_then(|rid| Rid::parse(&rid));
-        self.sources.bind(*ssrc, index, mid, rid);
-        Some((mid, rid))
+        let mut sources = Vec::new();
+        while let Some(stream) = api.stream_rx_by_mid(engine_mid, None) {
+            let ssrc = stream.ssrc();
+            sources.push((*ssrc, stream.rtx().map(|rtx| *rtx)));
+            if !api.remove_stream_rx(ssrc) {
+                break;
+            }
+        }
+        config.lines.push(ingress::LineConfig { mid, kind, rids, sources });
     }
 
     /// What was negotiated for an m-line that the client receives on.
@@ -591,10 +608,7 @@ impl Str0mConnection {
 
     /// Lets the engine send something to where it sends now, which it tells in no other way: a request to ourselves, of which nothing leaves.
     fn look_for_destination(&mut self) {
-        let Some(ssrc) = self.lines.iter().find(|line| line.sends).and_then(|line| self.sender.ssrc(line.mid)) else {
-            return;
-        };
-        self.wake().direct_api().send_pli_feedback(ssrc.into(), ssrc.into());
+        self.wake().direct_api().send_pli_feedback(NOBODY.into(), NOBODY.into());
     }
 }
 
@@ -625,15 +639,6 @@ fn is_rtp(datagram: &[u8]) -> bool {
 
 fn is_stun(datagram: &[u8]) -> bool {
     matches!(datagram, [0..=3, ..])
-}
-
-fn quarter_turns(orientation: VideoOrientation) -> u8 {
-    match orientation {
-        VideoOrientation::Deg0 => 0,
-        VideoOrientation::Deg90 => 1,
-        VideoOrientation::Deg180 => 2,
-        VideoOrientation::Deg270 => 3,
-    }
 }
 
 /// The receiver's part of a STUN message's USERNAME.

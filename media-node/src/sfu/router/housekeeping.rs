@@ -27,12 +27,8 @@ impl Router {
                 over.push((key, CloseReason::ConnectionLost));
                 continue;
             }
-            if tell && session.uplink_told && session.connected.is_some() {
-                for (mid, track) in &session.up {
-                    for layer in self.tracks.get(track.0).map(|track| track.layers.as_slice()).unwrap_or_default() {
-                        out.limit_uplink(key, *mid, layer.rid, session.uplink_kbps);
-                    }
-                }
+            if tell && session.uplink_told && session.connected.is_some() && !session.up.is_empty() {
+                out.limit_uplink(key, session.uplink_kbps);
             }
             if !session.ready {
                 if session.connected.is_some_and(|at| now.saturating_duration_since(at) >= READY_WAIT) {

@@ -62,8 +62,8 @@ pub trait Outbox {
     fn forward(&mut self, to: SessionKey, forward: Forward<'_>);
     /// Asks a publisher for a key frame.
     fn request_keyframe(&mut self, of: SessionKey, mid: Mid, rid: Option<Rid>);
-    /// Tells a publisher how much it may send.
-    fn limit_uplink(&mut self, of: SessionKey, mid: Mid, rid: Option<Rid>, kbps: u32);
+    /// Tells a publisher how much it may send in all.
+    fn limit_uplink(&mut self, of: SessionKey, kbps: u32);
     /// Writes a data message; `false` if the channel doesn't take it now.
     fn send(&mut self, to: SessionKey, channel: Channel, message: &[u8]) -> bool;
     /// Says what the session's media would take.

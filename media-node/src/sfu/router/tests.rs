@@ -60,7 +60,7 @@ impl Outbox for Recorder {
     fn request_keyframe(&mut self, of: SessionKey, _: Mid, rid: Option<Rid>) {
         self.requests.push((of, rid));
     }
-    fn limit_uplink(&mut self, _: SessionKey, _: Mid, _: Option<Rid>, _: u32) {}
+    fn limit_uplink(&mut self, _: SessionKey, _: u32) {}
     fn send(&mut self, to: SessionKey, channel: Channel, message: &[u8]) -> bool {
         if !self.full {
             self.messages.push((to, channel, message.to_vec()));

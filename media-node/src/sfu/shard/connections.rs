@@ -103,9 +103,9 @@ impl<C: Connection> Outbox for Connections<C> {
         }
     }
 
-    fn limit_uplink(&mut self, of: SessionKey, mid: Mid, rid: Option<Rid>, kbps: u32) {
+    fn limit_uplink(&mut self, of: SessionKey, kbps: u32) {
         if let Some(connection) = self.touch(of) {
-            connection.limit_uplink(mid, rid, kbps);
+            connection.limit_uplink(kbps);
         }
     }
 

@@ -42,16 +42,15 @@ fn video() -> LineConfig {
 }
 
 #[test]
-fn who_only_sends_is_asked_for_key_frames_before_anything_was_sent_to_it() {
+fn who_only_sends_is_reported_to_before_anything_was_sent_to_it() {
     let (mut sender, slot) = sender(Instant::now());
-    slot.set(keys()).unwrap();
-    let provider = from_feature_flags();
-    // The engine asks for a key frame of stream 77.
     let request = [0x81, 206, 0, 2, 0, 0, 0, 9, 0, 0, 0, 77];
-    let mut sealed = Vec::new();
-    Srtp::new(&provider, &keys()).unwrap().seal_rtcp(&request, &mut sealed).unwrap();
-    sender.take_over(&sealed);
-    let mut client = Srtp::new(&provider, &Keys { active: true, ..keys() }).unwrap();
+    sender.report(|out| out.extend(request));
+    assert_eq!(drained(&mut sender).len(), 0, "there are no keys");
+    slot.set(keys()).unwrap();
+    sender.report(|_| {});
+    sender.report(|out| out.extend(request));
+    let mut client = Srtp::new(&from_feature_flags(), &Keys { active: true, ..keys() }).unwrap();
     let mut opened = Vec::new();
     client.open_rtcp(&drained(&mut sender)[0], &mut opened).unwrap();
     assert_eq!(opened, request);
@@ -68,7 +67,7 @@ fn a_key_frame_is_wanted_once_and_only_of_a_stream_that_there_is() {
     let mut client = Srtp::new(&from_feature_flags(), &Keys { active: true, ..keys() }).unwrap();
     let mut sealed = Vec::new();
     client.seal_rtcp(&compound, &mut sealed).unwrap();
-    assert_eq!(sender.receive(now, &sealed), Received::Settled);
+    assert!(sender.receive(now, &sealed, |_, _| panic!("no sender report")));
     assert_eq!(sender.take_keyframe(), Mid::parse("v"));
     assert_eq!(sender.take_keyframe(), None);
 }

@@ -10,7 +10,7 @@ impl Outbox for Told {
     }
     fn forward(&mut self, _: SessionKey, _: Forward<'_>) {}
     fn request_keyframe(&mut self, _: SessionKey, _: Mid, _: Option<Rid>) {}
-    fn limit_uplink(&mut self, _: SessionKey, _: Mid, _: Option<Rid>, _: u32) {}
+    fn limit_uplink(&mut self, _: SessionKey, _: u32) {}
     fn send(&mut self, _: SessionKey, _: Channel, _: &[u8]) -> bool {
         true
     }

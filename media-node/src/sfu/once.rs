@@ -5,7 +5,7 @@ const WINDOW: u64 = 2_048;
 const WORDS: usize = (WINDOW / 64) as usize;
 
 /// Lets each extended sequence number of a stream pass once: a number that is sealed for two different packets would give the key away
-/// (RFC 7714 §8.4). What lies further back than the window never passes.
+/// (RFC 7714 §8.4), and what comes twice is somebody's repeat (RFC 3711 §3.3.2). What lies further back than the window never passes.
 #[derive(Clone, Debug)]
 pub struct Once {
     highest: Option<u64>,
@@ -24,7 +24,19 @@ impl Once {
         ((seq % WINDOW / 64) as usize, 1 << (seq % 64))
     }
 
-    /// Whether `seq` may be sealed: true once.
+    /// The highest that passed.
+    pub fn highest(&self) -> Option<u64> {
+        self.highest
+    }
+
+    /// Whether [`Once::take`] lets `seq` pass.
+    pub fn passes(&self, seq: u64) -> bool {
+        let Some(highest) = self.highest.filter(|highest| seq <= *highest) else { return true };
+        let (word, bit) = Self::place(seq);
+        seq.saturating_add(WINDOW) > highest && self.seen.get(word).is_some_and(|word| word & bit == 0)
+    }
+
+    /// Takes `seq`: true once.
     pub fn take(&mut self, seq: u64) -> bool {
         let highest = self.highest.unwrap_or(seq);
         if seq.saturating_add(WINDOW) <= highest {
@@ -71,7 +83,9 @@ mod tests {
                 seq = seq.saturating_add_signed(step);
                 let recent = highest.is_none_or(|highest: u64| seq + WINDOW > highest);
                 let new = passed.insert(seq);
+                prop_assert_eq!(once.passes(seq), recent && new);
                 prop_assert_eq!(once.take(seq), recent && new);
+                prop_assert!(!once.passes(seq));
                 highest = Some(highest.map_or(seq, |highest: u64| highest.max(seq)));
             }
         }

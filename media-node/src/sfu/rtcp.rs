@@ -1,4 +1,4 @@
-//! RTCP compound packets (RFC 3550 §6): what receivers report, and what this side sends about its streams.
+//! RTCP compound packets (RFC 3550 §6): what the other side reports, and what this side says of its streams and of the other's.
 
 /// Sender report.
 const SENDER_REPORT: u8 = 200;
@@ -63,6 +63,13 @@ pub enum Feedback<'a> {
     },
     /// The receiver's own estimate in bit/s (draft-alvestrand-rmcat-remb-03).
     Estimate(u64),
+    /// A source of the other side says what its wall clock is.
+    Sent {
+        /// The source.
+        ssrc: u32,
+        /// The middle 32 bits of the NTP timestamp, by which reports refer to it.
+        middle: u32,
+    },
 }
 
 /// The packets of a compound packet, each whole with its type and count field. A wrong length ends it.
@@ -94,18 +101,17 @@ fn block(bytes: &[u8]) -> Option<ReportBlock> {
     })
 }
 
-/// Reads an opened compound packet; what is not of interest, or malformed, is passed over. Whether that was all of it: otherwise the engine
-/// has something to read in it, too.
-pub fn read<'a>(compound: &'a [u8], mut take: impl FnMut(Feedback<'a>)) -> bool {
-    let mut all = true;
+/// Reads an opened compound packet; what is not of interest, or malformed, is passed over.
+pub fn read<'a>(compound: &'a [u8], mut take: impl FnMut(Feedback<'a>)) {
     for (kind, count, packet) in packets(compound) {
         let head = match kind {
             SENDER_REPORT => {
-                all = false;
+                if let (Some(ssrc), Some(middle)) = (word(packet, 4), word(packet, 10)) {
+                    take(Feedback::Sent { ssrc, middle });
+                }
                 SENDER_HEAD
             }
             RECEIVER_REPORT => RECEIVER_HEAD,
-            DESCRIPTION => continue,
             TRANSPORT_FEEDBACK if count == NACK => {
                 if let (Some(ssrc), Some(pairs)) = (word(packet, 8), packet.get(12..)) {
                     take(Feedback::Nack { ssrc, pairs });
@@ -136,15 +142,11 @@ pub fn read<'a>(compound: &'a [u8], mut take: impl FnMut(Feedback<'a>)) -> bool 
                 }
                 continue;
             }
-            _ => {
-                all = false;
-                continue;
-            }
+            _ => continue,
         };
         let blocks = packet.get(head..).unwrap_or_default().chunks_exact(BLOCK).take(count.into());
         blocks.filter_map(block).for_each(|block| take(Feedback::Report(block)));
     }
-    all
 }
 
 /// The sequence numbers that the pairs of a NACK name.
@@ -194,26 +196,66 @@ pub fn write_report(info: &SenderInfo, cname: &str, out: &mut Vec<u8>) {
     out.resize(end, 0);
 }
 
-/// Appends what the engine reports, without what it says as a sender: this side's streams are not the engine's any more. A sender report
-/// becomes a receiver report with its blocks. Feedback that `ours` says is about a stream of this side is left out.
-pub fn as_receiver(compound: &[u8], ours: impl Fn(u32) -> bool, out: &mut Vec<u8>) {
-    for (kind, count, packet) in packets(compound) {
-        match kind {
-            SENDER_REPORT => {
-                let length = BLOCK * usize::from(count);
-                let blocks = packet.get(SENDER_HEAD..).and_then(|rest| rest.get(..length)).unwrap_or_default();
-                if let Some(ssrc) = packet.get(4..8).filter(|_| !blocks.is_empty()) {
-                    out.extend_from_slice(&[0x80 | count, RECEIVER_REPORT]);
-                    out.extend_from_slice(&(1 + 6 * u16::from(count)).to_be_bytes());
-                    out.extend_from_slice(ssrc);
-                    out.extend_from_slice(blocks);
-                }
-            }
-            DESCRIPTION => {}
-            PAYLOAD_FEEDBACK if word(packet, 8).is_some_and(&ours) => {}
-            _ => out.extend_from_slice(packet),
+fn write_head(count: u8, kind: u8, words: usize, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[0x80 | count, kind]);
+    out.extend_from_slice(&u16::try_from(words).unwrap_or(u16::MAX).to_be_bytes());
+}
+
+/// Appends a receiver report from `sender` with up to 31 blocks, or none.
+pub fn write_receiver_report(sender: u32, blocks: &[ReportBlock], out: &mut Vec<u8>) {
+    let blocks = blocks.get(..blocks.len().min(31)).unwrap_or_default();
+    write_head(blocks.len() as u8, RECEIVER_REPORT, 1 + 6 * blocks.len(), out);
+    out.extend_from_slice(&sender.to_be_bytes());
+    for block in blocks {
+        let losses = u32::from(block.fraction_lost) << 24 | block.lost as u32 & 0xFF_FFFF;
+        for word in [block.ssrc, losses, block.highest, block.jitter, block.last_report, block.delay] {
+            out.extend_from_slice(&word.to_be_bytes());
         }
     }
+}
+
+/// Appends a NACK from `sender`: these packets of `media`, in order, are missing.
+pub fn write_nack(sender: u32, media: u32, missing: &[u16], out: &mut Vec<u8>) {
+    let start = out.len();
+    write_head(NACK, TRANSPORT_FEEDBACK, 0, out);
+    out.extend_from_slice(&sender.to_be_bytes());
+    out.extend_from_slice(&media.to_be_bytes());
+    let mut rest = missing.iter().copied().peekable();
+    while let Some(first) = rest.next() {
+        let mut mask = 0u16;
+        while let Some(behind) =
+            rest.peek().map(|next| next.wrapping_sub(first)).filter(|behind| (1..=16).contains(behind))
+        {
+            mask |= 1 << (behind - 1);
+            rest.next();
+        }
+        out.extend_from_slice(&first.to_be_bytes());
+        out.extend_from_slice(&mask.to_be_bytes());
+    }
+    let words = u16::try_from((out.len() - start) / 4 - 1).unwrap_or(u16::MAX);
+    if let Some(place) = out.get_mut(start + 2..start + 4) {
+        place.copy_from_slice(&words.to_be_bytes());
+    }
+}
+
+/// Appends a request from `sender` for a key frame of `media` (RFC 4585 §6.3.1).
+pub fn write_picture_loss(sender: u32, media: u32, out: &mut Vec<u8>) {
+    write_head(PICTURE_LOSS, PAYLOAD_FEEDBACK, 2, out);
+    out.extend_from_slice(&sender.to_be_bytes());
+    out.extend_from_slice(&media.to_be_bytes());
+}
+
+/// Appends how much may be sent on all these sources together, in bit/s (draft-alvestrand-rmcat-remb-03), rounded down to 18 bits.
+pub fn write_estimate(sender: u32, rate: u64, sources: &[u32], out: &mut Vec<u8>) {
+    let sources = sources.get(..sources.len().min(255)).unwrap_or_default();
+    write_head(APPLICATION, PAYLOAD_FEEDBACK, 4 + sources.len(), out);
+    out.extend_from_slice(&sender.to_be_bytes());
+    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(b"REMB");
+    let exponent = (u64::BITS - rate.leading_zeros()).saturating_sub(18);
+    let word = (sources.len() as u32) << 24 | exponent << 18 | (rate >> exponent) as u32;
+    out.extend_from_slice(&word.to_be_bytes());
+    sources.iter().for_each(|source| out.extend_from_slice(&source.to_be_bytes()));
 }
 
 #[cfg(test)]
@@ -247,10 +289,11 @@ mod tests {
         };
         let receiver = receiver_report([64, 0xFF, 0xFF, 0xFE]);
         assert_eq!(feedback(&receiver), [Feedback::Report(expected)]);
-        let mut sender = vec![0x81, 200, 0, 12, 0, 0, 0, 9];
-        sender.extend([0; 20]);
+        let mut sender = vec![0x81, 200, 0, 12, 0, 0, 0, 9, 1, 2, 3, 4, 5, 6, 7, 8];
+        sender.extend([0; 12]);
         sender.extend(&receiver[8..]);
-        assert_eq!(feedback(&sender), [Feedback::Report(expected)]);
+        let sent = Feedback::Sent { ssrc: 9, middle: 0x0304_0506 };
+        assert_eq!(feedback(&sender), [sent, Feedback::Report(expected)]);
     }
 
     #[test]
@@ -266,7 +309,6 @@ mod tests {
         assert_eq!(feedback(&loss), [Feedback::Keyframe { ssrc: 5 }]);
         let full = [0x84, 206, 0, 6, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 7, 1, 0, 0, 0, 0, 0, 0, 8, 2, 0, 0, 0];
         assert_eq!(feedback(&full), [Feedback::Keyframe { ssrc: 7 }, Feedback::Keyframe { ssrc: 8 }]);
-        assert!(read(&full, |_| {}), "the engine has nothing to read in it");
         assert_eq!(feedback(&[0x84, 206, 0, 2, 0, 0, 0, 9, 0, 0, 0, 0]), [], "no entry");
     }
 
@@ -295,24 +337,34 @@ mod tests {
     }
 
     #[test]
-    fn what_the_engine_says_as_a_sender_is_left_out() {
-        let block = &receiver_report([0; 4])[8..];
-        let mut compound = vec![0x81, 200, 0, 12, 0, 0, 0, 9];
-        compound.extend([3; 20]);
-        compound.extend(block);
-        // A sender report without blocks, a name, a key-frame request for a stream of ours and one for a client's.
-        compound.extend([0x80, 200, 0, 6, 0, 0, 0, 9]);
-        compound.extend([3; 20]);
-        compound.extend([0x81, 202, 0, 2, 0, 0, 0, 9, 1, 1, b'a', 0]);
-        compound.extend([0x81, 206, 0, 2, 0, 0, 0, 9, 0, 0, 0, 9]);
-        let theirs = [0x81, 206, 0, 2, 0, 0, 0, 9, 0, 0, 0, 77];
-        compound.extend(theirs);
+    fn what_is_written_is_read_as_it_was() {
+        let block = |ssrc| ReportBlock {
+            ssrc,
+            fraction_lost: 7,
+            lost: -3,
+            highest: 65_540,
+            jitter: 11,
+            last_report: 12,
+            delay: 13,
+        };
         let mut out = Vec::new();
-        as_receiver(&compound, |ssrc| ssrc == 9, &mut out);
-        let mut expected = vec![0x81, 201, 0, 7, 0, 0, 0, 9];
-        expected.extend(block);
-        expected.extend(theirs);
-        assert_eq!(out, expected);
+        write_receiver_report(1, &[block(2), block(3)], &mut out);
+        write_estimate(1, 2_500_000, &[2, 3], &mut out);
+        write_picture_loss(1, 2, &mut out);
+        let missing: Vec<u16> = vec![65_530, 65_535, 0, 10, 11, 27, 100];
+        write_nack(1, 2, &missing, &mut out);
+        let read = feedback(&out);
+        let Feedback::Nack { ssrc: 2, pairs } = read[4] else { panic!("{read:?}") };
+        assert_eq!(super::missing(pairs).collect::<Vec<_>>(), missing);
+        let told = [Feedback::Report(block(2)), Feedback::Report(block(3)), Feedback::Estimate(2_500_000)];
+        assert_eq!(read[..3], told);
+        assert_eq!((read[3], read.len()), (Feedback::Keyframe { ssrc: 2 }, 5));
+        out.clear();
+        write_receiver_report(1, &[block(2); 40], &mut out);
+        assert_eq!(feedback(&out).len(), 31);
+        out.clear();
+        write_estimate(1, u64::MAX, &[], &mut out);
+        assert!(matches!(feedback(&out)[..], [Feedback::Estimate(rate)] if rate > u64::MAX - (1 << 46)));
     }
 
     proptest! {
@@ -323,9 +375,6 @@ mod tests {
                     let _ = missing(pairs).count();
                 }
             });
-            let mut out = Vec::new();
-            as_receiver(&bytes, |_| false, &mut out);
-            prop_assert!(out.len() <= bytes.len());
         }
     }
 }
