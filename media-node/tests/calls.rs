@@ -15,6 +15,7 @@ use chroom_media_node::sfu::{
 use chroom_primitives::NodeId;
 use chroom_rpc::tls::Identity;
 use chroom_wallet::Wallet;
+use rand::{SeedableRng, rngs::StdRng};
 use std::{collections::BTreeSet, net::UdpSocket, time::Duration};
 use str0m::{Candidate, RtcConfig, change::SdpAnswer, format::Codec};
 
@@ -141,6 +142,35 @@ fn lost_pictures_are_repaired_and_the_loss_is_measured() {
     let (_, stats) = call.runtime.block_on(call.sfu.stats(Some(clients[1].session))).unwrap();
     assert!((300..2_000).contains(&stats[0].loss), "{:?}", stats[0]);
     assert!(call.sfu.traffic().injected > 20);
+    call.stop();
+}
+
+#[test]
+fn what_is_lost_on_the_way_to_the_node_is_repaired_and_counted() {
+    let mut call = Call::new(1, None);
+    let (mut publisher, mut source, mut receiver, lines) = connect(&mut call, 180);
+    publisher.loses = Some((0.1, StdRng::seed_from_u64(1)));
+    let (audio, video) = (lines.mids[0].clone(), lines.mids[1].clone());
+    let mut clients = [&mut publisher, &mut receiver];
+    let missing = |set: &BTreeSet<u64>| (set.last().unwrap() - set.first().unwrap() + 1) as usize - set.len();
+    call.until(
+        "much media",
+        &mut clients,
+        |clients| source.send(clients[0]),
+        |clients, _| clients[1].unique(&audio).len() > 350 && clients[1].unique(&video).len() > 200,
+    );
+    let newest = *clients[1].unique(&video).last().unwrap();
+    call.until(
+        "repair",
+        &mut clients,
+        |clients| source.send(clients[0]),
+        |clients, _| {
+            let early: BTreeSet<u64> = clients[1].unique(&video).into_iter().filter(|seq| *seq < newest - 10).collect();
+            missing(&early) == 0
+        },
+    );
+    let (_, stats) = call.runtime.block_on(call.sfu.stats(Some(clients[0].session))).unwrap();
+    assert!((300..2_000).contains(&stats[0].uplink_loss) && stats[0].uplink.lost > 20, "{:?}", stats[0]);
     call.stop();
 }
 

@@ -106,6 +106,8 @@ mod tests {
             rtt: Some(Duration::from_millis(rtt_ms)),
             jitter: None,
             estimate_kbps: 0,
+            uplink: Default::default(),
+            uplink_loss: 0,
         }
     }
 

@@ -121,6 +121,8 @@ mod tests {
             rtt: Some(Duration::from_millis(7)),
             jitter: None,
             estimate_kbps: 0,
+            uplink: Default::default(),
+            uplink_loss: 0,
         };
         let mut intervals = Intervals::default();
         assert!(intervals.cut(1_000, std::slice::from_ref(&stats)).is_empty(), "nothing to compare with");

@@ -242,6 +242,8 @@ fn figures(stats: SessionStats) -> v1::SessionStats {
         jitter_ms,
         score: (stats.expected > 0).then(|| scores::of_figures(stats.loss, rtt_ms, jitter_ms).0.into()),
         send_estimate_kbps: stats.estimate_kbps.into(),
+        uplink_loss: stats.uplink_loss.into(),
+        uplink_jitter_ms: milliseconds(stats.uplink.jitter),
     }
 }
 

@@ -34,6 +34,21 @@ pub struct SessionStats {
     pub jitter: Option<Duration>,
     /// Estimated capacity towards the client, in kb/s; 0 if not known.
     pub estimate_kbps: u32,
+    /// How what the client sends arrives here.
+    pub uplink: Uplink,
+    /// Fraction lost of that in the last seconds, parts per 10,000.
+    pub uplink_loss: u16,
+}
+
+/// How what a client sends arrives at the node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Uplink {
+    /// Packets that its sources sent, by their numbers.
+    pub expected: u64,
+    /// Packets of those that were lost on the way, before repair.
+    pub lost: u64,
+    /// Interarrival jitter, mean over sources, once there was a report on one.
+    pub jitter: Option<Duration>,
 }
 
 /// Fraction lost in parts per 10,000. Counts may be whatever a peer says.

@@ -12,6 +12,7 @@ use chroom_media_node::sfu::{
     priority::Priority,
     router::{Opening, Publish, RouteError, Subscribe},
 };
+use rand::{Rng, rngs::StdRng};
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::{ErrorKind, Read, Write},
@@ -55,6 +56,8 @@ pub struct Client {
     pub answer: String,
     /// Datagrams that it sent, the newest last.
     pub samples: Vec<Vec<u8>>,
+    /// The share of its media that is lost on the way to the node, and the randomness of that.
+    pub loses: Option<(f64, StdRng)>,
 }
 
 impl Client {
@@ -86,6 +89,7 @@ impl Client {
             sent: BTreeMap::new(),
             answer: String::new(),
             samples: Vec::new(),
+            loses: None,
         }
     }
 
@@ -128,7 +132,11 @@ impl Client {
                 Output::Timeout(at) if at <= now => self.rtc.handle_input(Input::Timeout(now)).unwrap(),
                 Output::Timeout(_) => return,
                 Output::Transmit(transmit) => {
+                    let is_media = matches!(*transmit.contents, [128..=191, 0..=191 | 224.., ..]);
+                    let is_lost =
+                        self.loses.as_mut().is_some_and(|(share, random)| is_media && random.random_bool(*share));
                     match &mut self.tcp {
+                        _ if is_lost => {}
                         Some(tcp) if tcp.local() == transmit.source => tcp.send(&transmit.contents),
                         Some(_) => {}
                         None => drop(self.socket.send_to(&transmit.contents, transmit.destination)),

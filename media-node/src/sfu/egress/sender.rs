@@ -397,7 +397,7 @@ impl Sender {
         let jitters: Vec<Duration> = self.lines.iter().filter_map(Line::jitter).collect();
         let count = u32::try_from(jitters.len()).unwrap_or(u32::MAX);
         let jitter = (count > 0).then(|| jitters.iter().sum::<Duration>() / count);
-        PathReport { expected: self.expected, lost: self.lost, rtt: self.rtt, jitter }
+        PathReport { expected: self.expected, lost: self.lost, rtt: self.rtt, jitter, ..PathReport::default() }
     }
 
     /// Hands out all that waits, in order: reports and resends, then media, which is sealed on the way. Without a destination media is lost: it

@@ -20,6 +20,7 @@ use super::{
     headroom::Reading,
     id::{Mid, Rid},
     packet::{Channel, Forward, Packet},
+    stats::Uplink,
 };
 use std::{
     net::SocketAddr,
@@ -53,6 +54,8 @@ pub struct PathReport {
     pub rtt: Option<Duration>,
     /// Interarrival jitter, mean over streams.
     pub jitter: Option<Duration>,
+    /// How what the client sends arrives.
+    pub uplink: Uplink,
 }
 
 /// Something happened on a connection.

@@ -1,7 +1,8 @@
 //! The engine on str0m, which negotiates and has ICE, DTLS and SCTP; what comes in over SRTP is the ingress's, what goes out the egress's.
 
 use super::{
-    AcceptError, Connection, Engine, Exit, Fault, Happening, Line, LineKind, Offer, Output, candidate, descriptor,
+    AcceptError, Connection, Engine, Exit, Fault, Happening, Line, LineKind, Offer, Output, PathReport, candidate,
+    descriptor,
     format::{fit, format_of},
     offer::Credentials,
     opus,
@@ -519,7 +520,9 @@ impl Str0mConnection {
             }
             Event::ChannelBufferedAmountLow(id) => self.channel(id).map(Happening::ChannelReady),
             Event::ChannelData(data) => self.channel(data.id).map(|channel| Happening::Message(channel, data.data)),
-            Event::PeerStats(_) => Some(Happening::Path(self.sender.path())),
+            Event::PeerStats(_) => {
+                Some(Happening::Path(PathReport { uplink: self.receiver.uplink(), ..self.sender.path() }))
+            }
             _ => None,
         }
     }

@@ -11,6 +11,7 @@ use crate::sfu::{
     id::{Mid, Rid},
     packet::{Kind, Packet},
     rtcp::{self, ReportBlock},
+    stats::Uplink,
 };
 use std::{
     sync::Arc,
@@ -65,6 +66,8 @@ pub struct Receiver {
     keyframes: Vec<u32>,
     /// What the client may send, in bit/s, if it wasn't told yet.
     limit: Option<u64>,
+    /// How all of it arrives, up to the last report.
+    uplink: Uplink,
 }
 
 impl Receiver {
@@ -81,6 +84,7 @@ impl Receiver {
             next_ask: None,
             keyframes: Vec::new(),
             limit: None,
+            uplink: Uplink::default(),
         }
     }
 
@@ -209,6 +213,11 @@ impl Receiver {
         }
     }
 
+    /// How what the client sends arrives, up to the last report on it.
+    pub fn uplink(&self) -> Uplink {
+        self.uplink
+    }
+
     /// Asks the client for a key frame of a layer; of one of which nothing came, nothing can be asked.
     pub fn request_keyframe(&mut self, mid: Mid, rid: Option<Rid>) {
         if self.config.line(mid).is_none() {
@@ -273,8 +282,17 @@ impl Receiver {
         if self.next_report.is_none_or(|at| at > now) {
             return Vec::new();
         }
+        let (mut blocks, mut jitter) = (Vec::new(), Duration::ZERO);
         let fresh = self.sources.media().filter(|source| source.reception.is_fresh());
-        let blocks: Vec<_> = fresh.take(MAX_BLOCKS).map(|source| source.reception.report(now, source.ssrc)).collect();
+        for source in fresh.take(MAX_BLOCKS) {
+            let (expected, lost) = source.reception.since();
+            self.uplink.expected += expected;
+            self.uplink.lost += lost;
+            jitter += source.reception.jitter();
+            blocks.push(source.reception.report(now, source.ssrc));
+        }
+        let count = u32::try_from(blocks.len()).unwrap_or(u32::MAX);
+        self.uplink.jitter = jitter.checked_div(count).or(self.uplink.jitter);
         // What pauses is told of no more, until it goes on.
         let next = if blocks.len() < MAX_BLOCKS { now + REPORT_INTERVAL } else { now };
         self.next_report = (!blocks.is_empty()).then_some(next);

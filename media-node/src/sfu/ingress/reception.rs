@@ -17,6 +17,7 @@ pub struct Reception {
     /// Time on the way, by the difference of both clocks, in units of the stream's.
     transit: Option<i32>,
     jitter: f64,
+    clock_rate: u32,
     began: Option<Instant>,
     /// Middle of the NTP timestamp of the last sender report, and when it came.
     sender_report: Option<(u32, Instant)>,
@@ -39,6 +40,7 @@ impl Reception {
         }
         self.highest = self.highest.max(index);
         self.received += 1;
+        self.clock_rate = clock_rate;
         self.fresh = true;
         let passed = now.saturating_duration_since(began).as_secs_f64() * f64::from(clock_rate);
         let transit = (passed as i64 as u32).wrapping_sub(timestamp).cast_signed();
@@ -67,13 +69,28 @@ impl Reception {
         self.fresh
     }
 
+    /// Interarrival jitter.
+    pub fn jitter(&self) -> Duration {
+        Duration::from_secs_f64(self.jitter / f64::from(self.clock_rate.max(1)))
+    }
+
+    /// Packets that were expected since the last report, and those of them that didn't come.
+    pub fn since(&self) -> (u64, u64) {
+        let (expected, received) = self.before;
+        let since = self.expected().saturating_sub(expected);
+        (since, since.saturating_sub(self.received.saturating_sub(received)))
+    }
+
+    fn expected(&self) -> u64 {
+        self.highest.saturating_sub(self.first) + u64::from(self.received > 0)
+    }
+
     /// What a report says now.
     pub fn report(&mut self, now: Instant, ssrc: u32) -> ReportBlock {
-        let expected = self.highest.saturating_sub(self.first) + u64::from(self.received > 0);
-        let (since, came) = (expected.saturating_sub(self.before.0), self.received.saturating_sub(self.before.1));
+        let (expected, (since, missed)) = (self.expected(), self.since());
         self.before = (expected, self.received);
         self.fresh = false;
-        let fraction = since.saturating_sub(came) * 256 / since.max(1);
+        let fraction = missed * 256 / since.max(1);
         let lost = i64::try_from(expected).unwrap_or(i64::MAX).saturating_sub_unsigned(self.received);
         let passed = |at: Instant| now.saturating_duration_since(at).min(Duration::from_secs(65_535)).as_secs_f64();
         ReportBlock {
@@ -104,8 +121,10 @@ mod tests {
         for index in [65_530, 65_531, 65_533, 65_532, 65_537] {
             reception.arrived(start, index, 0, 90_000);
         }
+        assert_eq!(reception.since(), (8, 3));
         let block = reception.report(start, 7);
         assert_eq!((block.ssrc, block.highest, block.lost, block.fraction_lost), (7, 65_537, 3, 96));
+        assert_eq!(reception.since(), (0, 0));
         assert!(!reception.is_fresh());
         reception.arrived(start, 65_538, 0, 90_000);
         assert!(reception.is_fresh());
@@ -139,6 +158,7 @@ mod tests {
             paused.arrived(start + ms(20 * n + 5_000 * (n / 100)), n, timestamp, 48_000);
         }
         assert_eq!(even.report(start, 1).jitter, 0);
+        assert!((9.7..10.0).contains(&(uneven.jitter().as_secs_f64() * 1e3)), "{:?}", uneven.jitter());
         assert!((470..=480).contains(&uneven.report(start, 1).jitter), "{}", uneven.report(start, 1).jitter);
         assert_eq!(paused.report(start, 1).jitter, 0);
     }

@@ -32,14 +32,14 @@ impl Router {
         }
     }
 
-    /// A client's receiver reports.
+    /// How the path to a client does, and the one from it.
     pub fn path(&mut self, now: Instant, key: SessionKey, path: PathReport) {
         let Some(session) = self.sessions.get_mut(key.0) else { return };
         if path.expected != session.path.expected {
             session.heard = now;
         }
         session.path = path;
-        session.history.push_back((path.expected, path.lost));
+        session.history.push_back(path);
         if session.history.len() > LOSS_SECONDS {
             session.history.pop_front();
         }

@@ -332,7 +332,7 @@ struct Session {
     received_bytes: u64,
     path: PathReport,
     /// The sums of the last seconds' reports.
-    history: VecDeque<(u64, u64)>,
+    history: VecDeque<PathReport>,
 }
 
 impl Session {
@@ -453,7 +453,8 @@ impl Router {
 
     fn figures(&self, session: &Session) -> Option<SessionStats> {
         let room = self.rooms.get(session.room)?;
-        let (expected, lost) = session.history.front().copied().unwrap_or_default();
+        let (before, path) = (session.history.front().copied().unwrap_or_default(), session.path);
+        let passed = |now: u64, before: u64| now.saturating_sub(before);
         Some(SessionStats {
             session: session.id,
             room: room.id.clone(),
@@ -463,12 +464,17 @@ impl Router {
             sent_bytes: session.sent_bytes,
             received_packets: session.received_packets,
             received_bytes: session.received_bytes,
-            expected: session.path.expected,
-            lost: session.path.lost,
-            loss: stats::loss(session.path.expected.saturating_sub(expected), session.path.lost.saturating_sub(lost)),
-            rtt: session.path.rtt,
-            jitter: session.path.jitter,
+            expected: path.expected,
+            lost: path.lost,
+            loss: stats::loss(passed(path.expected, before.expected), passed(path.lost, before.lost)),
+            rtt: path.rtt,
+            jitter: path.jitter,
             estimate_kbps: session.headroom.estimate().unwrap_or(0),
+            uplink: path.uplink,
+            uplink_loss: stats::loss(
+                passed(path.uplink.expected, before.uplink.expected),
+                passed(path.uplink.lost, before.uplink.lost),
+            ),
         })
     }
 

@@ -136,6 +136,6 @@ pub(super) fn session(now: Instant, room: usize, opening: Opening) -> Session {
         received_packets: 0,
         received_bytes: 0,
         path: PathReport::default(),
-        history: VecDeque::from([(0, 0)]),
+        history: VecDeque::from([PathReport::default()]),
     }
 }

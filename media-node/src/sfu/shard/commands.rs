@@ -199,6 +199,8 @@ impl<E: Engine> Shard<E> {
                 received_packets = last.received_packets,
                 expected = last.expected,
                 lost = last.lost,
+                uplink_expected = last.uplink.expected,
+                uplink_lost = last.uplink.lost,
                 "session closed"
             );
         }

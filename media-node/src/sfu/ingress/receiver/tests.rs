@@ -352,6 +352,9 @@ fn each_stream_is_reported_on_each_second_while_it_comes() {
     let (_, first) = blocks[0];
     assert_eq!((first.ssrc, first.last_report, first.lost), (80, 77, 33));
     assert!((84..=86).contains(&first.fraction_lost), "{first:?}");
+    let uplink = f.receiver.uplink();
+    assert_eq!((uplink.expected, uplink.lost), (149, 49));
+    assert!(uplink.jitter.is_some_and(|jitter| jitter > Duration::ZERO), "{uplink:?}");
     f.take(&sent(80, VP8, 400)).unwrap();
     f.pass(1_000);
     assert!(f.said().iter().any(|compound| compound[0] & 31 == 1), "it goes on");
