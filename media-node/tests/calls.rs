@@ -111,6 +111,35 @@ fn who_joins_in_a_crowd_gets_in_after_those_who_gave_up() {
     call.stop();
 }
 
+/// How many numbers are missing between the first and the last.
+fn missing(set: &BTreeSet<u64>) -> usize {
+    (set.last().unwrap() - set.first().unwrap() + 1) as usize - set.len()
+}
+
+fn much_media(call: &mut Call, clients: &mut [&mut Client; 2], source: &mut Source, audio: &str, video: &str) {
+    call.until(
+        "much media",
+        clients,
+        |clients| source.send(clients[0]),
+        |clients, _| clients[1].unique(audio).len() > 350 && clients[1].unique(video).len() > 200,
+    );
+}
+
+/// Goes on until the second client has all of the video up to now.
+fn repaired(call: &mut Call, clients: &mut [&mut Client; 2], source: &mut Source, video: &str) {
+    let newest = *clients[1].unique(video).last().unwrap();
+    // The newest may still be asked for.
+    call.until(
+        "repair",
+        clients,
+        |clients| source.send(clients[0]),
+        |clients, _| {
+            let early: BTreeSet<u64> = clients[1].unique(video).into_iter().filter(|seq| *seq < newest - 10).collect();
+            missing(&early) == 0
+        },
+    );
+}
+
 #[test]
 fn lost_pictures_are_repaired_and_the_loss_is_measured() {
     const LOSS: f64 = 0.1;
@@ -118,24 +147,8 @@ fn lost_pictures_are_repaired_and_the_loss_is_measured() {
     let (mut publisher, mut source, mut receiver, lines) = connect(&mut call, 180);
     let (audio, video) = (lines.mids[0].clone(), lines.mids[1].clone());
     let mut clients = [&mut publisher, &mut receiver];
-    call.until(
-        "much media",
-        &mut clients,
-        |clients| source.send(clients[0]),
-        |clients, _| clients[1].unique(&audio).len() > 350 && clients[1].unique(&video).len() > 200,
-    );
-    let missing = |set: &BTreeSet<u64>| (set.last().unwrap() - set.first().unwrap() + 1) as usize - set.len();
-    let newest = *clients[1].unique(&video).last().unwrap();
-    // All up to here come in the end; the newest may still be asked for.
-    call.until(
-        "repair",
-        &mut clients,
-        |clients| source.send(clients[0]),
-        |clients, _| {
-            let early: BTreeSet<u64> = clients[1].unique(&video).into_iter().filter(|seq| *seq < newest - 10).collect();
-            missing(&early) == 0
-        },
-    );
+    much_media(&mut call, &mut clients, &mut source, &audio, &video);
+    repaired(&mut call, &mut clients, &mut source, &video);
     let sound = clients[1].unique(&audio);
     let share = missing(&sound) as f64 / (missing(&sound) + sound.len()) as f64;
     assert!((0.04..0.18).contains(&share), "sound isn't repaired: {share}");
@@ -152,23 +165,8 @@ fn what_is_lost_on_the_way_to_the_node_is_repaired_and_counted() {
     publisher.loses = Some((0.1, StdRng::seed_from_u64(1)));
     let (audio, video) = (lines.mids[0].clone(), lines.mids[1].clone());
     let mut clients = [&mut publisher, &mut receiver];
-    let missing = |set: &BTreeSet<u64>| (set.last().unwrap() - set.first().unwrap() + 1) as usize - set.len();
-    call.until(
-        "much media",
-        &mut clients,
-        |clients| source.send(clients[0]),
-        |clients, _| clients[1].unique(&audio).len() > 350 && clients[1].unique(&video).len() > 200,
-    );
-    let newest = *clients[1].unique(&video).last().unwrap();
-    call.until(
-        "repair",
-        &mut clients,
-        |clients| source.send(clients[0]),
-        |clients, _| {
-            let early: BTreeSet<u64> = clients[1].unique(&video).into_iter().filter(|seq| *seq < newest - 10).collect();
-            missing(&early) == 0
-        },
-    );
+    much_media(&mut call, &mut clients, &mut source, &audio, &video);
+    repaired(&mut call, &mut clients, &mut source, &video);
     let (_, stats) = call.runtime.block_on(call.sfu.stats(Some(clients[0].session))).unwrap();
     assert!((300..2_000).contains(&stats[0].uplink_loss) && stats[0].uplink.lost > 20, "{:?}", stats[0]);
     call.stop();
